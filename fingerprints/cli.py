@@ -1,0 +1,156 @@
+"""What the entry points share: help, configuration errors in plain words, clean exits.
+
+Exit codes: 0 done, 2 the user can mend it, 130 interrupted, 1 a defect (with its traceback).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fingerprints.config import (
+    check_overrides,
+    conf_dir,
+    options,
+    register,
+    unknown_key,
+    unknown_option,
+    validate,
+)
+from fingerprints.errors import FingerprintsError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+Job = Callable[[dict[str, Any], Path], Any]
+
+
+def launch(job: Job, root: str, *, usage: str) -> None:
+    """Run `job(config, output folder)` under Hydra; exits the process on an error.
+
+    Args:
+        job: The entry point's work; gets the validated configuration as plain data.
+        root: Name of the root config: `train`, `predict` or `evaluate`.
+        usage: Text of `--help`.
+    """
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(usage)
+        return
+    try:
+        check_overrides(sys.argv[1:], root)
+        _under_hydra(job, root)
+    except Exception as error:
+        message = explain(error, root)
+        if message is None or os.environ.get("FINGERPRINTS_DEBUG") == "1":
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _under_hydra(job: Job, root: str) -> None:
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    # Hydra would print errors its own way and exit; here they are ours to word.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    register()
+
+    failures: list[FingerprintsError] = []
+
+    def task(cfg: DictConfig) -> Any:
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        try:
+            return job(validate(cfg), folder)
+        except FingerprintsError as error:
+            _remove_if_empty(folder)
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            failures.append(error)  # raised below: Hydra would print words of its own about it
+
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=root)(task)()
+    if failures:
+        raise failures[0]
+
+
+def explain(error: Exception, root: str) -> str | None:
+    """The error in plain words, or `None` if it is not the user's."""
+    if isinstance(error, FingerprintsError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return str(
+            FingerprintsError(
+                f"Cannot write or read: {error.strerror}.",
+                where=error.filename,
+                fix="choose a folder that can be written (run_dir=DIR, paths.outputs=DIR) and has room",
+            )
+        )
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return None
+    text = _innermost(error)
+    key = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
+    unknown = re.search(r"Key '([^']+)' (?:is not in struct|not in)", text)
+    if unknown is not None:
+        full = key.group(1) if key is not None else unknown.group(1)
+        return str(unknown_key(full, root))
+    no_group = re.search(r"Could not override '([^'@]+)[^']*'\.\s*No match in the defaults list", text)
+    if no_group is not None:
+        return str(unknown_key(no_group.group(1), root))
+    choice = re.search(r"Could not find '(\w+)/([^']+)'", text)
+    if choice is not None:
+        return str(unknown_option(choice.group(1), choice.group(2)))
+    needed = re.search(r"You must specify '(\w+)'", text)
+    if needed is not None:
+        group = needed.group(1)
+        return str(
+            FingerprintsError(
+                f"No {group} was chosen.",
+                where="command line",
+                fix=f"{group}=NAME with one of {', '.join(options(group))}",
+            )
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    first = next((line for line in lines if line.startswith(("Value ", "Cannot "))), lines[0])
+    where = key.group(1) if key is not None else "command line"
+    return str(FingerprintsError(first, where=where, fix="see --help for keys and options"))
+
+
+def describe_options(group: str) -> list[str]:
+    """A line per option: its name and the first words that its file says of it."""
+    lines = []
+    for name in options(group):
+        comments = [
+            line.lstrip("# ").rstrip()
+            for line in (conf_dir() / group / f"{name}.yaml").read_text().splitlines()
+            if line.startswith("#") and "@package" not in line and "python -m" not in line
+        ]
+        lines.append(f"  {name:<24}{comments[0] if comments else ''}".rstrip())
+    return lines
+
+
+def _innermost(error: BaseException) -> str:
+    """Messages of an error and of what caused it, outermost first."""
+    texts, current = [], error
+    while current is not None and len(texts) < 5:
+        texts.append(str(current))
+        current = current.__cause__  # type: ignore[assignment]
+    return "\n".join(texts)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Leave no half-made run folder behind: remove it and the folder above while they are empty."""
+    for candidate in (folder, folder.parent):
+        try:
+            candidate.rmdir()
+        except OSError:
+            return

@@ -1,0 +1,465 @@
+"""The schema of every configuration: a misspelt key is an error before anything starts.
+
+Nothing here imports torch, and Hydra only where it is needed, so that `--help` and misspelt keys are
+answered at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fingerprints.errors import FingerprintsError, nearest
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+MISSING: Any = "???"  # how OmegaConf marks a value that must be given
+
+
+@dataclass
+class SourceConfig:
+    """One role of a layout: which files, of which domain and part."""
+
+    pattern: str = MISSING
+    domain: str = MISSING
+    part: str = MISSING
+    label: str | None = None
+    generator: str | None = None
+
+
+@dataclass
+class DataConfig:
+    """Where the images are and how they are read, grouped and split."""
+
+    name: str = MISSING
+    root: str = MISSING
+    size: int = 256
+    sources: list[SourceConfig] = MISSING
+    truth: str = "test_truth.csv"
+    groups: str | None = None
+    near_duplicate: float = 0.95
+    validation: float = 0.1
+    folds: int = 5
+    folds_below: int = 1000
+    on_bad_image: str = "error"
+    on_mixed_size: str = "error"
+    on_test_overlap: str = "error"
+    shuffle_labels: bool = False
+
+
+@dataclass
+class SiameseCNNConfig:
+    """The published encoder and its options."""
+
+    name: str = "siamese_cnn"
+    channels: list[int] = field(default_factory=lambda: [16, 32, 64, 128])
+    embedding: int = 256
+    final_relu: bool = True
+    batch_norm: bool = False
+    projection: int | None = None
+    weights: str | None = None
+
+
+@dataclass
+class PretrainedConfig:
+    """An ImageNet backbone, with a projection head to train on pairs."""
+
+    name: str = MISSING
+    weights: str = "default"
+    input_size: int | None = None
+    projection: int | None = 256
+
+
+@dataclass
+class RandomPairingConfig:
+    """The published protocol: one real and one generated image a pair."""
+
+    name: str = "random"
+    batch_size: int = 32
+
+
+@dataclass
+class AllPairingConfig:
+    """All real x generated pairs of a batch of k images a class and domain."""
+
+    name: str = "all"
+    images_per_class: int = 6
+
+
+@dataclass
+class OptimiserConfig:
+    """Optimiser and learning-rate schedule."""
+
+    name: str = "adam"
+    lr: float = 1e-4
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    warmup: float = 0.0
+
+
+@dataclass
+class AugmentConfig:
+    """Augmentation that keeps fingerprints; off by default, as published."""
+
+    flip: bool = False
+    shift: int = 0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass
+class TrainingConfig:
+    """What the encoder is trained for."""
+
+    margin: float = 1.0
+    pair_threshold: float = 0.5
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass
+class CentroidConfig:
+    """Nearest centroid of the real training embeddings."""
+
+    name: str = "centroid"
+
+
+@dataclass
+class MembershipConfig:
+    """Distance of a real image to its own part's generated set."""
+
+    name: str = "membership"
+    rule: str = "nearest"
+    k: int = 5
+    standardise: bool = True
+    threshold: str = "learned"
+
+
+@dataclass
+class TrainerConfig:
+    """Hardware, precision and length of training."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    max_epochs: int = 30
+
+
+@dataclass
+class EarlyStoppingConfig:
+    """Stop when the monitored validation figure no longer improves."""
+
+    enabled: bool = False
+    monitor: str = "val_loss"
+    patience: int = 5
+
+
+@dataclass
+class CheckpointConfig:
+    """Which weights are kept for the decision: the last, or the best by a validation figure."""
+
+    best: bool = False
+    monitor: str = "val_loss"
+
+
+@dataclass
+class CallbacksConfig:
+    """Options during training."""
+
+    early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+
+@dataclass
+class LoggerConfig:
+    """Where curves go beside the run folder."""
+
+    name: str = "none"
+    project: str = "fingerprints"
+    offline: bool = True
+
+
+@dataclass
+class EvidenceConfig:
+    """Intervals and p-values."""
+
+    resamples: int = 1000
+    permutations: int = 999
+
+
+@dataclass
+class PathsConfig:
+    """Folders."""
+
+    outputs: str = "outputs"
+    store: str = "${paths.outputs}/store"
+
+
+@dataclass
+class PublishedConfig:
+    """What the source reports on the challenge's own data, to stand beside our figures."""
+
+    source: str = ""
+    test: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class TrainConfig:
+    """Root of `python -m fingerprints.train`."""
+
+    name: str = MISSING
+    task: str = MISSING
+    seed: int = 0
+    run_dir: str = "${paths.outputs}/${name}/${now:%Y-%m-%d_%H-%M-%S}"
+    data: DataConfig = field(default_factory=DataConfig)
+    encoder: Any = MISSING
+    pairing: Any = MISSING
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    decision: Any = MISSING
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    published: PublishedConfig = field(default_factory=PublishedConfig)
+
+
+@dataclass
+class PredictConfig:
+    """Root of `python -m fingerprints.predict`."""
+
+    run: str = MISSING
+    images: str = MISSING
+    generated: str | None = None
+    generator: str | None = None
+    out: str = "run.csv"
+    scores: str | None = None
+    on_bad_image: str = "error"
+    store: str = "outputs/store"
+    accelerator: str = "auto"
+
+
+@dataclass
+class EvaluateConfig:
+    """Root of `python -m fingerprints.evaluate`."""
+
+    task: str = MISSING
+    predictions: str = MISSING
+    truth: str = MISSING
+    groups: str | None = None
+    out: str | None = None
+    seed: int = 0
+    resamples: int = 1000
+    permutations: int = 999
+
+
+# Options of a group have a schema each; the YAML of an option starts from it.
+GROUP_SCHEMAS: dict[str, dict[str, type]] = {
+    "data": {"_layout": DataConfig},
+    "encoder": {"_siamese_cnn": SiameseCNNConfig, "_pretrained": PretrainedConfig},
+    "pairing": {"_random": RandomPairingConfig, "_all": AllPairingConfig},
+    "decision": {"_centroid": CentroidConfig, "_membership": MembershipConfig},
+}
+ROOTS: dict[str, type] = {"train": TrainConfig, "predict": PredictConfig, "evaluate": EvaluateConfig}
+
+FREE_KEYS = ("published.test",)  # mappings whose keys are the user's
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "data.on_bad_image": ("error", "skip"),
+    "data.on_mixed_size": ("error", "resize"),
+    "data.on_test_overlap": ("error", "keep"),
+    "training.optimiser.name": ("adam", "adamw"),
+    "training.optimiser.schedule": ("constant", "cosine"),
+    "decision.rule": ("mean", "nearest", "k_nearest"),
+    "decision.threshold": ("learned", "half"),
+    "trainer.accelerator": ("auto", "cpu", "gpu"),
+    "trainer.precision": ("32-true", "bf16-mixed", "16-mixed"),
+    "callbacks.early_stopping.monitor": ("val_loss", "val_pair_accuracy"),
+    "callbacks.checkpoint.monitor": ("val_loss", "val_pair_accuracy"),
+    "logger.name": ("none", "csv", "tensorboard", "wandb"),
+    "on_bad_image": ("error", "skip"),
+    "accelerator": ("auto", "cpu", "gpu"),
+}
+# key -> (least value, whether that value itself is allowed, greatest value)
+BOUNDS: dict[str, tuple[float, bool, float]] = {
+    "seed": (0, True, 2**32 - 1),
+    "data.size": (1, True, 4096),
+    "data.near_duplicate": (0, False, 1),
+    "data.validation": (0, False, 0.5),
+    "data.folds": (2, True, 100),
+    "data.folds_below": (0, True, float("inf")),
+    "encoder.embedding": (1, True, 65_536),
+    "encoder.projection": (1, True, 65_536),
+    "encoder.input_size": (1, True, 4096),
+    "pairing.batch_size": (2, True, 1_000_000),
+    "pairing.images_per_class": (1, True, 100_000),
+    "training.margin": (0, False, float("inf")),
+    "training.pair_threshold": (0, False, float("inf")),
+    "training.optimiser.lr": (0, False, float("inf")),
+    "training.optimiser.weight_decay": (0, True, float("inf")),
+    "training.optimiser.warmup": (0, True, 1),
+    "training.augment.shift": (0, True, 1024),
+    "training.augment.brightness": (0, True, 1),
+    "training.augment.contrast": (0, True, 1),
+    "training.augment.noise": (0, True, 1),
+    "decision.k": (1, True, float("inf")),
+    "trainer.devices": (1, True, 65_536),
+    "trainer.num_nodes": (1, True, 65_536),
+    "trainer.max_epochs": (1, True, 1_000_000),
+    "callbacks.early_stopping.patience": (1, True, 1_000_000),
+    "evidence.resamples": (1, True, 1_000_000),
+    "evidence.permutations": (1, True, 1_000_000),
+    "resamples": (1, True, 1_000_000),
+    "permutations": (1, True, 1_000_000),
+}
+
+
+def register() -> None:
+    """Make the schemas known to Hydra."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    for name, root in ROOTS.items():
+        store.store(name=f"_{name}", node=root)
+    for group, schemas in GROUP_SCHEMAS.items():
+        for name, node in schemas.items():
+            store.store(group=group, name=name, node=node)
+
+
+def conf_dir() -> Path:
+    """The folder of the YAML files: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def options(group: str) -> list[str]:
+    """The options of a configuration group."""
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def groups() -> list[str]:
+    """The configuration groups."""
+    return sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+
+
+def valid_keys(root: str) -> list[str]:
+    """Every dotted key that a root config knows, those of all group options included."""
+    keys = _keys(ROOTS[root], "")
+    if root == "train":
+        keys += groups()
+        for group, schemas in GROUP_SCHEMAS.items():
+            for node in schemas.values():
+                keys += _keys(node, f"{group}.")
+    return sorted(set(keys))
+
+
+def check_overrides(words: Sequence[str], root: str) -> None:
+    """Look at command-line overrides before Hydra is even imported.
+
+    Raises:
+        FingerprintsError: If a key or the option of a group does not exist; names the nearest.
+    """
+    keys = set(valid_keys(root))
+    for word in words:
+        name, equals, value = word.partition("=")
+        key = name.lstrip("+~")
+        if word.startswith("-") or not equals or key == "hydra" or key.startswith("hydra.") or "@" in key:
+            continue
+        if key.startswith("hydra/") or any(key.startswith(f"{k}.") for k in FREE_KEYS):
+            continue
+        if key not in keys:
+            raise unknown_key(key, root)
+        if root == "train" and key in groups() and value and not set("([{*$") & set(value):
+            for option in value.split(","):
+                if option.strip() not in (*options(key), "null"):
+                    raise unknown_option(key, option.strip())
+
+
+def unknown_key(key: str, root: str) -> FingerprintsError:
+    """The error for a key that does not exist; names the nearest valid one."""
+    if key in valid_keys(root):
+        group = key.split(".", 1)[0]
+        return FingerprintsError(
+            f"The chosen option of '{group}' has no key '{key}'.",
+            where="command line or experiment file",
+            fix=f"leave it out, or choose another {group} ({', '.join(options(group))})",
+        )
+    near = nearest(key, valid_keys(root))
+    if not near:
+        # The last word may be right and only its place wrong.
+        last = key.rsplit(".", 1)[-1]
+        near = [k for k in valid_keys(root) if k.rsplit(".", 1)[-1] == last]
+    return FingerprintsError(
+        f"There is no configuration key '{key}'.",
+        where="command line or experiment file",
+        fix=f"did you mean '{near[0]}'?" if near else "see --help for the keys",
+    )
+
+
+def unknown_option(group: str, name: str) -> FingerprintsError:
+    """The error for an option that a group does not have; names the nearest valid one."""
+    near = nearest(name, options(group))
+    return FingerprintsError(
+        f"There is no {group} '{name}'; there are {', '.join(options(group))}.",
+        where=f"{group}={name}",
+        fix=f"{group}={near[0]}" if near else "choose one of them",
+    )
+
+
+def _keys(node: type, prefix: str) -> list[str]:
+    keys = []
+    for item in fields(node):
+        keys.append(prefix + item.name)
+        nested = item.default_factory if callable(item.default_factory) else None
+        if isinstance(nested, type) and is_dataclass(nested):
+            keys += _keys(nested, f"{prefix}{item.name}.")
+    return keys
+
+
+def validate(cfg: DictConfig) -> dict[str, Any]:
+    """Check values that types alone cannot, and return the resolved configuration as plain data.
+
+    Raises:
+        FingerprintsError: If a mandatory key is missing, or a value is out of range.
+    """
+    from omegaconf import OmegaConf
+
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        example = "data.root=DIR" if "data.root" in missing else f"{missing[0]}=..."
+        raise FingerprintsError(
+            f"{'A value is' if len(missing) == 1 else 'Values are'} missing: {', '.join(missing)}.",
+            where="command line",
+            fix=f"give {example}",
+        )
+    plain: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    for key, value in _leaves(plain, ""):
+        if key in CHOICES and value not in CHOICES[key]:
+            raise FingerprintsError(
+                f"{key}={value} is not one of {', '.join(CHOICES[key])}.", where=key, fix="choose one of them"
+            )
+        if key in BOUNDS and value is not None:
+            _check_bounds(key, value, *BOUNDS[key])
+    return plain
+
+
+def _check_bounds(key: str, value: float, least: float, inclusive: bool, greatest: float) -> None:
+    if value > greatest or value < least or (value == least and not inclusive) or value != value:
+        above = f"at least {least}" if inclusive else f"greater than {least}"
+        below = "" if greatest == float("inf") else f" and at most {greatest}"
+        raise FingerprintsError(
+            f"{key}={value} is out of range.", where=key, fix=f"a value {above}{below}"
+        )
+
+
+def _leaves(node: Any, prefix: str) -> list[tuple[str, Any]]:
+    if not isinstance(node, dict):
+        return [(prefix, node)]
+    return [leaf for key, value in node.items() for leaf in _leaves(value, f"{prefix}.{key}" if prefix else str(key))]

@@ -1,0 +1,1 @@
+"""The data set: files, pixels, groups, splits and pairs."""

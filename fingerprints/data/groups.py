@@ -1,0 +1,130 @@
+"""Groups: the patient, or the nearest thing to one; the unit of splitting and of intervals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from fingerprints.errors import FingerprintsError, listing
+
+THUMBNAIL = 16
+
+
+def read_groups(path: Path, names: Sequence[str]) -> tuple[list[str | None], int]:
+    """The group of each image named in a CSV of two columns, file and group, whatever their names.
+
+    An image matches by its path relative to the data root (extension optional), else by its file
+    name if that is unique in the CSV.
+
+    Args:
+        path: The CSV file.
+        names: Relative paths, POSIX style.
+
+    Returns:
+        A group or `None` for each name, and how many rows of the CSV matched no image.
+
+    Raises:
+        FingerprintsError: If the file is missing, is no table of two columns, or gives one file
+            two groups.
+    """
+    if not path.is_file():
+        raise FingerprintsError(
+            "The group table does not exist.", where=path, fix="data.groups=CSV, or leave data.groups out"
+        )
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise FingerprintsError(
+            f"The group table cannot be read: {error}",
+            where=path,
+            fix="a CSV with a header and two columns, file and group",
+        ) from error
+    if table.shape[1] != 2:
+        raise FingerprintsError(
+            f"The group table has {table.shape[1]} columns, not 2.",
+            where=path,
+            fix="a CSV with a header and two columns, file and group",
+        )
+    by_path: dict[str, str] = {}
+    conflicts = []
+    for file, group in zip(table.iloc[:, 0], table.iloc[:, 1], strict=True):
+        key = _without_suffix(str(file).strip().replace("\\", "/").removeprefix("./"))
+        if by_path.setdefault(key, str(group)) != str(group):
+            conflicts.append(file)
+    if conflicts:
+        raise FingerprintsError(
+            f"The group table gives {len(conflicts)} file(s) two groups:\n{listing(conflicts)}",
+            where=path,
+            fix="keep one row per file",
+        )
+    stems = Counter(key.rsplit("/", 1)[-1] for key in by_path)
+    by_name = {key.rsplit("/", 1)[-1]: key for key in by_path if stems[key.rsplit("/", 1)[-1]] == 1}
+    used: set[str] = set()
+    groups: list[str | None] = []
+    for name in names:
+        key = _without_suffix(name)
+        if key not in by_path:
+            key = by_name.get(key.rsplit("/", 1)[-1], "")
+        groups.append(by_path.get(key))
+        used.add(key)
+    return groups, len(by_path.keys() - used)
+
+
+def _without_suffix(name: str) -> str:
+    head, dot, tail = name.rpartition(".")
+    return head if dot and "/" not in tail and head else name
+
+
+def near_duplicate_groups(
+    images: NDArray[np.uint8], *, threshold: float, block: int = 2048
+) -> NDArray[np.int64]:
+    """Clusters of images that look almost alike, as stand-ins for patients.
+
+    Two images are linked when the correlation of their 16 x 16 thumbnails is at least `threshold`;
+    a cluster is a connected component (single linkage: a chain of neighbouring slices is one cluster).
+
+    Args:
+        images: `(n, H, W)` uint8.
+        threshold: Correlation in (0, 1].
+        block: Rows of the `n x n` correlation matrix held at a time.
+
+    Returns:
+        `(n,)` cluster numbers, in order of first appearance.
+    """
+    vectors = thumbnails(images)
+    n = len(vectors)
+    rows, columns = [], []
+    for start in range(0, n, block):
+        near = vectors[start : start + block] @ vectors[start:].T >= threshold
+        i, j = np.nonzero(near)
+        rows.append(i + start)
+        columns.append(j + start)
+    i, j = np.concatenate(rows), np.concatenate(columns)
+    links = coo_array((np.ones(len(i), dtype=bool), (i, j)), shape=(n, n))
+    _, component = connected_components(links, directed=False)
+    _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse].astype(np.int64)
+
+
+def thumbnails(images: NDArray[np.uint8], *, block: int = 1024) -> NDArray[np.float32]:
+    """`(n, 256)` block means of the images, centred and of unit length (correlation = dot product)."""
+    n, height, width = images.shape
+    row_edges = np.linspace(0, height, min(THUMBNAIL, height), endpoint=False).astype(int)
+    column_edges = np.linspace(0, width, min(THUMBNAIL, width), endpoint=False).astype(int)
+    out = np.empty((n, len(row_edges) * len(column_edges)), dtype=np.float32)
+    for start in range(0, n, block):
+        sums = np.add.reduceat(images[start : start + block].astype(np.float32), row_edges, axis=1)
+        sums = np.add.reduceat(sums, column_edges, axis=2)
+        out[start : start + block] = sums.reshape(len(sums), -1)
+    out -= out.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(out, axis=1, keepdims=True)
+    # A constant image has no direction: give it one of its own, so that constant images are alike.
+    out[norms[:, 0] < 1e-6, 0] = 1.0
+    return out / np.where(norms < 1e-6, 1.0, norms)

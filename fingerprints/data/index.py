@@ -1,0 +1,415 @@
+"""The index: one validated table of images, with groups and splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fingerprints.data.decode import Preprocessing
+from fingerprints.data.groups import near_duplicate_groups, read_groups
+from fingerprints.data.layout import ImageFile, Source, scan
+from fingerprints.data.splits import hold_out, k_folds
+from fingerprints.data.store import ImageStore, Progress, open_store
+from fingerprints.errors import FingerprintsError, listing
+from fingerprints.runfiles import match_labels, read_labels
+from fingerprints.tasks import Task
+
+COLUMNS = ("id", "path", "domain", "generator", "label", "group", "split", "fold")
+
+Remedy = Literal["error", "skip"]
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """How a folder becomes an index; the plain counterpart of the `data` configuration group.
+
+    Attributes:
+        root: Folder that the patterns and `truth` are relative to.
+        sources: The layout.
+        size: Side of the pixels, in pixels.
+        truth: File with the labels of the test part, relative to `root`; ignored if it is absent.
+        groups: CSV of groups; `None`: `groups.csv` in `root`, else near-duplicate clusters.
+        near_duplicate: Thumbnail correlation from which two images form one pseudo-group.
+        validation: Share of each label held out for validation.
+        folds: Folds of the out-of-fold scores that small parts get instead.
+        folds_below: A `usage` part with fewer labelled real images than this is small.
+        on_bad_image: `error` lists all unreadable files; `skip` goes on without them.
+        on_mixed_size: `error` or `resize` where files differ in size.
+        on_test_overlap: `error` or `keep` where a test image or group also stands in training.
+        shuffle_labels: Control: permute training labels per image, within each domain.
+    """
+
+    root: Path
+    sources: Sequence[Source]
+    size: int
+    truth: str = "test_truth.csv"
+    groups: Path | None = None
+    near_duplicate: float = 0.95
+    validation: float = 0.1
+    folds: int = 5
+    folds_below: int = 1000
+    on_bad_image: Remedy = "error"
+    on_mixed_size: Literal["error", "resize"] = "error"
+    on_test_overlap: Literal["error", "keep"] = "error"
+    shuffle_labels: bool = False
+
+
+@dataclass(frozen=True)
+class Index:
+    """The data set of one run.
+
+    Attributes:
+        table: One row an image; the DataFrame's index is the row of the image store. Columns:
+            `id` (file name without extension), `path`, `domain` (`real`, `generated`), `generator`
+            (empty where there is one), `label` (empty where unknown), `group`, `split` (`train`,
+            `validation`, `test`), `fold` (-1 where the part is split once).
+        classes: Labels, in the order of score columns.
+        task: The task.
+        pseudo_groups: Whether near-duplicate clusters stand in for groups.
+        has_truth: Whether test units are labelled.
+        notes: What was skipped, resized or kept on request, for the log and the report.
+    """
+
+    table: pd.DataFrame
+    classes: tuple[str, ...]
+    task: Task
+    pseudo_groups: bool
+    has_truth: bool
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def generators(self) -> list[str]:
+        """Names of the generators that are fitted and scored one by one (`['']` where there is one)."""
+        if self.task.name == "model":
+            return [""]
+        return sorted(self.table["generator"].unique())
+
+    def select(
+        self,
+        *,
+        domain: str | None = None,
+        split: str | Sequence[str] | None = None,
+        generator: str | None = None,
+    ) -> pd.DataFrame:
+        """Rows of the table that match all that is given."""
+        keep = pd.Series(True, index=self.table.index)
+        if domain is not None:
+            keep &= self.table["domain"] == domain
+        if split is not None:
+            keep &= self.table["split"].isin([split] if isinstance(split, str) else list(split))
+        if generator is not None and self.task.name != "model":
+            keep &= self.table["generator"] == generator
+        return self.table[keep]
+
+
+def prepare(
+    settings: DataSettings,
+    task: Task,
+    *,
+    cache: Path,
+    seed: int,
+    progress: Progress | None = None,
+) -> tuple[Index, ImageStore]:
+    """Scan, decode, validate and split: everything that can be wrong with the data is said here.
+
+    Raises:
+        FingerprintsError: On anything that would make a run fail or its figures mean nothing.
+    """
+    files = scan(settings.root, settings.sources)
+    store = open_store(files, Preprocessing(settings.size), cache=cache, progress=progress)
+    notes: list[str] = []
+    readable = _check_images(files, store, settings, notes)
+    table = _table(files, readable, task)
+    classes = _check_classes(table, task)
+    _check_ids(table, task)
+    pseudo = _add_groups(table, files, store, settings, notes)
+    table["split"] = np.where(_parts(files, table) == "test", "test", "train")
+    table["fold"] = -1
+    _split_training(table, task, settings, seed=seed)
+    _check_overlap(table, store, settings, notes, pseudo=pseudo)
+    has_truth = _add_truth(table, task, settings, classes)
+    if settings.shuffle_labels:
+        _shuffle_labels(table, seed=seed)
+        notes.append("control run: training labels are permuted per image, so chance is the right answer")
+    index = Index(
+        table=table[list(COLUMNS)],
+        classes=classes,
+        task=task,
+        pseudo_groups=pseudo,
+        has_truth=has_truth,
+        notes=tuple(notes),
+    )
+    return index, store
+
+
+def check_readable(
+    files: Sequence[ImageFile],
+    store: ImageStore,
+    *,
+    on_bad_image: Remedy,
+    on_mixed_size: Literal["error", "resize"],
+    notes: list[str],
+) -> NDArray[np.int64]:
+    """Rows that can be used.
+
+    Raises:
+        FingerprintsError: Naming every unreadable file, or the sizes that are mixed.
+    """
+    if store.errors:
+        bad = [f"{files[row].name}: {why}" for row, why in sorted(store.errors.items())]
+        if on_bad_image == "error":
+            raise FingerprintsError(
+                f"{len(bad)} image(s) cannot be read:\n{listing(bad, 100)}",
+                where=Path(files[0].path).parent if len(files) == 1 else None,
+                fix="repair or remove them, or go on without them: data.on_bad_image=skip",
+            )
+        notes.append(f"{len(bad)} unreadable image(s) skipped")
+    readable = np.setdiff1d(np.arange(len(files)), list(store.errors))
+    if len(readable) == 0:
+        raise FingerprintsError("None of the images can be read.", fix="check the folder")
+    sizes, counts = np.unique(store.native_sizes[readable], axis=0, return_counts=True)
+    if len(sizes) > 1:
+        order = np.argsort(-counts)
+        shown = [f"{w} x {h}: {c} image(s)" for (w, h), c in zip(sizes[order], counts[order], strict=True)]
+        rare = sizes[order[-1]]
+        example = files[readable[np.flatnonzero((store.native_sizes[readable] == rare).all(axis=1))[0]]].name
+        if on_mixed_size == "error":
+            raise FingerprintsError(
+                f"The images differ in size, and resizing traces can tell them apart:\n{listing(shown)}",
+                where=f"for example {example}",
+                fix="bring them to one size, or accept resizing: data.on_mixed_size=resize",
+            )
+        notes.append(f"images of {len(sizes)} sizes were resized")
+    return readable
+
+
+def _check_images(
+    files: Sequence[ImageFile], store: ImageStore, settings: DataSettings, notes: list[str]
+) -> NDArray[np.int64]:
+    try:
+        return check_readable(
+            files,
+            store,
+            on_bad_image=settings.on_bad_image,
+            on_mixed_size=settings.on_mixed_size,
+            notes=notes,
+        )
+    except FingerprintsError as error:
+        raise FingerprintsError(error.what, where=error.where or settings.root, fix=error.fix) from None
+
+
+def _table(files: Sequence[ImageFile], rows: NDArray[np.int64], task: Task) -> pd.DataFrame:
+    kept = [files[row] for row in rows]
+    return pd.DataFrame(
+        {
+            "id": [file.id for file in kept],
+            "path": [file.name for file in kept],
+            "domain": [file.domain for file in kept],
+            "generator": [file.generator for file in kept],
+            "label": [task.from_run(file.label) if file.label is not None else "" for file in kept],
+        },
+        index=pd.Index(rows, name="row"),
+    )
+
+
+def _parts(files: Sequence[ImageFile], table: pd.DataFrame) -> NDArray[np.str_]:
+    return np.array([files[row].part for row in table.index])
+
+
+def _check_classes(table: pd.DataFrame, task: Task) -> tuple[str, ...]:
+    """Labels of the training part; every label must have what its task pairs."""
+    labelled = table[table["label"] != ""]
+    found = {
+        domain: set(labelled.loc[labelled["domain"] == domain, "label"]) for domain in ("real", "generated")
+    }
+    if task.classes is not None:
+        unknown = sorted((found["real"] | found["generated"]) - set(task.classes))
+        if unknown:
+            raise FingerprintsError(
+                f"Labels {', '.join(unknown)} are none of the task '{task.name}' "
+                f"({', '.join(task.classes)}).",
+                where="data.sources",
+                fix="label each source of the training part with one of them",
+            )
+    if task.name == "usage":
+        for generator in sorted(table["generator"].unique()):
+            of_it = labelled[labelled["generator"] == generator]
+            missing = [c for c in task.classes or () if c not in set(of_it["label"])]
+            if missing:
+                name = f"Generator '{generator}' has" if generator else "There are"
+                raise FingerprintsError(
+                    f"{name} no real images labelled {' or '.join(missing)}.",
+                    where="data.sources",
+                    fix="both used and not-used images are needed to train and to set the threshold",
+                )
+        return task.classes or ()
+    if task.name == "subset":
+        for here, there in (("real", "generated"), ("generated", "real")):
+            alone = sorted(found[here] - found[there])
+            if alone:
+                raise FingerprintsError(
+                    f"Subset(s) {', '.join(alone)} have {here} but no {there} images.",
+                    where="data.root",
+                    fix=f"add the {there} images of {', '.join(alone)}, or remove the {here} ones",
+                )
+    classes = tuple(sorted(found[task.unit]))
+    if len(classes) < 2:
+        raise FingerprintsError(
+            f"Task '{task.name}' needs at least 2 labels; found {', '.join(classes) or 'none'}.",
+            where="data.root",
+            fix="check that the layout's patterns match the folders (data=..., see --help)",
+        )
+    return classes
+
+
+def _check_ids(table: pd.DataFrame, task: Task) -> None:
+    """A path without its extension names one image; so does the id of a unlabelled test unit."""
+    stems = table["path"].str.replace(r"\.[^./]+$", "", regex=True)
+    units = table[(table["domain"] == task.unit) & (table["label"] == "")]
+    for repeated in (stems[stems.duplicated(keep=False)], units["id"][units["id"].duplicated(keep=False)]):
+        if len(repeated):
+            paths = sorted(table.loc[repeated.index, "path"])
+            raise FingerprintsError(
+                f"Duplicate ids: {len(paths)} images share {repeated.nunique()} id(s):\n{listing(paths)}",
+                where="data.root",
+                fix="an id is the file name without its extension: rename or remove all but one",
+            )
+
+
+def _add_groups(
+    table: pd.DataFrame,
+    files: Sequence[ImageFile],
+    store: ImageStore,
+    settings: DataSettings,
+    notes: list[str],
+) -> bool:
+    """Fill the column `group`; returns whether pseudo-groups stand in for real images' groups."""
+    real = (table["domain"] == "real").to_numpy()
+    path = settings.groups
+    if path is None and (settings.root / "groups.csv").is_file():
+        path = settings.root / "groups.csv"
+    given: list[str | None] = [None] * len(table)
+    if path is not None:
+        given, unmatched = read_groups(path, list(table["path"]))
+        if unmatched:
+            notes.append(f"{unmatched} row(s) of {path.name} name no image")
+        missing = [
+            p for p, g, is_real in zip(table["path"], given, real, strict=True) if is_real and g is None
+        ]
+        if missing:
+            raise FingerprintsError(
+                f"{len(missing)} real image(s) have no group:\n{listing(missing)}",
+                where=path,
+                fix="give every real image a row (path relative to data.root, or file name)",
+            )
+    rows = table.index.to_numpy()
+    if path is None and real.any():
+        clusters = store.cached(
+            f"near_duplicates_{settings.near_duplicate}_{_digest(rows[real])}",
+            lambda: near_duplicate_groups(store.images[rows[real]], threshold=settings.near_duplicate),
+        )
+        for position, cluster in zip(np.flatnonzero(real), clusters, strict=True):
+            given[position] = f"cluster_{cluster:05d}"
+    # A generated image is no patient's: it stands alone.
+    table["group"] = [
+        g if g is not None else f"{files[row].domain}:{files[row].name}"
+        for g, row in zip(given, rows, strict=True)
+    ]
+    return path is None
+
+
+def _digest(rows: NDArray[np.int64]) -> str:
+    return hashlib.blake2b(rows.tobytes(), digest_size=8).hexdigest()
+
+
+def _split_training(table: pd.DataFrame, task: Task, settings: DataSettings, *, seed: int) -> None:
+    """Validation share by group, or folds for small `usage` parts; per generator and domain."""
+    generators = table["generator"].unique() if task.name != "model" else [None]
+    for generator in generators:
+        own = table["split"] == "train"
+        if generator is not None:
+            own &= table["generator"] == generator
+        labelled = own & (table["domain"] == task.unit) & (table["label"] != "")
+        small = task.name == "usage" and int(labelled.sum()) < settings.folds_below
+        for domain in ("real", "generated"):
+            part = table[own & (table["domain"] == domain)]
+            if part.empty:
+                continue
+            if small:
+                table.loc[part.index, "fold"] = k_folds(
+                    part["label"].tolist(), part["group"].tolist(), k=settings.folds, seed=seed
+                )
+            elif settings.validation > 0:
+                held = hold_out(
+                    part["label"].tolist(), part["group"].tolist(), fraction=settings.validation, seed=seed
+                )
+                table.loc[part.index[held], "split"] = "validation"
+
+
+def _check_overlap(
+    table: pd.DataFrame, store: ImageStore, settings: DataSettings, notes: list[str], *, pseudo: bool
+) -> None:
+    """Identical real images across splits or labels, and groups across training and test."""
+    real = table[table["domain"] == "real"]
+    # `usage` fits every generator apart, so an image may serve two of them.
+    own = real["generator"]
+    side = real["split"].where(real["fold"] < 0, "fold " + real["fold"].astype(str))
+    digest = pd.Series(store.digests[real.index.to_numpy()], index=real.index)
+
+    known = real["label"].where(real["label"] != "")
+    two_labels = known.groupby([own, digest]).transform("nunique") > 1
+    if two_labels.any():
+        raise FingerprintsError(
+            f"{two_labels.sum()} real images carry the same pixels under two labels:\n"
+            f"{listing(sorted(real.loc[two_labels, 'path']))}",
+            where=settings.root,
+            fix="an image has one label: remove the copies",
+        )
+    for kind, key in (("the same pixels", digest), ("the same group", real["group"])):
+        crosses = side.groupby([own, key]).transform("nunique") > 1
+        if not crosses.any():
+            continue
+        within_training = side[side != "test"].groupby([own, key]).transform("nunique") > 1
+        paths = [f"{real.at[row, 'path']} ({side.at[row]})" for row in key[crosses].sort_values().index]
+        text = f"{len(paths)} real images of different splits have {kind}"
+        tolerated = settings.on_test_overlap == "keep" or (pseudo and kind == "the same group")
+        if tolerated and not within_training.any():
+            notes.append(f"{text}, in training and test: the test part is not independent of training")
+            continue
+        fix = "give copies one group in groups.csv, or remove them"
+        if not within_training.any():
+            fix += "; to predict the test part all the same: data.on_test_overlap=keep"
+        raise FingerprintsError(f"{text}:\n{listing(paths)}", where=settings.root, fix=fix)
+
+
+def _add_truth(table: pd.DataFrame, task: Task, settings: DataSettings, classes: Sequence[str]) -> bool:
+    path = settings.root / settings.truth
+    units = table[(table["split"] == "test") & (table["domain"] == task.unit)]
+    if units.empty or not path.is_file():
+        return False
+    labels = read_labels(path, task, kind="truth file")
+    if settings.on_bad_image == "skip":
+        labels = {key: label for key, label in labels.items() if key in set(units["id"])}
+    matched = match_labels(labels, list(units["id"]), path=path, kind="truth file")
+    strange = sorted(set(matched) - set(classes)) if task.name != "model" else []
+    if strange:
+        raise FingerprintsError(
+            f"The truth file has label(s) that the training part lacks: {', '.join(strange)}.",
+            where=path,
+            fix=f"labels are {', '.join(classes)}",
+        )
+    table.loc[units.index, "label"] = matched
+    return True
+
+
+def _shuffle_labels(table: pd.DataFrame, *, seed: int) -> None:
+    rng = np.random.default_rng([seed, 0xC0DE])
+    for (domain, _), part in table[table["split"] != "test"].groupby(["domain", "generator"]):
+        table.loc[part.index, "label"] = rng.permutation(part["label"].to_numpy())

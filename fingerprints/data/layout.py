@@ -1,0 +1,204 @@
+"""Layouts: glob patterns with named fields that turn a folder tree into rows.
+
+A layout is a list of sources. Each source is a pattern relative to the data root, such as
+`generated/gen_{label}/*`, and says which domain and part the files it matches belong to.
+`{label}` and `{generator}` stand for a piece of one path component and become columns; `*`
+and `?` match within one component, and `**` any number of folders.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fingerprints.errors import FingerprintsError, listing
+from fingerprints.tasks import Domain
+
+Part = Literal["train", "test"]
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+FIELDS = ("label", "generator")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the images of one role lie.
+
+    Attributes:
+        pattern: Glob relative to the data root, POSIX style, with `{label}` and `{generator}`
+            where those are read from the path.
+        domain: `real` or `generated`.
+        part: `train` (the development part) or `test`.
+        label: The label of every file, where the path does not carry it; `None` for unlabelled.
+        generator: The generator of every file, where the path does not carry it.
+    """
+
+    pattern: str
+    domain: Domain
+    part: Part
+    label: str | None = None
+    generator: str | None = None
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One file of the data set, before it is opened.
+
+    `name` is the path relative to the data root, POSIX style; `size` is in bytes, `mtime_ns`
+    in nanoseconds: together they are what the image store is addressed by.
+    """
+
+    path: str
+    name: str
+    size: int
+    mtime_ns: int
+    domain: Domain
+    part: Part
+    label: str | None
+    generator: str
+
+    @property
+    def id(self) -> str:
+        """File name without its extension, as run files write it."""
+        return Path(self.name).stem
+
+
+def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
+    """All image files of a layout, sorted by source and name.
+
+    A test part is optional as a whole; if one of its sources is there, all must be.
+
+    Raises:
+        FingerprintsError: If the root is no folder, a source of the training part matches nothing,
+            a matched folder holds no image, or the test part is incomplete.
+    """
+    if not root.is_dir():
+        raise FingerprintsError(
+            "The data folder does not exist." if not root.exists() else "The data root is not a folder.",
+            where=root,
+            fix="data.root=DIR with the folder that holds the training part (README, 'Your data').",
+        )
+    files: list[ImageFile] = []
+    empty_test: list[Source] = []
+    found_test = False
+    for source in sources:
+        matched = list(_match_source(root, source))
+        if not matched and source.part == "train":
+            raise FingerprintsError(
+                f"No {source.domain} images match '{source.pattern}'.",
+                where=root,
+                fix="check data.root, or choose the layout of this edition (data=..., see --help); "
+                f"the folder holds: {_contents(root)}",
+            )
+        if source.part == "test":
+            found_test |= bool(matched)
+            if not matched:
+                empty_test.append(source)
+        files.extend(matched)
+    if found_test and empty_test:
+        raise FingerprintsError(
+            f"The test part is incomplete: no {empty_test[0].domain} images match "
+            f"'{empty_test[0].pattern}'.",
+            where=root,
+            fix="add the missing images, or move the test part away to train without it",
+        )
+    return files
+
+
+def _contents(root: Path) -> str:
+    names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in os.scandir(root))
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
+
+
+def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
+    *folders, last = source.pattern.strip("/").split("/")
+    if last == "**":
+        folders, last = [*folders, "**"], "*"
+    compiled = _component(last)
+    empty: list[str] = []
+    for folder, fields in _folders(str(root), "", folders, {}):
+        count = 0
+        with os.scandir(folder) as entries:
+            names = sorted((e.name, e) for e in entries if not e.name.startswith("."))
+        for name, entry in names:
+            match = compiled.fullmatch(name)
+            if match is None or os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES:
+                continue
+            if not entry.is_file():
+                continue
+            stat = entry.stat()
+            found = {**fields, **match.groupdict()}
+            count += 1
+            yield ImageFile(
+                path=entry.path,
+                name=os.path.relpath(entry.path, root).replace(os.sep, "/"),
+                size=stat.st_size,
+                mtime_ns=stat.st_mtime_ns,
+                domain=source.domain,
+                part=source.part,
+                label=found.get("label", source.label),
+                generator=found.get("generator", source.generator) or "",
+            )
+        if count == 0 and "**" not in folders:
+            empty.append(folder)
+    if empty:
+        raise FingerprintsError(
+            f"No images in {len(empty)} folder(s) that '{source.pattern}' names:\n{listing(empty)}",
+            where=root,
+            fix=f"put images ({', '.join(sorted(IMAGE_SUFFIXES))}) there, or remove the folder",
+        )
+
+
+def _folders(
+    folder: str, below: str, components: Sequence[str], fields: dict[str, str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Folders that match the components, depth first, with the fields read from their names."""
+    if not components:
+        yield folder, fields
+        return
+    head, *rest = components
+    if head == "**":
+        yield from _folders(folder, below, rest, fields)
+        for name in _subfolders(folder):
+            yield from _folders(os.path.join(folder, name), below, components, fields)
+        return
+    compiled = _component(head)
+    for name in _subfolders(folder):
+        match = compiled.fullmatch(name)
+        if match is not None:
+            yield from _folders(os.path.join(folder, name), below, rest, {**fields, **match.groupdict()})
+
+
+def _subfolders(folder: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+
+
+def _component(text: str) -> re.Pattern[str]:
+    """One path component as a regular expression.
+
+    Raises:
+        FingerprintsError: If a field is unknown or stands twice.
+    """
+    out = ""
+    for token in re.split(r"(\{[^}]*\}|\*|\?)", text):
+        if token == "*":
+            out += "[^/]*"
+        elif token == "?":
+            out += "[^/]"
+        elif token.startswith("{"):
+            name = token[1:-1]
+            if name not in FIELDS:
+                raise FingerprintsError(
+                    f"A layout pattern has an unknown field '{token}'.",
+                    where=f"data.sources: {text}",
+                    fix="use {label} or {generator}",
+                )
+            out += f"(?P<{name}>[^/]+)"
+        else:
+            out += re.escape(token)
+    return re.compile(out)

@@ -1,0 +1,312 @@
+"""Pairs of real and generated images as first-class data.
+
+What a training step sees is a pure function of (seed, epoch, step): a strategy draws the rows of
+the *global* batch, and each process takes its share of them. Nothing depends on the number of
+processes, workers or earlier steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fingerprints.errors import FingerprintsError
+from fingerprints.tasks import USED, Task
+
+PAD = -1  # class of a row that only fills a process' share up to equal length
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PairPools:
+    """What pairs are drawn from: the left and the right image of a pair.
+
+    Left images are real, right ones generated; in the task `model`, which has no real images, both
+    are generated. A pair is positive when its two classes are equal.
+
+    Attributes:
+        left: `(n,)` store rows.
+        left_classes: `(n,)` class numbers.
+        right: `(m,)` store rows.
+        right_classes: `(m,)` class numbers.
+        names: Class names, by number.
+    """
+
+    left: Rows
+    left_classes: NDArray[np.int64]
+    right: Rows
+    right_classes: NDArray[np.int64]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not np.intersect1d(self.left_classes, self.right_classes).size:
+            raise FingerprintsError(
+                "No positive pair can be formed: no class has images on both sides.",
+                fix="check the labels of real and generated images",
+            )
+        if len(np.union1d(self.left_classes, self.right_classes)) < 2:
+            raise FingerprintsError(
+                "No negative pair can be formed: all images are of one class.",
+                fix="check the labels of real and generated images",
+            )
+
+
+def pools(task: Task, rows: pd.DataFrame, classes: Sequence[str]) -> PairPools:
+    """The pools of a task from rows of the index (training, or validation).
+
+    `subset`: real against generated, equal subset = positive. `usage`: real against generated;
+    every generated image comes from the used ones, so (used, generated) is positive and
+    (not used, generated) negative. `model`: generated against generated, equal generator = positive.
+    """
+    code = {name: number for number, name in enumerate(classes)}
+    rows = rows.sort_index()
+    generated = rows[rows["domain"] == "generated"]
+    real = rows[rows["domain"] == "real"] if task.name != "model" else generated
+    real = real[real["label"].isin(list(classes))]
+    right_labels = [USED] * len(generated) if task.name == "usage" else list(generated["label"])
+    return PairPools(
+        left=real.index.to_numpy(dtype=np.int64),
+        left_classes=np.array([code[label] for label in real["label"]], dtype=np.int64),
+        right=generated.index.to_numpy(dtype=np.int64),
+        right_classes=np.array([code[label] for label in right_labels], dtype=np.int64),
+        names=tuple(classes),
+    )
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Rows of one batch, or of one process' share of it.
+
+    Attributes:
+        left: Store rows of left images; class `PAD` marks a filler.
+        left_classes: Their classes.
+        right: Store rows of right images.
+        right_classes: Their classes.
+        left_positions: Positions of the left images in the global batch, for augmentation.
+        right_positions: Positions of the right images in the global batch, counted on after the left.
+        images: Images in the global batch.
+    """
+
+    left: Rows
+    left_classes: NDArray[np.int64]
+    right: Rows
+    right_classes: NDArray[np.int64]
+    left_positions: NDArray[np.int64]
+    right_positions: NDArray[np.int64]
+    images: int
+
+    @classmethod
+    def whole(cls, left: Rows, left_classes: Rows, right: Rows, right_classes: Rows) -> PairBatch:
+        """The global batch of these rows."""
+        return cls(
+            left=left,
+            left_classes=left_classes,
+            right=right,
+            right_classes=right_classes,
+            left_positions=np.arange(len(left)),
+            right_positions=len(left) + np.arange(len(right)),
+            images=len(left) + len(right),
+        )
+
+    def share(self, rank: int, world: int) -> PairBatch:
+        """Every `world`-th row from `rank` on, each side filled up with `PAD` to equal lengths.
+
+        Left and right rows are dealt alike, so row i of both still forms a pair in `random`.
+        """
+        if world == 1:
+            return self
+        left, left_classes, left_positions = _deal(
+            self.left, self.left_classes, self.left_positions, rank, world
+        )
+        right, right_classes, right_positions = _deal(
+            self.right, self.right_classes, self.right_positions, rank, world
+        )
+        return PairBatch(
+            left, left_classes, right, right_classes, left_positions, right_positions, self.images
+        )
+
+
+def _deal(
+    rows: Rows, classes: Rows, positions: Rows, rank: int, world: int
+) -> tuple[Rows, Rows, Rows]:
+    taken = slice(rank, None, world)
+    fill = -(-len(rows) // world) - len(rows[taken])
+    # A filler repeats the first row, which surely exists; its class says that it does not count.
+    return (
+        np.concatenate([rows[taken], rows[:fill]]),
+        np.concatenate([classes[taken], np.full(fill, PAD, dtype=classes.dtype)]),
+        np.concatenate([positions[taken], positions[:fill]]),
+    )
+
+
+class PairStrategy(Protocol):
+    """How pairs are drawn, batch by batch.
+
+    Attributes:
+        aligned: Whether row i of the left side pairs with row i of the right side only (`random`),
+            or every left image with every right one (`all`).
+    """
+
+    aligned: bool
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Images encoded an epoch: the budget that strategies are compared at."""
+
+    def batch(self, epoch: int, step: int) -> PairBatch:
+        """The global batch of a step."""
+
+
+class RandomPairs:
+    """The published protocol: one real and one generated image a pair, half of them positive.
+
+    As many pairs an epoch as left (real) training images [A25]. The left images of the positive
+    half are drawn without repetition from those that have a positive partner, and so for the
+    negative half, starting over when there are fewer than asked; partners are drawn uniformly.
+
+    Args:
+        pools: What to draw from.
+        batch_size: Pairs in the global batch.
+        seed: Seed of the run.
+        pairs_per_epoch: Default: one a left image.
+    """
+
+    aligned = True
+
+    def __init__(
+        self, pools: PairPools, *, batch_size: int, seed: int, pairs_per_epoch: int | None = None
+    ) -> None:
+        self.pools = pools
+        self.batch_size = batch_size
+        self.seed = seed
+        self.pairs = len(pools.left) if pairs_per_epoch is None else pairs_per_epoch
+        self._epoch = -1
+        self._plan: tuple[Rows, Rows] = (np.empty(0, np.int64), np.empty(0, np.int64))
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch; the last may be smaller."""
+        return -(-self.pairs // self.batch_size)
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Two images a pair."""
+        return 2 * self.pairs
+
+    def plan(self, epoch: int) -> tuple[Rows, Rows]:
+        """Positions in the left and right pool of every pair of an epoch, `(pairs,)` each."""
+        if epoch == self._epoch:
+            return self._plan
+        rng = np.random.default_rng([self.seed, epoch, 1])
+        left_classes, right_classes = self.pools.left_classes, self.pools.right_classes
+        sides = []
+        for positive, count in ((True, (self.pairs + 1) // 2), (False, self.pairs // 2)):
+            has_partner = np.array(
+                [np.any((right_classes == c) == positive) for c in range(len(self.pools.names))]
+            )
+            candidates = np.flatnonzero(has_partner[left_classes])
+            left = cycle(candidates, count, rng)
+            right = np.empty(count, dtype=np.int64)
+            for c in np.unique(left_classes[left]):
+                at = np.flatnonzero(left_classes[left] == c)
+                partners = np.flatnonzero((right_classes == c) == positive)
+                right[at] = rng.choice(partners, size=len(at))
+            sides.append((left, right))
+        order = rng.permutation(self.pairs)
+        left = np.concatenate([s[0] for s in sides])[order]
+        right = np.concatenate([s[1] for s in sides])[order]
+        self._epoch, self._plan = epoch, (left, right)
+        return self._plan
+
+    def batch(self, epoch: int, step: int) -> PairBatch:
+        """Pairs `step * batch_size` to `(step + 1) * batch_size` of the epoch's plan."""
+        left, right = (side[step * self.batch_size : (step + 1) * self.batch_size] for side in self.plan(epoch))
+        return PairBatch.whole(
+            self.pools.left[left],
+            self.pools.left_classes[left],
+            self.pools.right[right],
+            self.pools.right_classes[right],
+        )
+
+
+class AllPairs:
+    """k images a class and domain, and every real x generated pair of their embeddings.
+
+    Each image is encoded once and serves in many pairs. An epoch encodes as many images as one of
+    `RandomPairs` does, so that the two are compared at equal work. Images are drawn class by class
+    without repetition, starting over when a class is exhausted.
+
+    Args:
+        pools: What to draw from.
+        images_per_class: k.
+        seed: Seed of the run.
+        images_per_epoch: Encoder budget of an epoch; default: two a left image, as in `RandomPairs`.
+    """
+
+    aligned = False
+
+    def __init__(
+        self, pools: PairPools, *, images_per_class: int, seed: int, images_per_epoch: int | None = None
+    ) -> None:
+        self.pools = pools
+        self.seed = seed
+        self.k = images_per_class
+        self._by_class = [
+            [(c, np.flatnonzero(classes == c)) for c in range(len(pools.names)) if np.any(classes == c)]
+            for classes in (pools.left_classes, pools.right_classes)
+        ]
+        self.batch_images = images_per_class * sum(len(side) for side in self._by_class)
+        budget = 2 * len(pools.left) if images_per_epoch is None else images_per_epoch
+        self._steps = max(1, round(budget / self.batch_images))
+        self._epoch = -1
+        self._plan: list[Rows] = []
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch, at least one."""
+        return self._steps
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Images encoded an epoch."""
+        return self._steps * self.batch_images
+
+    def plan(self, epoch: int) -> list[Rows]:
+        """For each side, positions in its pool, `(steps, images of the side)`."""
+        if epoch != self._epoch:
+            rng = np.random.default_rng([self.seed, epoch, 2])
+            self._plan = [
+                np.concatenate(
+                    [cycle(of_class, self._steps * self.k, rng).reshape(self._steps, self.k) for _, of_class in side],
+                    axis=1,
+                )
+                for side in self._by_class
+            ]
+            self._epoch = epoch
+        return self._plan
+
+    def batch(self, epoch: int, step: int) -> PairBatch:
+        """The images of one step; their pairs are formed from the embeddings."""
+        left, right = (side[step] for side in self.plan(epoch))
+        return PairBatch.whole(
+            self.pools.left[left],
+            self.pools.left_classes[left],
+            self.pools.right[right],
+            self.pools.right_classes[right],
+        )
+
+
+def cycle(candidates: Rows, count: int, rng: np.random.Generator) -> Rows:
+    """`count` of the candidates in random order; none twice before all have come once."""
+    rounds = -(-count // len(candidates)) if count else 0
+    return np.concatenate([rng.permutation(candidates) for _ in range(rounds)] or [candidates[:0]])[:count]

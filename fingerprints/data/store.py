@@ -1,0 +1,175 @@
+"""The image store: every image decoded once, uint8, memory-mapped, shared by all processes.
+
+A store is a folder named by a digest of its file list (name, size, mtime) and preprocessing.
+It is written under a temporary name and renamed when whole, under a file lock, so that a
+folder with a store's name is always complete and two processes never build the same one twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.data.decode import Decoded, Preprocessing, decode
+from fingerprints.data.layout import ImageFile
+from fingerprints.errors import FingerprintsError
+
+Progress = Callable[[str, int, int], None]  # what is done, images done, images in all
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """Decoded images of one file list.
+
+    Attributes:
+        folder: Where it lies.
+        images: `(n, size, size)` uint8, read-only memory map, in the order of the file list.
+        digests: `(n,)` 16-byte digests of the files' own pixels: equal for identical images.
+        native_sizes: `(n, 2)` width and height of each file; 0 where it could not be read.
+        errors: Row -> why the file could not be read.
+        built: Whether this call decoded the files (`False`: found on disk).
+    """
+
+    folder: Path
+    images: NDArray[np.uint8]
+    digests: NDArray[np.bytes_]
+    native_sizes: NDArray[np.int32]
+    errors: dict[int, str]
+    built: bool
+
+    def cached(self, name: str, compute: Callable[[], NDArray]) -> NDArray:
+        """An array derived from the store's pixels, computed once and kept beside them."""
+        path = self.folder / f"{name}.npy"
+        if not path.exists():
+            part = self.folder / f"{name}.{os.getpid()}.part.npy"
+            np.save(part, compute(), allow_pickle=False)
+            part.replace(path)
+        return np.load(path, allow_pickle=False)
+
+
+def store_key(files: Sequence[ImageFile], preprocessing: Preprocessing) -> str:
+    """Digest that changes with any file's path, size or mtime and with the preprocessing."""
+    digest = hashlib.sha256(json.dumps(preprocessing.describe(), sort_keys=True).encode())
+    for file in files:
+        digest.update(f"{file.path}\0{file.size}\0{file.mtime_ns}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def open_store(
+    files: Sequence[ImageFile],
+    preprocessing: Preprocessing,
+    *,
+    cache: Path,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> ImageStore:
+    """The store of these files: found in `cache`, or built there.
+
+    Args:
+        files: Files in the order of the rows wanted.
+        preprocessing: How they become pixels.
+        cache: Folder of all stores; made if missing.
+        workers: Decoding threads (decoding releases the interpreter lock); default: one a core.
+        progress: Called now and then while decoding.
+
+    Raises:
+        FingerprintsError: If the cache folder cannot be written.
+    """
+    folder = cache / store_key(files, preprocessing)
+    built = False
+    if not folder.is_dir():
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            with _locked(folder.with_suffix(".lock")):
+                if not folder.is_dir():
+                    _build(folder, files, preprocessing, workers=workers, progress=progress)
+                    built = True
+        except OSError as error:
+            raise FingerprintsError(
+                f"The image store cannot be written: {error.strerror or error}.",
+                where=cache,
+                fix="paths.store=DIR with a folder that can be written and has room for "
+                f"{len(files) * preprocessing.size**2 / 1e6:,.0f} MB",
+            ) from error
+    facts = json.loads((folder / "store.json").read_text())
+    return ImageStore(
+        folder=folder,
+        images=np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False),
+        digests=np.load(folder / "digests.npy", allow_pickle=False),
+        native_sizes=np.load(folder / "native_sizes.npy", allow_pickle=False),
+        errors={int(row): why for row, why in facts["errors"].items()},
+        built=built,
+    )
+
+
+def _build(
+    folder: Path,
+    files: Sequence[ImageFile],
+    preprocessing: Preprocessing,
+    *,
+    workers: int | None,
+    progress: Progress | None,
+) -> None:
+    for stale in folder.parent.glob(f"{folder.name}.*.part"):  # the lock is ours: its maker was killed
+        shutil.rmtree(stale)
+    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    part.mkdir()
+    try:
+        size, n = preprocessing.size, len(files)
+        images = np.lib.format.open_memmap(
+            part / "images.npy", mode="w+", dtype=np.uint8, shape=(n, size, size)
+        )
+        digests = np.zeros(n, dtype="S32")
+        native_sizes = np.zeros((n, 2), dtype=np.int32)
+        errors: dict[int, str] = {}
+        shown = time.monotonic()
+        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+            for row, result in enumerate(pool.map(lambda f: _try_decode(f.path, preprocessing), files)):
+                if isinstance(result, str):
+                    errors[row] = result
+                else:
+                    images[row] = result.pixels
+                    digests[row] = result.digest.hex().encode()
+                    native_sizes[row] = result.native_size
+                if progress is not None and (row + 1 == n or time.monotonic() - shown > 0.1):
+                    shown = time.monotonic()
+                    progress("decoding images", row + 1, n)
+        images.flush()
+        np.save(part / "digests.npy", digests)
+        np.save(part / "native_sizes.npy", native_sizes)
+        facts = {"preprocessing": preprocessing.describe(), "images": n, "errors": errors}
+        (part / "store.json").write_text(json.dumps(facts, indent=1))
+        part.rename(folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _try_decode(path: str, preprocessing: Preprocessing) -> Decoded | str:
+    try:
+        return decode(path, preprocessing)
+    except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, struct.error and more
+        if os.path.exists(path) and os.path.getsize(path) == 0:
+            return "the file is empty"
+        text = str(error).replace(f"'{path}'", "the file").replace(path, "the file")
+        return text or type(error).__name__
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on `path`; the system releases it if the process dies."""
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

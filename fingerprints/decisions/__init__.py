@@ -1,0 +1,1 @@
+"""Decisions on embeddings: nearest centroid, distance to the generated set."""

@@ -1,0 +1,93 @@
+"""Was this real image used? Distance to its own part's generated set, in embedding space.
+
+The papers do not describe this decision for the Siamese network; the rules here are our reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.decisions.distances import distance_to_set
+from fingerprints.decisions.part import EmbeddedPart
+from fingerprints.tasks import NOT_USED, USED
+
+Rule = Literal["mean", "nearest", "k_nearest"]
+ThresholdSource = Literal["out_of_fold", "validation", "half"]
+
+
+@dataclass(frozen=True)
+class MembershipDecision:
+    """A real image is called used when it lies near its own part's generated images.
+
+    A raw score is minus the distance to the generated set; it is standardised by the same distances
+    of the generated images to one another (each left out of its own set), so that the scores of two
+    generators, and a threshold between them, can be compared. Higher means more likely used.
+
+    Attributes:
+        rule: `mean` distance to all generated images, `nearest`, or mean of the `k_nearest`.
+        k: Neighbours of `k_nearest`.
+        standardise: Whether to standardise by the generated set.
+        threshold: Scores from here on are used; NaN before it is set.
+        threshold_source: Where it comes from; `half` calls the upper half of each part used.
+    """
+
+    rule: Rule = "nearest"
+    k: int = 5
+    standardise: bool = True
+    threshold: float = float("nan")
+    threshold_source: ThresholdSource = "out_of_fold"
+
+    @property
+    def neighbours(self) -> int | None:
+        """How many generated neighbours count; `None` for all."""
+        return {"mean": None, "nearest": 1, "k_nearest": self.k}[self.rule]
+
+    def scores(self, part: EmbeddedPart) -> NDArray[np.float32]:
+        """`(n,)` score of each real image against the part's generated set."""
+        distance = distance_to_set(part.real, part.generated, nearest=self.neighbours)
+        if not self.standardise:
+            return -distance
+        own = distance_to_set(part.generated, part.generated, nearest=self.neighbours, leave_one_out=True)
+        spread = float(own.std())
+        return (float(own.mean()) - distance) / max(spread, 1e-12)
+
+    def with_threshold(
+        self, scores: NDArray[np.float32], labels: Sequence[str], *, source: ThresholdSource
+    ) -> MembershipDecision:
+        """The same decision with the threshold that these scores give."""
+        return replace(self, threshold=best_threshold(scores, labels), threshold_source=source)
+
+    def labels(self, scores: NDArray[np.float32]) -> NDArray[np.str_]:
+        """`(n,)` `used` or `not_used`."""
+        cut = float(np.median(scores)) if self.threshold_source == "half" else self.threshold
+        return np.where(scores >= cut, USED, NOT_USED)
+
+
+def best_threshold(scores: NDArray[np.float32], labels: Sequence[str]) -> float:
+    """The cut with the highest Cohen's kappa; the middle of the widest such plateau.
+
+    Args:
+        scores: `(n,)`, higher = more likely used.
+        labels: `used` or `not_used`, both present.
+    """
+    order = np.argsort(scores, kind="stable")
+    ordered = np.asarray(scores, dtype=np.float64)[order]
+    used = (np.asarray(labels)[order] == USED).astype(np.float64)
+    n, positives = len(used), used.sum()
+    # Cut c calls the c lowest not used: 0..n, only between different scores.
+    below_used = np.concatenate([[0.0], np.cumsum(used)])
+    called_used = n - np.arange(n + 1)
+    agreement = (positives - below_used + (np.arange(n + 1) - below_used)) / n
+    chance = (called_used * positives + (n - called_used) * (n - positives)) / n**2
+    kappa = np.where(chance < 1, (agreement - chance) / np.maximum(1 - chance, 1e-12), 0.0)
+    edges = np.concatenate([[ordered[0] - 1.0], ordered, [ordered[-1] + 1.0]])
+    widths = edges[1:] - edges[:-1]
+    kappa[widths <= 0] = -np.inf
+    best = np.flatnonzero(kappa >= kappa.max() - 1e-12)
+    cut = best[np.argmax(widths[best])]
+    return float((edges[cut] + edges[cut + 1]) / 2)

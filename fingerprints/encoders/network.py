@@ -1,0 +1,40 @@
+"""From pixels to the unit vectors that distances are measured between."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class EmbeddingNetwork(nn.Module):
+    """An encoder, an optional projection head, and the L2 norm.
+
+    Args:
+        encoder: Maps `(n, 1, S, S)` in [0, 1] to `(n, encoder.embedding)`.
+        projection: Units of a linear layer after the encoder; `None` for none.
+    """
+
+    def __init__(self, encoder: nn.Module, *, projection: int | None = None) -> None:
+        super().__init__()
+        self.encoder = encoder
+        width = int(encoder.embedding)  # type: ignore[arg-type]
+        self.projection = nn.Identity() if projection is None else nn.Linear(width, projection)
+        self.embedding = width if projection is None else projection
+
+    def raw(self, images: Tensor) -> Tensor:
+        """Embeddings before the norm, `(n, d)`, of float images in [0, 1] `(n, 1, S, S)`."""
+        return self.projection(self.encoder(images))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Unit embeddings `(n, d)` of images `(n, 1, S, S)`, uint8 or float in [0, 1]."""
+        return l2_normalise(self.raw(as_unit_float(images)))
+
+
+def l2_normalise(embeddings: Tensor, *, epsilon: float = 1e-8) -> Tensor:
+    """Rows `(n, d)` scaled to unit length; a zero row stays zero instead of becoming NaN."""
+    return embeddings / embeddings.norm(dim=1, keepdim=True).clamp_min(epsilon)
+
+
+def as_unit_float(images: Tensor) -> Tensor:
+    """Pixels in [0, 1], float32; uint8 is divided by 255."""
+    return images.float().div(255.0) if images.dtype == torch.uint8 else images

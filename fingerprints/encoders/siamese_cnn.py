@@ -1,0 +1,72 @@
+"""The Siamese encoder of the 2025 paper, and the options that the `metric_*` experiments add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fingerprints.errors import FingerprintsError
+
+
+class SiameseCNN(nn.Module):
+    """Convolution blocks, one dense layer; maps `(n, 1, S, S)` in [0, 1] to `(n, embedding)`.
+
+    As published [A25]: blocks of 16, 32, 64 and 128 filters, 3 x 3, ReLU, 2 x 2 max-pooling, dense
+    256; from the authors' script: no padding, ReLU on the dense layer. The L2 norm that follows is
+    the training module's, so that a count of zero vectors can be kept.
+
+    Args:
+        size: S, pixels a side.
+        channels: Filters of each block.
+        embedding: Units of the dense layer.
+        final_relu: ReLU on the dense layer [script]; it can make zero vectors.
+        batch_norm: Batch normalisation after each convolution.
+
+    Raises:
+        FingerprintsError: If the images are too small for that many blocks.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        channels: Sequence[int] = (16, 32, 64, 128),
+        embedding: int = 256,
+        final_relu: bool = True,
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        before, side = 1, size
+        for number, width in enumerate(channels, start=1):
+            side = (side - 2) // 2
+            if side < 1:
+                raise FingerprintsError(
+                    f"Images of {size} x {size} pixels are too small for {len(channels)} convolution blocks "
+                    f"(block {number} has nothing left to pool).",
+                    where="data.size",
+                    fix=f"data.size of at least {smallest_size(len(channels))}, or fewer encoder.channels",
+                )
+            blocks.append(nn.Conv2d(before, width, kernel_size=3, bias=not batch_norm))
+            if batch_norm:
+                blocks.append(nn.BatchNorm2d(width))
+            blocks += [nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+            before = width
+        self.features = nn.Sequential(*blocks)
+        self.dense = nn.Linear(before * side * side, embedding)
+        self.final = nn.ReLU(inplace=True) if final_relu else nn.Identity()
+        self.embedding = embedding
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed images `(n, 1, S, S)`, float in [0, 1], as `(n, embedding)`, not normalised."""
+        return self.final(self.dense(torch.flatten(self.features(images), 1)))
+
+
+def smallest_size(blocks: int) -> int:
+    """The least image side that `blocks` convolution blocks can take."""
+    side = 1
+    for _ in range(blocks):
+        side = 2 * side + 2
+    return side

@@ -1,0 +1,42 @@
+"""The one error that users see: what is wrong, where, and how to fix it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class FingerprintsError(Exception):
+    """A mistake that the user can mend: bad input, bad configuration, unwritable output.
+
+    Entry points print its text without a traceback and exit with status 2.
+
+    Args:
+        what: What is wrong, as one sentence.
+        where: The file, folder or configuration key it is wrong in.
+        fix: What to do about it.
+    """
+
+    def __init__(self, what: str, *, where: object | None = None, fix: str | None = None) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.fix = fix
+        lines = [what]
+        if self.where is not None:
+            lines.append(f"  where: {self.where}")
+        if fix is not None:
+            lines.append(f"  fix:   {fix}")
+        super().__init__("\n".join(lines))
+
+
+def nearest(word: str, valid: Iterable[str], count: int = 1) -> list[str]:
+    """The valid words most like `word`, best first; empty if none is near."""
+    return difflib.get_close_matches(word, list(valid), n=count, cutoff=0.5)
+
+
+def listing(items: Sequence[object], limit: int = 20) -> str:
+    """`items` as indented lines, cut after `limit` with the number left out."""
+    lines = [f"    {item}" for item in items[:limit]]
+    if len(items) > limit:
+        lines.append(f"    ... and {len(items) - limit} more")
+    return "\n".join(lines)

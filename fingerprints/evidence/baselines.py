@@ -1,0 +1,245 @@
+"""What a detector must beat: trivial answers, and blind baselines that ignore what it is about.
+
+A blind baseline sees file format, file size or the grey-level histogram, never how a real image
+relates to the generated set. If it does as well as a detector, the benchmark gives its labels away
+some other way, and the detector's figure proves nothing. The caller names them:
+
+- `usage`: `histogram` and `file_size`, fitted on used and not used real images of the training part;
+- `subset`: `histogram_real` (fitted on real images, scored on generated ones) and
+  `histogram_generated` (fitted on generated ones): whether subsets, or their generators, differ in
+  brightness alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fingerprints.errors import FingerprintsError
+from fingerprints.evidence.intervals import (
+    Estimate,
+    Evaluation,
+    estimate_metrics,
+    in_reading_order,
+    percentiles,
+    table_figures,
+)
+from fingerprints.evidence.metrics import FloatArray, Labels, encode
+from fingerprints.tasks import Task
+
+TRIVIAL = ("all_used", "majority", "random")
+"""Names of the baselines that look at nothing; every other baseline is a blind one."""
+
+FORMATS = (".png", ".jpg", ".tif", ".bmp", ".dcm", ".npy", ".gz")
+_SPELLINGS = {".jpeg": ".jpg", ".tiff": ".tif"}
+
+_GUESSES = 1000
+_REGULARISATION = 1.0
+_CHUNK_PIXELS = 4_000_000
+
+
+def trivial(
+    *,
+    task: Task,
+    classes: Sequence[str],
+    truth: Labels,
+    train_labels: Labels,
+    groups: Labels,
+    seed: int,
+    resamples: int = 1000,
+    permutations: int = 999,
+) -> dict[str, Evaluation]:
+    """The answers that need no image.
+
+    Args:
+        task: `all_used` is there only where it has a positive class.
+        classes: The names of the labels.
+        truth: True labels, shape (n,).
+        train_labels: Labels of the training part; the most frequent (on ties the first in `classes`)
+            is the answer of `majority`. Empty leaves `majority` out.
+        groups: Group of each image, shape (n,).
+        seed: Of resampling, permuting and guessing.
+        resamples: As in `estimate_metrics`.
+        permutations: As in `estimate_metrics`.
+
+    Returns:
+        `all_used`, `majority` and `random`, in that order.
+
+    Raises:
+        FingerprintsError: If a label is none of the classes.
+    """
+    answers: dict[str, str] = {} if task.positive is None else {"all_used": task.positive}
+    encode(train_labels, classes=classes)
+    if len(train_labels):
+        seen = Counter(str(label) for label in train_labels)
+        answers["majority"] = max(classes, key=lambda label: seen[label])
+    evaluations = {
+        name: estimate_metrics(
+            task=task,
+            classes=classes,
+            truth=truth,
+            predicted=np.full(len(truth), answer),
+            scores=None,
+            groups=groups,
+            seed=seed,
+            resamples=resamples,
+            permutations=permutations,
+        )
+        for name, answer in answers.items()
+    }
+    guesses = _random(task=task, classes=classes, truth=truth, groups=groups, seed=seed)
+    return {**evaluations, "random": guesses}
+
+
+def _random(*, task: Task, classes: Sequence[str], truth: Labels, groups: Labels, seed: int) -> Evaluation:
+    """Uniform guesses: mean of each figure over many of them, and the range of 95 % of them.
+
+    The range is what guessing may give on these images, not the uncertainty of the mean, and there is
+    no p-value. Only how many of a class are called what matters, so whole tables are drawn.
+    """
+    support = np.bincount(encode(truth, classes=classes), minlength=len(classes))
+    rng = np.random.default_rng(seed)
+    chances = np.full(len(classes), 1 / len(classes))
+    tables = np.stack([rng.multinomial(count, chances, size=_GUESSES) for count in support], axis=1)
+    draws = table_figures(
+        tables.astype(np.float64), task=task, classes=classes, clusters=task.name == "model"
+    )
+    metrics: dict[str, Estimate] = {}
+    for name in in_reading_order(draws, task=task):
+        if np.isnan(draws[name]).any():
+            metrics[name] = Estimate(None, None, None, None, "some guesses leave it undefined")
+            continue
+        low, high = percentiles(draws[name])
+        metrics[name] = Estimate(float(draws[name].mean()), low, high, None)
+    return Evaluation(
+        metrics=metrics,
+        samples={name: draws[name] for name, estimate in metrics.items() if estimate.value is not None},
+        nulls={},
+        n=len(truth),
+        n_groups=len(np.unique(np.asarray(groups, dtype=str))),
+        permuted="images",
+    )
+
+
+def histogram_features(images: NDArray[np.uint8], *, bins: int = 32) -> FloatArray:
+    """Share of pixels at each grey level.
+
+    Args:
+        images: uint8, shape (n, H, W); may be memory-mapped, is read a few images at a time.
+        bins: Equal parts of 0..255, from 1 to 256.
+
+    Returns:
+        float64, shape (n, bins); rows sum to 1.
+
+    Raises:
+        ValueError: On another dtype, shape or number of bins.
+    """
+    if images.dtype != np.uint8 or images.ndim != 3 or not 1 <= bins <= 256:
+        raise ValueError(
+            f"histograms need uint8 images (n, H, W) and 1 to 256 bins, not {images.dtype}, "
+            f"{images.shape} and {bins}"
+        )
+    pixels = images.shape[1] * images.shape[2]
+    level_bin = np.arange(256) * bins // 256
+    step = max(1, _CHUNK_PIXELS // max(pixels, 1))
+    features = np.empty((len(images), bins))
+    for start in range(0, len(images), step):
+        chunk = np.asarray(images[start : start + step]).reshape(-1, pixels)
+        cells = level_bin[chunk] + bins * np.arange(len(chunk))[:, None]
+        counts = np.bincount(cells.ravel(), minlength=len(chunk) * bins)
+        features[start : start + step] = counts.reshape(len(chunk), bins) / pixels
+    return features
+
+
+def file_features(paths: Sequence[Path]) -> FloatArray:
+    """What a file gives away unopened: log2 of its bytes, log2 of bytes per pixel, code of its suffix.
+
+    Only headers are read. A format whose header Pillow cannot read counts one byte per pixel. The code
+    is the place of the suffix in `FORMATS` (spellings apart), their number for any other.
+
+    Returns:
+        float64, shape (n, 3).
+
+    Raises:
+        FingerprintsError: If a file is missing.
+    """
+    return np.array([_file_row(Path(path)) for path in paths], dtype=np.float64).reshape(len(paths), 3)
+
+
+def _file_row(path: Path) -> tuple[float, float, float]:
+    try:
+        size = max(path.stat().st_size, 1)
+    except FileNotFoundError as error:
+        raise FingerprintsError(
+            "An image of the index is gone.", where=path, fix="index the data again"
+        ) from error
+    try:
+        with Image.open(path) as image:
+            pixels = image.width * image.height
+    except UnidentifiedImageError:
+        pixels = size
+    suffix = _SPELLINGS.get(path.suffix.lower(), path.suffix.lower())
+    code = FORMATS.index(suffix) if suffix in FORMATS else len(FORMATS)
+    return float(np.log2(size)), float(np.log2(size / pixels)), float(code)
+
+
+@dataclass(frozen=True, eq=False)
+class BlindAnswers:
+    """Answers (n,) of a blind baseline, and probabilities: (n,) of the positive class, else (n, C)."""
+
+    predicted: NDArray[np.str_]
+    scores: FloatArray
+
+
+def blind(
+    *,
+    task: Task,
+    classes: Sequence[str],
+    train_features: NDArray[Any],
+    train_labels: Labels,
+    train_groups: Labels,
+    test_features: NDArray[Any],
+) -> BlindAnswers:
+    """Logistic regression on standardised features, with C = 1 and nothing to tune.
+
+    Images count by 1 / size of their group, so that a patient with many slices has one voice.
+
+    Args:
+        task: Decides the shape of the scores.
+        classes: The names of the labels; one that training lacks gets probability 0.
+        train_features: Shape (m, d).
+        train_labels: Shape (m,).
+        train_groups: Shape (m,).
+        test_features: Shape (n, d).
+
+    Raises:
+        FingerprintsError: If training has one class only, or a label that is none of the classes.
+    """
+    codes = encode(train_labels, classes=classes)
+    if len(np.unique(codes)) < 2:
+        raise FingerprintsError(
+            "A blind baseline needs training images of at least two classes.",
+            where="train_labels",
+            fix="check the labels of the training part",
+        )
+    _, member, sizes = np.unique(np.asarray(train_groups, dtype=str), return_inverse=True, return_counts=True)
+    voices = 1 / sizes[member]
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=_REGULARISATION, max_iter=1000))
+    # Scaled to mean 1, or C would mean something else for every data set.
+    model.fit(train_features, codes, logisticregression__sample_weight=voices / voices.mean())
+    probabilities = np.zeros((len(test_features), len(classes)))
+    probabilities[:, model.classes_] = model.predict_proba(test_features)
+    predicted = np.asarray(classes, dtype=str)[probabilities.argmax(axis=1)]
+    if task.positive is not None:
+        return BlindAnswers(predicted, probabilities[:, list(classes).index(task.positive)])
+    return BlindAnswers(predicted, probabilities)

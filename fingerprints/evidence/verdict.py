@@ -1,0 +1,280 @@
+"""The verdict in words, before any table.
+
+Thresholds here choose words, not figures: every headline carries the figure, its interval and p.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from fingerprints.evidence.baselines import TRIVIAL
+from fingerprints.evidence.intervals import Estimate, Evaluation
+from fingerprints.tasks import Task
+
+Level = Literal["nothing_found", "weak", "clear", "confounded", "unscored"]
+
+ALPHA = 0.05
+SECOND_LOOK = 0.025
+"""For the ranking, which is looked at only after the answers have shown nothing."""
+
+CLEAR = 0.2
+"""Least chance-corrected lower bound of a clear signal: where Landis and Koch's (1977) "slight" ends."""
+
+MARGIN = 0.02
+"""A blind baseline this close to the detector does as well."""
+
+NAMES = {"kappa": "Cohen's kappa", "ari": "adjusted Rand index", "auc": "AUC"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One plain sentence, how much it claims, and what to know when reading the figures."""
+
+    headline: str
+    level: Level
+    notes: list[str]
+
+
+def verdict(
+    *,
+    task: Task,
+    evaluation: Evaluation | None,
+    baselines: Mapping[str, Evaluation],
+    validation: Evaluation | None,
+    effective_n: int,
+    pseudo_groups: bool,
+    generators: int,
+    shared_groups: bool | None = None,
+) -> Verdict:
+    """What the figures allow one to say.
+
+    Judged by the metric the challenge ranks by:
+    - `unscored`: there is no truth, or the metric has no value;
+    - `nothing_found`: p is 0.05 or more, or the interval reaches down to chance (the mean of the
+      permutations). For `usage` the AUC gets a second look (p at most 0.025), since a bad threshold
+      hides a good ranking: such a signal is `weak`;
+    - `confounded`: a blind baseline comes within 0.02, or is above chance (p < 0.05) with an interval
+      that reaches the detector's figure;
+    - `weak`: the interval's lower end is less than a fifth of the way from chance to 1, or there is no
+      interval, or a trivial answer scores as well, or a blind baseline cannot be told apart;
+    - `clear`: none of these.
+
+    Intervals of detector and baseline are compared as if independent, though both saw the same images:
+    that errs towards `confounded`.
+
+    Args:
+        task: The task.
+        evaluation: The detector on the test part; `None` where there are no labels.
+        baselines: Trivial (`baselines.TRIVIAL`) and blind baselines on the same images, by name.
+        validation: The detector on held-out images of the training part.
+        effective_n: Number of groups that the answers were about.
+        pseudo_groups: Groups are clusters of near-duplicates.
+        generators: Number of generators the figures cover.
+        shared_groups: `usage`: non-members come from groups of members; `None` if not known.
+    """
+    notes = _notes(
+        task=task,
+        baselines=baselines,
+        validation=validation,
+        evaluation=evaluation,
+        effective_n=effective_n,
+        pseudo_groups=pseudo_groups,
+        generators=generators,
+        shared_groups=shared_groups,
+    )
+    ours = None if evaluation is None else evaluation.metrics.get(task.official)
+    if evaluation is None or ours is None or ours.value is None:
+        why = "there are no true labels" if ours is None or ours.reason is None else ours.reason
+        return Verdict(f"Not scored: {why}.", "unscored", notes)
+
+    where = f"on {evaluation.n} images in {evaluation.n_groups} groups"
+    figure = f"{_named(task.official)} {_figure(ours)} {where}"
+    chance = chance_level(evaluation, task.official)
+    if not _above(ours, chance=chance, alpha=ALPHA):
+        return _nothing(task=task, evaluation=evaluation, figure=figure, chance=chance, notes=notes)
+
+    blind = {name: other for name, other in baselines.items() if name not in TRIVIAL}
+    as_good = _as_good(ours, blind, metric=task.official)
+    if as_good:
+        rivals = " and ".join(
+            f"'{name}' reaches {_figure(blind[name].metrics[task.official])}" for name in as_good
+        )
+        headline = (
+            f"Confounded: {figure}, but the blind baseline {rivals}, so that the figure proves nothing."
+        )
+        return Verdict(headline, "confounded", notes)
+
+    doubts = _doubts(ours, baselines, metric=task.official)
+    corrected = None if ours.low is None or chance >= 1 else (ours.low - chance) / (1 - chance)
+    if corrected is None:
+        doubts.append(ours.reason or "there is no interval")
+    elif corrected < CLEAR:
+        doubts.append("the interval reaches down to near chance")
+    if doubts:
+        headline = f"Weak signal: {figure}, above chance ({chance:.2f}), but {'; '.join(doubts)}."
+        return Verdict(headline, "weak", notes)
+    return Verdict(f"Clear signal: {figure}, where chance gives {chance:.2f}.", "clear", notes)
+
+
+def chance_level(evaluation: Evaluation, metric: str) -> float:
+    """Mean of the metric under permuted labels; 0 where none were drawn."""
+    null = evaluation.nulls.get(metric)
+    return 0.0 if null is None or null.size == 0 else float(null.mean())
+
+
+def _nothing(*, task: Task, evaluation: Evaluation, figure: str, chance: float, notes: list[str]) -> Verdict:
+    """The answers are no better than chance; perhaps the ranking is."""
+    ranking = evaluation.metrics.get("auc")
+    if task.positive is not None and ranking is not None and _above(ranking, chance=0.5, alpha=SECOND_LOOK):
+        headline = (
+            f"Weak signal: the answers are no better than chance ({figure}), but the scores rank "
+            f"{task.positive} images higher: AUC {_figure(ranking)}."
+        )
+        return Verdict(headline, "weak", notes)
+    return Verdict(f"Nothing found: {figure}, where chance gives {chance:.2f}.", "nothing_found", notes)
+
+
+def _above(estimate: Estimate, *, chance: float, alpha: float) -> bool:
+    """Whether p is below alpha and the interval, if there is one, above chance."""
+    if estimate.value is None or estimate.p is None or estimate.p >= alpha:
+        return False
+    return estimate.value > chance if estimate.low is None else estimate.low > chance
+
+
+def _as_good(ours: Estimate, blind: Mapping[str, Evaluation], *, metric: str) -> list[str]:
+    """Names of blind baselines that do as well."""
+    names = []
+    for name, other in blind.items():
+        theirs = other.metrics.get(metric)
+        if ours.value is None or theirs is None or theirs.value is None:
+            continue
+        near = theirs.value >= ours.value - MARGIN
+        reaches = theirs.high is not None and theirs.high >= ours.value
+        if near or (reaches and _above(theirs, chance=chance_level(other, metric), alpha=ALPHA)):
+            names.append(name)
+    return names
+
+
+def _doubts(ours: Estimate, baselines: Mapping[str, Evaluation], *, metric: str) -> list[str]:
+    """Baselines that a detector above chance is still not better than for certain."""
+    doubts = []
+    for name, other in baselines.items():
+        theirs = other.metrics.get(metric)
+        if ours.value is None or theirs is None or theirs.value is None:
+            continue
+        if name in TRIVIAL and theirs.value >= ours.value:
+            doubts.append(f"the trivial answer '{name}' reaches {theirs.value:.2f}")
+        elif name not in TRIVIAL and theirs.high is not None and theirs.high >= ours.value:
+            doubts.append(f"the interval of the blind baseline '{name}' reaches it ({_figure(theirs)})")
+    return doubts
+
+
+def _notes(
+    *,
+    task: Task,
+    evaluation: Evaluation | None,
+    baselines: Mapping[str, Evaluation],
+    validation: Evaluation | None,
+    effective_n: int,
+    pseudo_groups: bool,
+    generators: int,
+    shared_groups: bool | None,
+) -> list[str]:
+    notes: list[str] = []
+    if pseudo_groups:
+        size = "" if evaluation is None else f" of {evaluation.n} images"
+        notes.append(
+            "No groups (patients) were given: clusters of near-duplicates stand in for them. The effective "
+            f"sample size{size} is {effective_n} at most; true groups may be fewer."
+        )
+    if task.name == "usage":
+        notes.append(_member_note(shared_groups))
+    if task.name == "subset":
+        notes.append(_attribution_note(baselines, metric=task.official))
+    if evaluation is not None:
+        notes.extend(_score_notes(task=task, evaluation=evaluation, generators=generators))
+    if validation is not None:
+        notes.extend(_validation_notes(task=task, evaluation=evaluation, validation=validation))
+    return notes
+
+
+def _member_note(shared_groups: bool | None) -> str:
+    if shared_groups is None:
+        return (
+            "It is not known whether non-members share groups (patients) with members, and so whether "
+            "'used' means this image or this patient."
+        )
+    if shared_groups:
+        return (
+            "Non-members come from the same groups (patients) as members: 'used' means that this very "
+            "image was in training."
+        )
+    return (
+        "Non-members come from other groups (patients) than members: 'used' can mean that this patient was "
+        "in training, not necessarily this image."
+    )
+
+
+def _attribution_note(baselines: Mapping[str, Evaluation], *, metric: str) -> str:
+    note = (
+        "If each subset trained a generator of its own, telling the subsets apart may be telling the "
+        "generators apart, with nothing learnt about real images."
+    )
+    other = baselines.get("histogram_generated")
+    estimate = None if other is None else other.metrics.get(metric)
+    if estimate is None or estimate.value is None:
+        return f"{note} No blind baseline fitted on generated images was run to test that."
+    return (
+        f"{note} Grey-level histograms of generated images alone reach {_named(metric)} {_figure(estimate)}."
+    )
+
+
+def _score_notes(*, task: Task, evaluation: Evaluation, generators: int) -> list[str]:
+    these = "this one generator" if generators == 1 else f"these {generators} generators"
+    notes = [
+        f"Intervals are conditional on {these}: they say how other images would score, not how the "
+        "images of a generator trained again would."
+    ]
+    perfect = [
+        name
+        for name in dict.fromkeys([task.official, "accuracy", "auc"])
+        if (estimate := evaluation.metrics.get(name)) is not None and estimate.value == 1.0
+    ]
+    if perfect:
+        notes.append(
+            f"A perfect {' and '.join(_named(name) for name in perfect)} is suspect: look for duplicates "
+            "across splits, labels in file names and differences of format before believing it."
+        )
+    return notes
+
+
+def _validation_notes(*, task: Task, evaluation: Evaluation | None, validation: Evaluation) -> list[str]:
+    held_out = validation.metrics.get(task.official)
+    if held_out is None or held_out.value is None:
+        return []
+    notes = [f"On held-out images of the training part: {_named(task.official)} {_figure(held_out)}."]
+    ours = None if evaluation is None else evaluation.metrics.get(task.official)
+    if ours is None or ours.high is None or held_out.low is None:
+        return notes
+    if ours.high < held_out.low:
+        notes.append(
+            "The test part scores clearly lower than held-out training images: the two differ, or choices "
+            "were fitted to the latter."
+        )
+    return notes
+
+
+def _named(metric: str) -> str:
+    return NAMES.get(metric, metric)
+
+
+def _figure(estimate: Estimate) -> str:
+    """`0.52 (95 % interval 0.48 to 0.56, p = 0.19)`, with what there is of it."""
+    if estimate.low is None or estimate.high is None:
+        interval = "no interval"
+    else:
+        interval = f"95 % interval {estimate.low:.2f} to {estimate.high:.2f}"
+    p = "" if estimate.p is None else (f", p = {estimate.p:.3f}" if estimate.p >= 0.0005 else ", p < 0.001")
+    return f"{estimate.value:.2f} ({interval}{p})"

@@ -1,0 +1,265 @@
+"""One experiment from configuration to run folder: the data flow, step by step."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from fingerprints import runs
+from fingerprints.data.index import DataSettings, Index, prepare
+from fingerprints.data.layout import Source
+from fingerprints.data.pairs import AllPairs, PairPools, PairStrategy, RandomPairs
+from fingerprints.decisions.centroid import CentroidDecision
+from fingerprints.decisions.membership import MembershipDecision
+from fingerprints.decisions.part import EmbeddedPart
+from fingerprints.detection import Decision, Detection, Detector, Recipe
+from fingerprints.encoders import build_network
+from fingerprints.errors import FingerprintsError
+from fingerprints.evidence.verdict import Verdict, verdict
+from fingerprints.provenance import console_progress, data_fingerprint, provenance
+from fingerprints.reporting.html import write_report
+from fingerprints.reporting.run_report import report_content
+from fingerprints.reporting.tables import predictions_table, summary_lines
+from fingerprints.runfiles import write_run_file
+from fingerprints.scoring import EvidenceSettings, Scores, metrics_document, score
+from fingerprints.tasks import get_task
+from fingerprints.training.augment import Augmentation
+from fingerprints.training.fit import StoppingSettings, TrainerSettings
+from fingerprints.training.loggers import open_logger
+from fingerprints.training.optimise import OptimiserSettings
+from fingerprints.training.siamese import SiameseModule, SiameseSettings
+
+log = logging.getLogger(__name__)
+
+
+def run_experiment(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Train, predict, evaluate and report; returns what `metrics.json` holds.
+
+    Args:
+        config: The validated configuration (`TrainConfig`) as plain data.
+        folder: The run folder; left untouched if the input is bad.
+
+    Raises:
+        FingerprintsError: Before any training, if the data, the configuration or the folder is bad.
+    """
+    started = time.perf_counter()
+    main_process = rank_zero_only.rank == 0
+    if main_process:
+        runs.refuse_used_folder(folder)
+    task = get_task(config["task"])
+    _check_decision(config)
+    settings = data_settings(config["data"])
+    build_network(config["encoder"], size=settings.size)  # an unfit encoder must fail before decoding
+    index, store = prepare(
+        settings, task, cache=Path(config["paths"]["store"]), seed=config["seed"], progress=console_progress()
+    )
+    prepared = time.perf_counter() - started
+
+    with _run_log(folder, enabled=main_process):
+        facts = provenance() | {"data_fingerprint": data_fingerprint(index, store)}
+        if main_process:
+            OmegaConf.save(OmegaConf.create(config), folder / runs.CONFIG)
+            _announce(config, index, folder, seconds=prepared)
+        with open_logger(config, folder) as logger:
+            detector = Detector(
+                index, store, recipe(config), folder=folder / runs.CHECKPOINTS, logger=logger
+            )
+            detections = [detector.run(generator) for generator in index.generators]
+            if not main_process:
+                return {}
+            evidence = EvidenceSettings(seed=config["seed"], **config["evidence"])
+            scores = score(index, store, detections, root=settings.root, settings=evidence)
+            conclusion = conclude(index, scores)
+            facts["seconds"] = round(time.perf_counter() - started, 1)
+            facts["peak_memory_mb"] = peak_memory()
+            document = write_run(folder, config, index, detections, scores, conclusion, facts)
+            if logger:
+                logger.log_metrics(
+                    {f"test/{name}": e.value for name, e in _main_figures(scores).items() if e.value is not None}
+                )
+        for line in summary_lines(index, scores, conclusion, folder, detections):
+            log.info(line)
+    return document
+
+
+def data_settings(config: dict[str, Any]) -> DataSettings:
+    """The `data` configuration as plain settings."""
+    options = {key: value for key, value in config.items() if key not in ("name", "root", "sources", "groups")}
+    groups = config["groups"]
+    return DataSettings(
+        root=Path(config["root"]),
+        sources=[Source(**source) for source in config["sources"]],
+        groups=None if groups is None else Path(groups),
+        **options,
+    )
+
+
+def recipe(config: dict[str, Any]) -> Recipe:
+    """How the configured detector is made."""
+    training, seed = config["training"], config["seed"]
+    callbacks = config["callbacks"]
+
+    def module() -> SiameseModule:
+        return SiameseModule(
+            build_network(config["encoder"], size=config["data"]["size"]),
+            settings=SiameseSettings(margin=training["margin"], pair_threshold=training["pair_threshold"]),
+            optimiser=OptimiserSettings(**training["optimiser"]),
+            augmentation=Augmentation(seed=seed, **training["augment"]),
+        )
+
+    def strategy(pools: PairPools) -> PairStrategy:
+        options = {key: value for key, value in config["pairing"].items() if key != "name"}
+        kind = {"random": RandomPairs, "all": AllPairs}[config["pairing"]["name"]]
+        return kind(pools, seed=seed, **options)
+
+    def decision(part: EmbeddedPart) -> Decision:
+        options = {key: value for key, value in config["decision"].items() if key != "name"}
+        if config["decision"]["name"] == "centroid":
+            classes = sorted(set(part.real_labels if len(part.real) else part.generated_labels))
+            return CentroidDecision.fit(part, classes)
+        source = "half" if options.pop("threshold") == "half" else "out_of_fold"
+        return MembershipDecision(threshold_source=source, **options)
+
+    return Recipe(
+        module=module,
+        strategy=strategy,
+        decision=decision,
+        trainer=TrainerSettings(**config["trainer"]),
+        stopping=StoppingSettings(
+            early=callbacks["early_stopping"]["enabled"],
+            early_monitor=callbacks["early_stopping"]["monitor"],
+            patience=callbacks["early_stopping"]["patience"],
+            best=callbacks["checkpoint"]["best"],
+            best_monitor=callbacks["checkpoint"]["monitor"],
+        ),
+        seed=seed,
+    )
+
+
+def conclude(index: Index, scores: Scores) -> Verdict:
+    """What the figures mean, in words."""
+    units = index.select(domain=index.task.unit, split="test")
+    if units.empty:
+        units = index.select(domain=index.task.unit, split=("train", "validation"))
+    members = index.table[index.table["label"] == "used"]["group"]
+    others = index.table[index.table["label"] == "not_used"]["group"]
+    return verdict(
+        task=index.task,
+        evaluation=_one(scores.test),
+        baselines={name: _one(figures) for name, figures in scores.baselines.items()},
+        validation=_one(scores.validation),
+        effective_n=units["group"].nunique(),
+        pseudo_groups=index.pseudo_groups,
+        generators=len(index.classes) if index.task.unit == "generated" else len(index.generators),
+        shared_groups=bool(set(members) & set(others)),
+    )
+
+
+def write_run(
+    folder: Path,
+    config: dict[str, Any],
+    index: Index,
+    detections: list[Detection],
+    scores: Scores,
+    conclusion: Verdict,
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """Fill the run folder; `metrics.json` comes last, so that it marks a finished run."""
+    for detection in detections:
+        checkpoint = list(detection.fits.values())[-1].checkpoint
+        runs.save_decision(folder, detection.generator, detection.decision, checkpoint=checkpoint)
+    tested = [d.test for d in detections if d.test is not None]
+    if tested:
+        predictions_table(index.task, index.classes, tested).to_csv(folder / runs.PREDICTIONS, index=False)
+        ids = [i for part in tested for i in part.rows["id"]]
+        write_run_file(folder / runs.RUN_FILE, ids, [str(x) for p in tested for x in p.labels], index.task)
+    extra = {
+        "verdict": {"level": conclusion.level, "headline": conclusion.headline, "notes": conclusion.notes},
+        "encoder_budget": {d.generator or "images_encoded": d.images_encoded for d in detections},
+        "run": facts,
+    }
+    document = metrics_document(scores, index, experiment=config["name"], extra=extra)
+    content = report_content(
+        config=config, index=index, detections=detections, scores=scores, conclusion=conclusion, facts=facts
+    )
+    write_report(folder / runs.REPORT, content)
+    part = folder / f"{runs.METRICS}.part"
+    part.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    part.replace(folder / runs.METRICS)
+    return document
+
+
+def peak_memory() -> dict[str, float]:
+    """Highest resident memory of this process, and of the GPU where one was used, in MB."""
+    peak = {"host": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}
+    if torch.cuda.is_available():
+        peak["gpu"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
+    return peak
+
+
+def _check_decision(config: dict[str, Any]) -> None:
+    wanted = "membership" if config["task"] == "usage" else "centroid"
+    if config["decision"]["name"] != wanted:
+        raise FingerprintsError(
+            f"Decision '{config['decision']['name']}' does not answer task '{config['task']}'.",
+            where="decision",
+            fix=f"decision={wanted}",
+        )
+
+
+def _one(figures: dict[str, Any]) -> Any:
+    """The figures of the one generator, or their mean over several; `None` where there are none."""
+    return figures.get("mean", figures.get(""))
+
+
+def _main_figures(scores: Scores) -> dict[str, Any]:
+    evaluation = _one(scores.test) or _one(scores.validation)
+    return {} if evaluation is None else evaluation.metrics
+
+
+@contextlib.contextmanager
+def _run_log(folder: Path, *, enabled: bool) -> Iterator[None]:
+    """Send the package's log to the console and, on the main process, to the run folder."""
+    logger = logging.getLogger("fingerprints")
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.INFO if enabled else logging.ERROR)
+    logger.propagate = False
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    handlers[0].setFormatter(logging.Formatter("%(message)s"))
+    if enabled:
+        folder.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(folder / runs.LOG, encoding="utf-8"))
+        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for handler in handlers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+def _announce(config: dict[str, Any], index: Index, folder: Path, *, seconds: float) -> None:
+    counts = index.table.groupby(["split", "domain"]).size()
+    shown = ", ".join(f"{split} {domain} {count:,}" for (split, domain), count in counts.items())
+    log.info("%s: task %s, run folder %s", config["name"], config["task"], folder)
+    log.info("data: %s (%s); ready in %.1f s", config["data"]["root"], shown, seconds)
+    kind = "near-duplicate clusters stand in for groups" if index.pseudo_groups else "groups as given"
+    real = index.select(domain="real")
+    if len(real):
+        log.info("groups: %d among %s real images; %s", real["group"].nunique(), f"{len(real):,}", kind)
+    for note in index.notes:
+        log.warning("note: %s", note)

@@ -1,0 +1,76 @@
+"""Where a run comes from: versions, revision, machine, and a fingerprint of its data."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fingerprints import __version__
+from fingerprints.data.index import Index
+from fingerprints.data.store import ImageStore, Progress
+
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "scikit-learn", "numpy", "hydra-core")
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, code revision (`None` outside a checkout), platform and time."""
+    return {
+        "fingerprints": __version__,
+        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "revision": _revision(),
+        "platform": platform.platform(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": " ".join(sys.argv),
+    }
+
+
+def _revision() -> str | None:
+    here = Path(__file__).resolve().parent
+    try:
+        top = _git(here, "rev-parse", "--show-toplevel")
+        if Path(top) != here.parent:  # installed inside somebody else's repository
+            return None
+        dirty = _git(here, "status", "--porcelain", "--untracked-files=no")
+        return _git(here, "rev-parse", "HEAD") + ("-dirty" if dirty else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
+
+
+def data_fingerprint(index: Index, store: ImageStore) -> str:
+    """Digest of every image's pixels with its role, label and group; file names do not enter."""
+    table = index.table
+    lines = sorted(
+        f"{digest.decode()} {row.domain} {row.generator} {row.label} {row.split}"
+        for digest, row in zip(
+            store.digests[table.index.to_numpy()], table.itertuples(index=False), strict=True
+        )
+    )
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+
+
+def console_progress() -> Progress | None:
+    """A progress line on the terminal with images per second; `None` where there is no terminal."""
+    if not sys.stderr.isatty():
+        return None
+    started = time.monotonic()
+
+    def show(what: str, done: int, total: int) -> None:
+        rate = done / max(time.monotonic() - started, 1e-6)
+        bar = "#" * (30 * done // max(total, 1))
+        sys.stderr.write(f"\r{what} [{bar:<30}] {done:,}/{total:,}  {rate:,.0f} images/s")
+        if done == total:
+            sys.stderr.write("\n")
+        sys.stderr.flush()
+
+    return show

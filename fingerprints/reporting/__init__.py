@@ -1,0 +1,1 @@
+"""Reports: plots, the HTML page, tables."""

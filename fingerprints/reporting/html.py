@@ -1,0 +1,384 @@
+"""One run as one HTML page that needs nothing but itself: the verdict first, then the evidence.
+
+The page has no script and loads nothing: styles are inline and figures are data in the page. All text,
+class names and configuration included, is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from matplotlib.figure import Figure
+
+from fingerprints.errors import FingerprintsError
+from fingerprints.reporting import plots
+from fingerprints.tasks import TASKS
+
+Level = Literal["nothing_found", "weak", "clear", "confounded", "unscored"]
+Estimate = tuple[float | None, float | None, float | None]
+"""A value with the lower and upper end of its interval."""
+
+INTERVAL_NOTE = "95 % interval, groups resampled; conditional on these generators."
+
+LEVEL_WORDS: dict[Level, str] = {
+    "nothing_found": "Nothing found",
+    "weak": "Weak trace",
+    "clear": "Clear trace",
+    "confounded": "Confounded",
+    "unscored": "Not scored",
+}
+
+MAX_SVG_BYTES = 200_000
+"""A figure whose SVG is larger (a scatter plot) goes into the page as a PNG at twice its size."""
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric of one part.
+
+    Attributes:
+        name: Its key in `metrics.json`.
+        value: The figure, or `None` where it cannot be estimated.
+        low: Lower end of its 95 % interval.
+        high: Upper end of it.
+        p: Permutation p-value.
+        reason: Why something of this row is missing.
+        printed: What the source of the system prints for its own data.
+    """
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    reason: str | None = None
+    printed: float | None = None
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A trivial or blind answer; `values` has an estimate for each metric that it was scored by."""
+
+    name: str
+    description: str
+    values: dict[str, Estimate]
+
+
+@dataclass(frozen=True)
+class FigurePanel:
+    """A figure with its words; `alt` says in a sentence what one who cannot see it would miss."""
+
+    title: str
+    caption: str
+    figure: Figure
+    alt: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """The test part of one generator, or all of it; `metrics` is empty where there is no truth."""
+
+    title: str
+    metrics: list[MetricRow]
+    baselines: list[Baseline]
+    panels: list[FigurePanel]
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """All that a report says.
+
+    Attributes:
+        title: Heading of the page.
+        task: `usage`, `subset` or `model`.
+        experiment: Name of the experiment.
+        headline: The verdict as a sentence.
+        level: The verdict as a word, which sets the banner's colour, icon and label.
+        notes: Reservations, one sentence each, right below the verdict.
+        sections: One per generator, or one alone.
+        validation: Metrics of the validation part.
+        facts: What the run was, in the order shown.
+        config_yaml: The resolved configuration.
+        printed_source: Where the printed figures come from.
+    """
+
+    title: str
+    task: str
+    experiment: str
+    headline: str
+    level: Level
+    notes: list[str]
+    sections: list[Section]
+    validation: list[MetricRow]
+    facts: dict[str, str]
+    config_yaml: str
+    printed_source: str
+
+
+def render(content: ReportContent) -> str:
+    """The page as text; equal content gives equal text."""
+    validation = _Table.of(content.validation, baselines=[], task=content.task)
+    return _template().render(
+        content=content,
+        level_word=LEVEL_WORDS[content.level],
+        sections=[_SectionView.of(section, task=content.task) for section in content.sections],
+        validation=validation,
+        interval_note=INTERVAL_NOTE,
+    )
+
+
+def write_report(path: Path, content: ReportContent) -> None:
+    """Write the page to `path`, which never holds half of one.
+
+    Raises:
+        FingerprintsError: If the folder cannot be written to.
+    """
+    path = Path(path)
+    page = render(content)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(page, encoding="utf-8", newline="\n")
+        aside.replace(path)
+    except OSError as error:
+        raise FingerprintsError(
+            f"The report could not be written: {error.strerror or error}.",
+            where=path,
+            fix="check that the folder exists, is writable and has space left",
+        ) from error
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+
+
+def split_metrics(rows: Sequence[MetricRow], *, task: str) -> tuple[list[MetricRow], list[MetricRow]]:
+    """The rows that are shown, the official one first, and those that are folded away.
+
+    Folded are support-weighted averages, figures of the class that is not the task's positive one,
+    and averages over the classes where the positive class has a figure of its own. The official
+    metric and whatever the source prints are always shown.
+    """
+    known = TASKS.get(task)
+    official = known.official if known else None
+    positive = known.positive if known else None
+    names = {row.name for row in rows}
+
+    def folded(row: MetricRow) -> bool:
+        if row.name == official or row.printed is not None:
+            return False
+        stem = row.name.removesuffix("_macro")
+        return row.name.endswith(("_weighted", "_not_used")) or f"{stem}_{positive}" in names
+
+    shown = [row for row in rows if not folded(row)]
+    return sorted(shown, key=lambda row: row.name != official), [row for row in rows if folded(row)]
+
+
+def number(value: float | None, *, places: int = 3) -> str:
+    """A figure as readers see it: fixed places, a true minus sign, a dash for none."""
+    if value is None or value != value:
+        return "–"
+    text = f"{value:.{places}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def p_value(value: float | None) -> str:
+    """A p-value with three places, never rounded to nought."""
+    return "< 0.001" if value is not None and value < 0.001 else number(value)
+
+
+def printed_figure(value: float | None) -> str:
+    """A source's figure with the places it prints: three, or four where the fourth says something."""
+    return number(value, places=4).removesuffix("0")
+
+
+def metric_label(name: str) -> str:
+    """A metric's key in words: `f1_weighted` -> `F1 score, support-weighted`."""
+    suffixes = {
+        "_weighted": "support-weighted",
+        "_macro": "macro",
+        "_not_used": "class not used",
+        "_used": "class used",
+        "_unmatched": "unmatched",
+    }
+    words = {
+        "ari": "adjusted Rand index",
+        "auc": "AUC",
+        "f1": "F1 score",
+        "fpr": "FPR",
+        "kappa": "Cohen’s kappa",
+        "mcc": "Matthews correlation",
+        "nmi": "normalised mutual information",
+        "roc": "ROC",
+        "tpr": "TPR",
+    }
+    suffix = next((ending for ending in suffixes if name.endswith(ending)), "")
+    stem = name.removesuffix(suffix)
+    text = " ".join(words.get(word, word) for word in stem.split("_") if word)
+    text = text[:1].upper() + text[1:]
+    return f"{text}, {suffixes[suffix]}" if suffix and text else text or name
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """The axis of a table's interval bars, in SVG units: 10 to 210 of 220."""
+
+    low: float
+    high: float = 1.0
+
+    @classmethod
+    def of(cls, values: Sequence[float | None]) -> _Scale | None:
+        """The narrowest usual axis that holds the values; none if they are not correlations or shares."""
+        there = [value for value in values if value is not None and value == value]
+        if not there or min(there) < -1 or max(there) > 1:
+            return None
+        return cls(next(low for low in (0.0, -0.25, -0.5, -1.0) if low <= min(there)))
+
+    def at(self, value: float) -> str:
+        return f"{10 + 200 * (value - self.low) / (self.high - self.low):.1f}"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One row of a metric table as it is shown; positions are on the table's scale."""
+
+    row: MetricRow
+    best: tuple[str, float] | None
+    bar: dict[str, str] | None
+
+    @classmethod
+    def of(cls, row: MetricRow, *, baselines: Sequence[Baseline], scale: _Scale | None) -> _Line:
+        best = _best(row.name, baselines)
+        marks = {
+            "value": row.value,
+            "low": row.low,
+            "high": row.high,
+            "printed": row.printed,
+            "best": best[1] if best else None,
+        }
+        bar = {name: scale.at(x) for name, x in marks.items() if x is not None} if scale else None
+        return cls(row, best, bar)
+
+    @property
+    def label(self) -> str:
+        return metric_label(self.row.name)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Rows that are shown and rows that are folded, on one scale."""
+
+    shown: list[_Line]
+    folded: list[_Line]
+    scale: _Scale | None
+    zero: str | None
+    has_interval: bool
+    has_p: bool
+    has_printed: bool
+    has_best: bool
+
+    @classmethod
+    def of(cls, rows: Sequence[MetricRow], *, baselines: Sequence[Baseline], task: str) -> _Table:
+        rows = [_without_nan(row) for row in rows]
+        best = [_best(row.name, baselines) for row in rows]
+        ends = [x for row in rows for x in (row.low, row.high)]
+        has_interval = any(x is not None for x in ends)
+        everything = [*ends, *(x for row in rows for x in (row.value, row.printed))]
+        scale = _Scale.of([*everything, *(b[1] for b in best if b)]) if has_interval else None
+        shown, folded = (
+            [_Line.of(row, baselines=baselines, scale=scale) for row in part]
+            for part in split_metrics(rows, task=task)
+        )
+        return cls(
+            shown=shown,
+            folded=folded,
+            scale=scale,
+            zero=scale.at(0) if scale else None,
+            has_interval=has_interval,
+            has_p=any(row.p is not None for row in rows),
+            has_printed=any(row.printed is not None for row in rows),
+            has_best=any(best),
+        )
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A panel with its figure as a `data:` address and its size in CSS pixels."""
+
+    panel: FigurePanel
+    source: str
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, panel: FigurePanel) -> _Picture:
+        inches = panel.figure.get_size_inches()
+        width, height = (round(float(side) * plots.DPI) for side in inches)
+        data, kind = plots.svg_bytes(panel.figure), "svg+xml"
+        if len(data) > MAX_SVG_BYTES:
+            data, kind = plots.png_bytes(panel.figure), "png"
+        return cls(panel, f"data:image/{kind};base64,{base64.b64encode(data).decode()}", width, height)
+
+
+@dataclass(frozen=True)
+class _SectionView:
+    """A section with its numbers and figures made ready."""
+
+    section: Section
+    table: _Table
+    compared: list[MetricRow]
+    pictures: list[_Picture]
+
+    @classmethod
+    def of(cls, section: Section, *, task: str) -> _SectionView:
+        table = _Table.of(section.metrics, baselines=section.baselines, task=task)
+        named = {name for baseline in section.baselines for name in baseline.values}
+        compared = [line.row for line in table.shown if line.row.name in named]
+        return cls(section, table, compared, [_Picture.of(panel) for panel in section.panels])
+
+
+def _best(metric: str, baselines: Sequence[Baseline]) -> tuple[str, float] | None:
+    """Name and value of the baseline that scores highest by a metric."""
+    found = [(b.values[metric][0], b.name) for b in baselines if metric in b.values]
+    scored = [(value, name) for value, name in found if value is not None and value == value]
+    if not scored:
+        return None
+    value, name = max(scored, key=lambda pair: pair[0])
+    return name, value
+
+
+def _without_nan(row: MetricRow) -> MetricRow:
+    """The row with `None` where a figure is not a number."""
+
+    def known(value: float | None) -> float | None:
+        return None if value is None or value != value else float(value)
+
+    return replace(
+        row,
+        value=known(row.value),
+        low=known(row.low),
+        high=known(row.high),
+        p=known(row.p),
+        printed=known(row.printed),
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("fingerprints.reporting", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(number=number, p_value=p_value, printed=printed_figure, label=metric_label)
+    return environment.get_template("report.html.j2")

@@ -1,0 +1,491 @@
+"""The figures of a report: arrays in, one matplotlib `Figure` out.
+
+Nothing here touches pyplot or its global state, and nothing is written to disk. Every figure is 6.4
+inches wide, that is 640 px at its own 100 dpi, and is meant to be read at that width. `svg_bytes` and
+`png_bytes` turn one into a file; the same figure always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap, to_rgb, to_rgba_array
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+from sklearn.decomposition import PCA
+
+from fingerprints.tasks import NOT_USED, USED
+
+WIDTH = 6.4
+"""Width of every figure, in inches."""
+
+DPI = 100
+MAX_POINTS = 2_000
+"""Most points of one domain that `embedding_pca` draws."""
+
+MIN_NEGATIVES = 100
+"""Fewest non-members with which a false positive rate of 1 % can be observed at all."""
+
+BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, YELLOW = "#E69F00", "#56B4E9", "#F0E442"
+INK, MUTED, FAINT = "#22272E", "#68717C", "#DDE1E6"
+
+# Okabe and Ito's colours, the pale yellow last but one; darker shades of four of them after these.
+CLASS_COLOURS = (
+    *(BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, YELLOW, INK),
+    *("#003F63", "#7A3600", "#005840", "#7C3A5C"),
+)
+
+USAGE_COLOURS = {USED: VERMILLION, NOT_USED: BLUE}
+
+_STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 10,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.dpi": DPI,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so figures look alike everywhere
+    "font.size": 10,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.7,
+    "legend.columnspacing": 1.5,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "fingerprints",
+    "text.color": INK,
+    "text.parse_math": False,  # a class may be called `$x$`
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 9,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The report's look, whatever the user's own matplotlib settings are; restores them afterwards."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def svg_bytes(figure: Figure) -> bytes:
+    """The figure as an SVG file without date, creator or random identifiers."""
+    nameless = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    return _saved(figure, kind="svg", dpi=DPI, metadata=nameless)
+
+
+def png_bytes(figure: Figure, *, scale: int = 2) -> bytes:
+    """The figure as a PNG file of `scale` times 100 dots an inch, in 256 colours and without metadata."""
+    full = _saved(figure, kind="png", dpi=DPI * scale, metadata={"Software": None})
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(full)) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+def confusion_matrix(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
+    """Counts with row percentages; the colour of a cell is its share of the row.
+
+    Args:
+        matrix: (C, C) counts; cell [i][j] is how many images of class i were given class j.
+        classes: The C names in the order of the rows.
+    """
+    counts = np.asarray(matrix)
+    n_classes = len(classes)
+    if counts.shape != (n_classes, n_classes):
+        raise ValueError(f"matrix has the shape {counts.shape}, expected {(n_classes, n_classes)}")
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    names = [_short(name, 14) for name in classes]
+    size = float(np.clip(13 - 0.5 * n_classes, 6.5, 12))
+    with style():
+        figure, (axes,) = _figure(height=float(np.clip(1.5 + 0.5 * n_classes, 3.2, 7.5)))
+        axes.pcolormesh(shares, cmap=_BLUES, vmin=0, vmax=1, edgecolors="white", linewidth=1.5)
+        for i, j in np.ndindex(n_classes, n_classes):
+            colour = "white" if shares[i, j] > 0.55 else INK
+            share = f"{100 * shares[i, j]:.0f} %" if totals[i] else "–"
+            here: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
+            axes.text(j + 0.5, i + 0.38, f"{counts[i, j]:,}", fontsize=size, fontweight="bold", **here)
+            axes.text(j + 0.5, i + 0.7, share, fontsize=0.82 * size, **here)
+        at = np.arange(n_classes) + 0.5
+        tilted = n_classes * max(map(len, names), default=0) > 60
+        turn: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if tilted else {}
+        axes.set_xticks(at, names, **turn)
+        axes.set_yticks(at, names)
+        axes.set(xlabel="given class", ylabel="true class")
+        axes.invert_yaxis()
+        axes.grid(visible=False)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def embedding_pca(
+    *,
+    real: ArrayLike,
+    real_labels: Sequence[str],
+    generated: ArrayLike,
+    generated_labels: Sequence[str] | None,
+    centroids: ArrayLike | None,
+    classes: Sequence[str],
+    seed: int,
+) -> Figure:
+    """The first two principal components of real and generated embeddings together.
+
+    At most `MAX_POINTS` images of each domain, drawn at random, enter the fit and the figure, so that
+    the domain with more images does not choose the axes alone. Rows that are not finite are left out.
+
+    Args:
+        real: (n, ...) embeddings of real images; features are flattened.
+        real_labels: (n,) their classes. A label that is not in `classes` is drawn in grey.
+        generated: (m, ...) embeddings of generated images.
+        generated_labels: (m,) their classes, or `None` where they have none.
+        centroids: (C, ...) class centroids in the order of `classes`, or `None`.
+        classes: The C names.
+        seed: Of the subsample and of the drawing order.
+    """
+    colours = _class_colours(classes)
+    real_points, real_names = _sample(real, real_labels, seed=[seed, 0])
+    made_points, made_names = _sample(generated, generated_labels, seed=[seed, 1])
+    project, shares = _pca([real_points, made_points], seed=seed)
+    shown = {*real_names, *made_names}
+    handles: list[Artist] = [Patch(color=colours[c], label=_short(c)) for c in colours if c in shown]
+    with style():
+        figure, (axes,) = _figure(height=5.2)
+        # The crosses first: they are usually many, and thin enough to be seen around a circle.
+        if made_names:
+            x, y = project(made_points).T
+            axes.scatter(x, y, marker="x", s=22, linewidths=0.9, c=_tints(made_names, colours))
+            handles.append(_key("x", "generated"))
+        if real_names:
+            (x, y), tints = project(real_points).T, _tints(real_names, colours)
+            axes.scatter(x, y, marker="o", s=18, linewidths=0.4, c=tints, edgecolors="white")
+            handles.append(_key("o", "real"))
+        if centroids is not None:
+            middles = np.asarray(centroids, dtype=np.float64).reshape(len(colours), -1)
+            known = np.isfinite(middles).all(axis=1)
+            (x, y), tints = project(middles[known]).T, to_rgba_array(list(colours.values()))[known]
+            axes.scatter(x, y, marker="*", s=560, c="white", zorder=5)
+            axes.scatter(x, y, marker="*", s=300, linewidths=1.1, c=tints, edgecolors=INK, zorder=6)
+            handles.append(_key("*", "class centroid", size=13))
+        axes.set_xlabel(f"component 1 ({100 * shares[0]:.1f} % of the variance)")
+        axes.set_ylabel(f"component 2 ({100 * shares[1]:.1f} % of the variance)")
+        axes.margins(0.06)
+        _legend_below(figure, handles)
+    return figure
+
+
+def pair_distances(*, positive: ArrayLike, negative: ArrayLike, threshold: float | None) -> Figure:
+    """Densities of the distances in positive and in negative pairs, over common bins.
+
+    Args:
+        positive: (p,) distances of pairs that belong together.
+        negative: (q,) distances of pairs that do not.
+        threshold: The distance up to which a pair counts as positive, or `None`.
+    """
+    groups = {"positive pairs": _finite(positive), "negative pairs": _finite(negative)}
+    with style():
+        figure, (axes,) = _figure(height=3.6)
+        _histograms(axes, groups, [BLUE, VERMILLION], density=True)
+        _threshold_line(axes, threshold)
+        axes.set(xlabel="distance between the two embeddings", ylabel="density")
+        _legend_below(figure, axes.get_legend_handles_labels()[0])
+    return figure
+
+
+def roc_log(
+    *,
+    fpr: ArrayLike,
+    tpr: ArrayLike,
+    auc: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    n_negative: int,
+) -> Figure:
+    """The receiver operating characteristic on log axes, down to the smallest rate that n allows.
+
+    The curve is a step function: at a false positive rate that no threshold attains, it shows the
+    threshold just below it. The true positive rate at 1 % is marked where 1 % can be observed.
+
+    Args:
+        fpr: (k,) false positive rates, ascending, in [0, 1].
+        tpr: (k,) true positive rates at the same thresholds, in [0, 1].
+        auc: Area under the curve on linear axes.
+        low: Lower end of its interval.
+        high: Upper end of its interval.
+        n_negative: Non-members that were scored; the axis starts at 1 / `n_negative`.
+    """
+    x, y = np.asarray(fpr, dtype=np.float64), np.asarray(tpr, dtype=np.float64)
+    if x.shape != y.shape or x.ndim != 1:
+        raise ValueError(f"fpr and tpr must be vectors of one length, not {x.shape} and {y.shape}")
+    start = min(1 / max(n_negative, 1), 0.1)
+    label = "detector"
+    if auc is not None:
+        label += f", AUC {auc:.3f}"
+        if low is not None and high is not None:
+            label += f" ({low:.3f} to {high:.3f})"
+    with style():
+        figure, (axes,) = _figure(height=4.6)
+        chance = np.geomspace(start, 1, 50)
+        axes.plot(chance, chance, color=MUTED, linestyle="--", linewidth=1.2, label="chance")
+        inside = x > start
+        curve_x = np.concatenate([[start], x[inside], [1.0]])
+        curve_y = np.concatenate([[_tpr_at(x, y, start)], y[inside], [1.0]])
+        axes.plot(curve_x, curve_y, color=BLUE, linewidth=1.8, drawstyle="steps-post", label=label)
+        if n_negative >= MIN_NEGATIVES:
+            rate = _tpr_at(x, y, 0.01)
+            axes.axvline(0.01, color=INK, linestyle=":", linewidth=1)
+            name = f"TPR {100 * rate:.1f} % at 1 % FPR"
+            axes.plot([0.01], [rate], "D", color=VERMILLION, markersize=7, clip_on=rate <= 0, label=name)
+        else:
+            note = f"{n_negative} non-members: 1 % FPR cannot be estimated"
+            axes.text(0.98, 0.03, note, transform=axes.transAxes, ha="right", color=MUTED, fontsize=9)
+        positive = curve_y[curve_y > 0]
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlim=(start, 1),
+            ylim=(min(start, float(positive.min()), 0.1), 1.0),
+            xlabel="false positive rate (share of non-members called used)",
+            ylabel="true positive rate",
+        )
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if start > 0.005 else (1,)))
+            axis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:g} %"))
+            axis.set_minor_formatter(NullFormatter())
+        _legend_below(figure, axes.get_legend_handles_labels()[0])
+    return figure
+
+
+def learning_curves(history: pd.DataFrame) -> Figure:
+    """Loss, pair accuracy and learning rate over epochs, one panel each, one thin line a fold.
+
+    Args:
+        history: A column `epoch` and any of `train_loss`, `val_loss`, `val_pair_accuracy`, `lr`, with
+            gaps; a column `fold` where there were several. Rows of one epoch (and fold) are averaged.
+    """
+    panels = {
+        "loss": [("train_loss", "training", BLUE, "--"), ("val_loss", "validation", VERMILLION, "-")],
+        "pair accuracy": [("val_pair_accuracy", "validation", VERMILLION, "-")],
+        "learning rate": [("lr", "training", BLUE, "-")],
+    }
+    drawn = {
+        title: [line for line in lines if line[0] in history and history[line[0]].notna().any()]
+        for title, lines in panels.items()
+    }
+    drawn = {title: lines for title, lines in drawn.items() if lines}
+    folds = [part for _, part in history.groupby("fold", sort=True)] if "fold" in history else [history]
+    with style():
+        if not drawn:
+            figure, (axes,) = _figure(height=1.6)
+            axes.text(0.5, 0.5, "nothing was recorded", ha="center", va="center", color=MUTED)
+            axes.set_axis_off()
+            return figure
+        ratios = [0.5 if title == "learning rate" else 1.0 for title in drawn]
+        figure, panels_axes = _figure(height=1.0 + 2.1 * sum(ratios), ratios=ratios)
+        for axes, (title, lines) in zip(panels_axes, drawn.items(), strict=True):
+            for column, name, colour, dashes in lines:
+                for fold in folds:
+                    values = fold.groupby("epoch")[column].mean().dropna()
+                    axes.plot(
+                        values.index,
+                        values,
+                        color=colour,
+                        linestyle=dashes,
+                        linewidth=1.8 if len(folds) == 1 else 0.9,
+                        marker="o" if len(values) <= 30 else None,
+                        markersize=3.5 if len(folds) == 1 else 2.2,
+                        label=name,
+                    )
+            axes.set_ylabel(title)
+            if title == "learning rate":
+                axes.yaxis.set_major_locator(MaxNLocator(3))
+                axes.yaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:.3g}"))
+        figure.align_ylabels(panels_axes)
+        panels_axes[-1].set_xlabel("epoch")
+        panels_axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        keys = {line.get_label(): line for axes in panels_axes for line in axes.get_lines()}
+        each = f" ({len(folds)} folds)" if len(folds) > 1 else ""
+        _legend_below(figure, list(keys.values()), [f"{name}{each}" for name in keys])
+    return figure
+
+
+def score_histogram(*, scores: ArrayLike, labels: Sequence[str] | None, threshold: float | None) -> Figure:
+    """How the member scores of real images are distributed, and where the line is drawn.
+
+    Args:
+        scores: (n,) higher is more likely a member.
+        labels: (n,) `used` or `not_used`, or `None` where nobody knows.
+        threshold: Scores from here on are called used, or `None`.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    groups = {"real images, unlabelled": _finite(values)}
+    colours = [MUTED]
+    if labels is not None:
+        names = np.asarray(labels, dtype=object)
+        if names.shape != values.shape:
+            raise ValueError(f"{len(names)} labels for {len(values)} scores")
+        groups = {name.replace("_", " "): _finite(values[names == name]) for name in USAGE_COLOURS}
+        colours = list(USAGE_COLOURS.values())
+    with style():
+        figure, (axes,) = _figure(height=3.6)
+        _histograms(axes, groups, colours, density=False)
+        _threshold_line(axes, threshold)
+        axes.set(xlabel="member score (higher: more likely used)", ylabel="real images")
+        _legend_below(figure, axes.get_legend_handles_labels()[0])
+    return figure
+
+
+_BLUES = LinearSegmentedColormap.from_list("fingerprints_blues", ["#F3F6F9", "#8FC1DF", "#0072B2", "#00517F"])
+
+
+def _figure(*, height: float, ratios: Sequence[float] = (1.0,)) -> tuple[Figure, list[Axes]]:
+    """A figure of the common width with panels above one another that share the horizontal axis."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)
+    return figure, list(panels[:, 0])
+
+
+def _saved(figure: Figure, *, kind: str, dpi: int, metadata: Mapping[str, str | None]) -> bytes:
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=dict(metadata))
+    return buffer.getvalue()
+
+
+def _legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str] | None = None) -> None:
+    if not handles:
+        return
+    names = [str(handle.get_label()) for handle in handles] if labels is None else list(labels)
+    room, symbol = 86, 7  # characters across the figure, and those that a symbol takes
+    in_a_row = sum(symbol + len(name) for name in names) <= room
+    columns = len(names) if in_a_row else max(1, room // (symbol + max(map(len, names))))
+    figure.legend(handles, names, loc="outside lower center", ncols=columns)
+
+
+def _key(marker: str, label: str, *, size: float = 6.5) -> Line2D:
+    """A grey legend entry that explains a marker, whatever its colour."""
+    return Line2D([], [], color=MUTED, linestyle="", marker=marker, markersize=size, label=label)
+
+
+def _short(name: str, limit: int = 24) -> str:
+    """A class name fit for a label: cut in the middle, and no leading `_` (to matplotlib "no label")."""
+    text = " ".join(str(name).split())
+    if len(text) > limit:
+        text = text[: limit // 2] + "…" + text[len(text) + limit // 2 + 1 - limit :]
+    return "\u200a" + text if text.startswith("_") else text
+
+
+def _class_colours(classes: Sequence[str]) -> dict[str, str]:
+    if set(classes) <= set(USAGE_COLOURS):
+        return {name: USAGE_COLOURS[name] for name in classes}
+    return {str(name): CLASS_COLOURS[i % len(CLASS_COLOURS)] for i, name in enumerate(classes)}
+
+
+def _tints(names: Sequence[str], colours: Mapping[str, str]) -> NDArray[np.float64]:
+    """(k, 4) colours of k points, more transparent the more there are; grey without a class."""
+    opacity = float(np.clip(18 / np.sqrt(max(len(names), 1)), 0.35, 0.9))
+    return to_rgba_array([colours.get(name, MUTED) for name in names], opacity)
+
+
+def _sample(
+    embeddings: ArrayLike, labels: Sequence[str] | None, *, seed: Sequence[int]
+) -> tuple[NDArray[np.float64], list[str]]:
+    """At most `MAX_POINTS` finite rows (k, D) in random order, and their labels ("" without)."""
+    rows = np.asarray(embeddings)
+    if labels is not None and len(labels) != len(rows):
+        raise ValueError(f"{len(labels)} labels for {len(rows)} embeddings")
+    if not rows.size:
+        return np.zeros((0, 0)), []
+    order = np.random.default_rng(seed).permutation(len(rows))[:MAX_POINTS]
+    drawn = rows[order].reshape(len(order), -1).astype(np.float64)
+    finite = np.isfinite(drawn).all(axis=1)
+    return drawn[finite], ["" if labels is None else str(labels[i]) for i in order[finite]]
+
+
+def _pca(
+    domains: Sequence[NDArray[np.float64]], *, seed: int
+) -> tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]], NDArray[np.float64]]:
+    """A map from rows (k, D) to the plane (k, 2), fitted on all domains, and two shares of variance.
+
+    Where there are fewer than two different rows, or one feature, what is missing is zero.
+    """
+    filled = [rows for rows in domains if len(rows)]
+    rows = np.concatenate(filled) if filled else np.zeros((0, 2))
+    n_rows, n_features = rows.shape
+    directions, shares = np.zeros((2, n_features)), np.zeros(2)
+    mean = rows.mean(axis=0) if n_rows else np.zeros(n_features)
+    if n_rows > 1 and np.ptp(rows, axis=0).any():
+        kept = min(2, n_features)
+        fitted = PCA(n_components=kept, random_state=seed).fit(rows)
+        directions[:kept], shares[:kept] = fitted.components_, fitted.explained_variance_ratio_
+    return lambda points: (points - mean) @ directions.T, shares
+
+
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
+    flat = np.asarray(values, dtype=np.float64).ravel()
+    return flat[np.isfinite(flat)]
+
+
+def _histograms(
+    axes: Axes, groups: Mapping[str, NDArray[np.float64]], colours: Sequence[str], *, density: bool
+) -> None:
+    """Overlaid histograms over common bins; outlines differ in dashes as well as in colour."""
+    everything = np.concatenate(list(groups.values()))
+    n_bins = int(np.clip(np.sqrt(len(everything)), 12, 60))
+    edges = np.histogram_bin_edges(everything, bins=n_bins)
+    for (name, values), colour, dashes in zip(groups.items(), colours, ["-", "--"], strict=False):
+        label = f"{name} (n = {len(values):,})"
+        if not len(values):
+            axes.plot([], [], color=colour, linestyle=dashes, label=label)
+            continue
+        axes.hist(
+            values,
+            bins=list(edges),
+            density=density,
+            histtype="stepfilled",
+            facecolor=(*to_rgb(colour), 0.22),
+            edgecolor=colour,
+            linewidth=1.5,
+            linestyle=dashes,
+            label=label,
+        )
+    axes.set_ylim(bottom=0)
+
+
+def _threshold_line(axes: Axes, threshold: float | None) -> None:
+    if threshold is None or not np.isfinite(threshold):
+        return
+    label = f"threshold {threshold:.3g}".replace("-", "−")
+    axes.axvline(threshold, color=INK, linestyle=":", linewidth=1.8, label=label)
+
+
+def _tpr_at(fpr: NDArray[np.float64], tpr: NDArray[np.float64], rate: float) -> float:
+    """The true positive rate of the threshold with the largest false positive rate up to `rate`."""
+    reached = np.searchsorted(fpr, rate, side="right")
+    return float(tpr[reached - 1]) if reached else 0.0

@@ -1,0 +1,252 @@
+"""A finished run as report content: which tables and figures stand on its page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from omegaconf import OmegaConf
+
+from fingerprints.data.index import Index
+from fingerprints.decisions.centroid import CentroidDecision
+from fingerprints.decisions.membership import MembershipDecision
+from fingerprints.detection import Detection, Predictions
+from fingerprints.evidence.intervals import Evaluation
+from fingerprints.evidence.metrics import confusion, roc_curve
+from fingerprints.evidence.verdict import Verdict
+from fingerprints.reporting import plots
+from fingerprints.reporting.html import Baseline, FigurePanel, MetricRow, ReportContent, Section
+from fingerprints.scoring import MEAN, Scores
+from fingerprints.tasks import NOT_USED, USED
+
+DESCRIPTIONS = {
+    "all_used": "calls every image used",
+    "majority": "the most frequent label of the training part",
+    "random": "guesses all labels alike",
+    "histogram": "grey-level histogram of the image alone, fitted on real training images",
+    "histogram_real": "grey-level histogram of the image alone, fitted on real training images",
+    "histogram_generated": "grey-level histogram of the image alone, fitted on generated training images",
+    "file": "size and format of the file alone",
+}
+
+
+def report_content(
+    *,
+    config: dict[str, Any],
+    index: Index,
+    detections: Sequence[Detection],
+    scores: Scores,
+    conclusion: Verdict,
+    facts: dict[str, Any],
+) -> ReportContent:
+    """Everything that `report.html` shows."""
+    sections = [
+        Section(
+            title=detection.generator or ("Test part" if detection.test is not None else "Training part"),
+            metrics=_rows(scores.test.get(detection.generator), config),
+            baselines=_baselines(scores, detection.generator),
+            panels=_panels(config, index, detection, scores),
+        )
+        for detection in detections
+    ]
+    if MEAN in scores.test:
+        mean = Section("Mean over generators", _rows(scores.test[MEAN], config), _baselines(scores, MEAN), [])
+        sections.insert(0, mean)
+    validation = scores.validation.get(MEAN, scores.validation.get(""))
+    return ReportContent(
+        title=config["name"],
+        task=config["task"],
+        experiment=config["name"],
+        headline=conclusion.headline,
+        level=conclusion.level,
+        notes=[*conclusion.notes, *index.notes],
+        sections=sections,
+        validation=_rows(validation, None),
+        facts=_facts(config, index, detections, facts),
+        config_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
+        printed_source=config["published"]["source"],
+    )
+
+
+def _rows(evaluation: Evaluation | None, config: dict[str, Any] | None) -> list[MetricRow]:
+    if evaluation is None:
+        return []
+    printed = {} if config is None else config["published"]["test"]
+    return [
+        MetricRow(name, e.value, e.low, e.high, e.p, e.reason, printed.get(name))
+        for name, e in evaluation.metrics.items()
+    ]
+
+
+def _baselines(scores: Scores, generator: str) -> list[Baseline]:
+    return [
+        Baseline(
+            name=name,
+            description=DESCRIPTIONS[name],
+            values={m: (e.value, e.low, e.high) for m, e in figures[generator].metrics.items()},
+        )
+        for name, figures in scores.baselines.items()
+        if generator in figures
+    ]
+
+
+def _panels(
+    config: dict[str, Any], index: Index, detection: Detection, scores: Scores
+) -> list[FigurePanel]:
+    panels = []
+    judged = detection.test if index.has_truth and detection.test is not None else detection.validation
+    part = "test part" if judged is detection.test else "validation"
+    if judged is not None:
+        matrix = confusion(
+            truth=judged.rows["label"].to_numpy(dtype=str), predicted=judged.labels, classes=index.classes
+        )
+        panels.append(
+            FigurePanel(
+                title="Confusion matrix",
+                caption=f"Rows: true label; columns: predicted label; {part}.",
+                figure=plots.confusion_matrix(matrix, index.classes),
+                alt=f"Of {matrix.sum()} images, {int(np.trace(matrix))} lie on the diagonal.",
+            )
+        )
+    if index.task.name == "usage" and judged is not None:
+        panels += _membership_panels(detection, judged, part, scores)
+    panels.append(_pca_panel(config, index, detection))
+    positive, negative = detection.pair_distances
+    if len(positive) and len(negative):
+        panels.append(
+            FigurePanel(
+                title="Distances of unseen pairs",
+                caption="Real to generated images that training did not see: pairs that belong together "
+                "and pairs that do not. The line is the threshold of the pair accuracy.",
+                figure=plots.pair_distances(
+                    positive=positive, negative=negative, threshold=config["training"]["pair_threshold"]
+                ),
+                alt=f"Median distance {np.median(positive):.3f} for positive and "
+                f"{np.median(negative):.3f} for negative pairs.",
+            )
+        )
+    history = _history(detection)
+    panels.append(
+        FigurePanel(
+            title="Learning curves",
+            caption="Loss and pair accuracy at the threshold, by epoch"
+            + (", one line a fold." if "fold" in history else "."),
+            figure=plots.learning_curves(history),
+            alt=f"Training loss from {history['train_loss'].iloc[0]:.3f} "
+            f"to {history['train_loss'].iloc[-1]:.3f}.",
+        )
+    )
+    return panels
+
+
+def _membership_panels(
+    detection: Detection, judged: Predictions, part: str, scores: Scores
+) -> list[FigurePanel]:
+    truth = judged.rows["label"].to_numpy(dtype=str)
+    curve = roc_curve(positive=truth == USED, scores=judged.scores)
+    figures = (scores.test if part == "test part" else scores.validation).get(detection.generator)
+    area = figures.metrics["auc"] if figures is not None else None
+    value, low, high = (None, None, None) if area is None else (area.value, area.low, area.high)
+    decision = detection.decision
+    threshold = decision.threshold if isinstance(decision, MembershipDecision) else None
+    shown = threshold if threshold is not None and np.isfinite(threshold) else None
+    return [
+        FigurePanel(
+            title="ROC on log axes",
+            caption=f"True against false positive rate, {part}: what is found at few false alarms.",
+            figure=plots.roc_log(
+                fpr=curve[0],
+                tpr=curve[1],
+                auc=value,
+                low=low,
+                high=high,
+                n_negative=int((truth == NOT_USED).sum()),
+            ),
+            alt="No area could be estimated." if value is None else f"Area under the curve {value:.3f}.",
+        ),
+        FigurePanel(
+            title="Member scores",
+            caption=f"Standardised closeness to the generated set, {part}; used from the line on.",
+            figure=plots.score_histogram(scores=judged.scores, labels=truth.tolist(), threshold=shown),
+            alt=f"Median score {np.median(judged.scores[truth == USED]):.2f} of used and "
+            f"{np.median(judged.scores[truth == NOT_USED]):.2f} of not-used images.",
+        ),
+    ]
+
+
+def _pca_panel(config: dict[str, Any], index: Index, detection: Detection) -> FigurePanel:
+    train, test = detection.train_part, detection.test_part
+    usage = index.task.name == "usage"
+    judged = test if test is not None and index.has_truth else None
+    generated = train.generated if judged is None else judged.generated
+    labels = train.generated_labels if judged is None else judged.generated_labels
+    real, real_labels = train.real, train.real_labels
+    if usage and judged is not None:
+        real, real_labels = judged.real, judged.real_labels
+    decision = detection.decision
+    centroids = decision.centroids if isinstance(decision, CentroidDecision) else None
+    figure = plots.embedding_pca(
+        real=real,
+        real_labels=real_labels.tolist(),
+        generated=generated,
+        generated_labels=None if usage else labels.tolist(),
+        centroids=centroids,
+        classes=index.classes,
+        seed=config["seed"],
+    )
+    where = "training part" if judged is None else "test part"
+    what = (
+        f"Real and generated images of the {where}."
+        if usage
+        else f"Real images of the training part with their centroids; generated images of the {where}."
+    )
+    return FigurePanel(
+        title="Embeddings in two principal components",
+        caption=what,
+        figure=figure,
+        alt=f"{len(real)} real and {len(generated)} generated embeddings in the plane.",
+    )
+
+
+def _history(detection: Detection) -> pd.DataFrame:
+    frames = [result.history for result in detection.fits.values()]
+    if len(frames) == 1:
+        return frames[0]
+    # The last training has no validation pairs; the folds show what unseen pairs do.
+    return pd.concat([frame.assign(fold=fold) for fold, frame in enumerate(frames[:-1], start=1)])
+
+
+def _facts(
+    config: dict[str, Any], index: Index, detections: Sequence[Detection], facts: dict[str, Any]
+) -> dict[str, str]:
+    real = index.select(domain="real")
+    units = index.select(domain=index.task.unit, split="test")
+    shown = {
+        "data": config["data"]["root"],
+        "layout": config["data"]["name"],
+        "images": ", ".join(
+            f"{split} {domain} {count:,}"
+            for (split, domain), count in index.table.groupby(["split", "domain"]).size().items()
+        ),
+        "groups of real images": f"{real['group'].nunique():,}"
+        + (" near-duplicate clusters (no groups were given)" if index.pseudo_groups else ""),
+        "test units / groups": f"{len(units):,} / {units['group'].nunique():,}",
+        "encoder budget": f"{sum(d.images_encoded for d in detections):,} images encoded in training",
+        "trainings": str(sum(len(d.fits) for d in detections)),
+        "seed": str(config["seed"]),
+        "time": f"{facts['seconds']:.1f} s",
+        "peak memory": ", ".join(f"{name} {mb:,.0f} MB" for name, mb in facts["peak_memory_mb"].items()),
+        "fingerprints": facts["fingerprints"],
+        "revision": facts["revision"] or "not from a checkout",
+        "data fingerprint": facts["data_fingerprint"],
+        "versions": ", ".join(f"{name} {text}" for name, text in facts["versions"].items()),
+        "command": facts["command"],
+    }
+    for detection in detections:
+        decision = detection.decision
+        if isinstance(decision, MembershipDecision):
+            name = f"threshold {detection.generator}".strip()
+            shown[name] = f"{decision.threshold:.4f} ({decision.threshold_source.replace('_', ' ')})"
+    return shown

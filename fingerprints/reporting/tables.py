@@ -1,0 +1,65 @@
+"""Predictions as a table, and a run's result in a few lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from fingerprints.data.index import Index
+from fingerprints.detection import Detection, Predictions
+from fingerprints.evidence.verdict import Verdict
+from fingerprints.scoring import Scores
+from fingerprints.tasks import Task
+
+
+def predictions_table(task: Task, classes: Sequence[str], parts: Sequence[Predictions]) -> pd.DataFrame:
+    """Columns `id`, `label` (as run files spell it) and `score`, or `score_<class>` for each class."""
+    frames = []
+    for part in parts:
+        columns: dict[str, object] = {
+            "id": part.rows["id"].to_numpy(),
+            "label": [task.to_run(str(label)) for label in part.labels],
+        }
+        if part.scores.ndim == 1:
+            columns["score"] = part.scores
+        else:
+            columns |= {f"score_{name}": part.scores[:, i] for i, name in enumerate(classes)}
+        frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True)
+
+
+def summary_lines(
+    index: Index, scores: Scores, conclusion: Verdict, folder: Path, detections: Sequence[Detection]
+) -> list[str]:
+    """What the terminal says at the end of a run."""
+    lines = [f"encoder budget: {sum(d.images_encoded for d in detections):,} images encoded in training"]
+    for title, figures in (("validation", scores.validation), ("test", scores.test)):
+        for generator, evaluation in figures.items():
+            shown = [_figure(name, evaluation) for name in headline_metrics(index.task)]
+            name = f"{title} {generator}".strip()
+            lines.append(f"{name}: " + "  ".join(text for text in shown if text) + f"  (n {evaluation.n:,})")
+    for name, figures in scores.baselines.items():
+        evaluation = figures.get("mean", figures.get(""))
+        if evaluation is not None:
+            shown = [_figure(metric, evaluation) for metric in headline_metrics(index.task)]
+            lines.append(f"  beside it, {name}: " + "  ".join(text for text in shown if text))
+    lines.append(conclusion.headline)
+    lines.append(f"report: {folder / 'report.html'}")
+    return lines
+
+
+def headline_metrics(task: Task) -> tuple[str, ...]:
+    """The metrics that a short summary names, the official one first."""
+    others = {"usage": ("auc", "accuracy"), "subset": ("f1",), "model": ("accuracy",)}[task.name]
+    return (task.official, *others)
+
+
+def _figure(name: str, evaluation: object) -> str:
+    estimate = evaluation.metrics.get(name)  # type: ignore[attr-defined]
+    if estimate is None or estimate.value is None:
+        return ""
+    if estimate.low is None or estimate.high is None:
+        return f"{name} {estimate.value:.3f}"
+    return f"{name} {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"

@@ -1,0 +1,162 @@
+"""From a detector's predictions to figures with evidence: metrics, baselines, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fingerprints.data.index import Index
+from fingerprints.data.store import ImageStore
+from fingerprints.detection import Detection, Predictions
+from fingerprints.evidence.baselines import blind, file_features, histogram_features, trivial
+from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_evaluation
+
+Figures = dict[str, Evaluation]  # by generator; with several also under MEAN
+MEAN = "mean"
+
+
+@dataclass(frozen=True)
+class EvidenceSettings:
+    """Bootstrap resamples, permutations and the seed of both."""
+
+    seed: int
+    resamples: int = 1000
+    permutations: int = 999
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a run's figures are.
+
+    Attributes:
+        validation: Figures of units unseen in training, by generator; empty if none were held out.
+        test: Figures of the test part; empty where there is no truth.
+        baselines: Trivial and blind answers to the test part, by name; each by generator.
+    """
+
+    validation: Figures
+    test: Figures
+    baselines: dict[str, Figures]
+
+
+def score(
+    index: Index,
+    store: ImageStore,
+    detections: Sequence[Detection],
+    *,
+    root: Path,
+    settings: EvidenceSettings,
+) -> Scores:
+    """Figures of all generators, with their mean where there are several."""
+    validation = {d.generator: _evaluate(index, d.validation, settings) for d in detections if d.validation}
+    test: Figures = {}
+    by_generator: dict[str, dict[str, Evaluation]] = {}
+    if index.has_truth:
+        for detection in detections:
+            if detection.test is None:
+                continue
+            test[detection.generator] = _evaluate(index, detection.test, settings)
+            by_generator[detection.generator] = _baselines(
+                index, store, detection.generator, root=root, settings=settings
+            )
+    names = list(next(iter(by_generator.values()), {}))
+    baselines = {name: {g: found[name] for g, found in by_generator.items()} for name in names}
+    return Scores(
+        validation=_with_mean(validation),
+        test=_with_mean(test),
+        baselines={name: _with_mean(figures) for name, figures in baselines.items()},
+    )
+
+
+def _with_mean(figures: Figures) -> Figures:
+    return figures if len(figures) < 2 else {**figures, MEAN: mean_evaluation(list(figures.values()))}
+
+
+def _evaluate(index: Index, predictions: Predictions, settings: EvidenceSettings) -> Evaluation:
+    return estimate_metrics(
+        task=index.task,
+        classes=index.classes,
+        truth=predictions.rows["label"].to_numpy(dtype=str),
+        predicted=predictions.labels,
+        scores=predictions.scores,
+        groups=predictions.rows["group"].to_numpy(dtype=str),
+        seed=settings.seed,
+        resamples=settings.resamples,
+        permutations=settings.permutations,
+    )
+
+
+def _baselines(
+    index: Index, store: ImageStore, generator: str, *, root: Path, settings: EvidenceSettings
+) -> dict[str, Evaluation]:
+    """Answers that one must beat: without looking, or by looking at what no fingerprint is."""
+    rows = index.select(generator=generator)
+    units = rows[(rows["split"] == "test") & (rows["domain"] == index.task.unit)]
+    training = rows[(rows["split"] != "test") & (rows["label"] != "")]
+    own = training[training["domain"] == index.task.unit]
+    found = trivial(
+        task=index.task,
+        classes=index.classes,
+        truth=units["label"].to_numpy(dtype=str),
+        train_labels=own["label"].to_numpy(dtype=str),
+        groups=units["group"].to_numpy(dtype=str),
+        seed=settings.seed,
+        resamples=settings.resamples,
+        permutations=settings.permutations,
+    )
+    blinds: dict[str, tuple[pd.DataFrame, Any]] = {}
+    if index.task.name == "usage":
+        blinds["histogram"] = (own, _histograms)
+    else:
+        blinds["histogram_generated"] = (training[training["domain"] == "generated"], _histograms)
+        real = training[training["domain"] == "real"]
+        if len(real):
+            blinds["histogram_real"] = (real, _histograms)
+    blinds["file"] = (own, _files)
+    for name, (fitted_on, features) in blinds.items():
+        answers = blind(
+            task=index.task,
+            classes=index.classes,
+            train_features=features(fitted_on, store, root),
+            train_labels=fitted_on["label"].to_numpy(dtype=str),
+            train_groups=fitted_on["group"].to_numpy(dtype=str),
+            test_features=features(units, store, root),
+        )
+        predicted = Predictions(rows=units, labels=answers.predicted, scores=answers.scores)
+        found[name] = _evaluate(index, predicted, settings)
+    return found
+
+
+def _histograms(rows: pd.DataFrame, store: ImageStore, root: Path) -> np.ndarray:
+    return histogram_features(store.images[rows.index.to_numpy()])
+
+
+def _files(rows: pd.DataFrame, store: ImageStore, root: Path) -> np.ndarray:
+    return file_features([root / path for path in rows["path"]])
+
+
+def metrics_document(
+    scores: Scores, index: Index, *, experiment: str, extra: dict[str, Any]
+) -> dict[str, Any]:
+    """`metrics.json`: with one generator the metrics themselves, with several one level more."""
+    return {
+        "task": index.task.name,
+        "experiment": experiment,
+        "validation": _levels(scores.validation),
+        "test": _levels(scores.test),
+        "baselines": {name: _levels(figures) for name, figures in scores.baselines.items()},
+        **extra,
+    }
+
+
+def _levels(figures: Figures) -> dict[str, Any]:
+    documents = {
+        generator: {name: estimate.to_json() for name, estimate in evaluation.metrics.items()}
+        for generator, evaluation in figures.items()
+    }
+    return documents[""] if set(documents) == {""} else documents

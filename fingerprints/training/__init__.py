@@ -1,0 +1,1 @@
+"""Training on pairs: losses, the LightningModule, optimiser, augmentation."""

@@ -1,0 +1,74 @@
+"""Augmentation that keeps fingerprints: whole-pixel geometry and mild grey-level changes only.
+
+Resampling, blurring and strong noise would wipe out the very traces that are looked for, so there
+are no rotations by degrees, no scaling and no smoothing here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fingerprints.data.datamodule import ImageBatch
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of training images; all off by default, as published.
+
+    What happens to an image is a function of (seed, epoch, step, position in the global batch), so
+    it does not depend on the number of processes.
+
+    Attributes:
+        seed: Seed of the run.
+        flip: Mirror left and right with probability one half.
+        shift: Largest whole-pixel shift along each axis; edges repeat.
+        brightness: Largest change of grey level, as a share of the full range.
+        contrast: Largest change of contrast about the image's mean, as a factor.
+        noise: Standard deviation of Gaussian noise, as a share of the full range.
+    """
+
+    seed: int = 0
+    flip: bool = False
+    shift: int = 0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    noise: float = 0.0
+
+    def __call__(self, images: Tensor, batch: ImageBatch) -> Tensor:
+        """Augment `(n, 1, S, S)` in [0, 1]; the result is clipped to [0, 1]."""
+        if not (self.flip or self.shift or self.brightness or self.contrast or self.noise):
+            return images
+        rng = torch.Generator().manual_seed(_mix(self.seed, batch.epoch, batch.step))
+        draws = torch.rand(batch.images, 5, generator=rng)[batch.positions].to(images.device)
+        n, _, height, width = images.shape
+        if self.flip:
+            images = torch.where(draws[:, 0].lt(0.5)[:, None, None, None], images.flip(3), images)
+        if self.shift:
+            reach = 2 * self.shift + 1
+            down, right = ((draws[:, i] * reach).long().clamp_max(reach - 1) - self.shift for i in (1, 2))
+            rows = (torch.arange(height, device=images.device)[None] + down[:, None]).clamp(0, height - 1)
+            columns = (torch.arange(width, device=images.device)[None] + right[:, None]).clamp(0, width - 1)
+            at = torch.arange(n, device=images.device)[:, None, None]
+            images = images[at, 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
+        if self.contrast:
+            factor = 1 + self.contrast * (2 * draws[:, 3, None, None, None] - 1)
+            mean = images.mean(dim=(2, 3), keepdim=True)
+            images = (images - mean) * factor + mean
+        if self.brightness:
+            images = images + self.brightness * (2 * draws[:, 4, None, None, None] - 1)
+        if self.noise:
+            field = torch.randn(batch.images, height, width, generator=rng)[batch.positions]
+            images = images + self.noise * field.unsqueeze(1).to(images.device)
+        return images.clamp(0, 1)
+
+
+def _mix(*numbers: int) -> int:
+    """One 63-bit seed from several numbers."""
+    mixed = 0x9E3779B97F4A7C15
+    for number in numbers:
+        mixed = ((mixed ^ (number + 0x9E3779B9)) * 0xBF58476D1CE4E5B9) & 0x7FFFFFFFFFFFFFFF
+        mixed ^= mixed >> 29
+    return mixed

@@ -1,0 +1,151 @@
+"""The Siamese network: one encoder with shared weights, trained on pairs."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torchmetrics import MaxMetric, MeanMetric, MinMetric, SumMetric
+from torchmetrics.classification import BinaryAccuracy
+
+from fingerprints.data.datamodule import ImageBatch
+from fingerprints.encoders.network import EmbeddingNetwork, as_unit_float, l2_normalise
+from fingerprints.training.augment import Augmentation
+from fingerprints.training.losses import (
+    aligned_distances,
+    all_distances,
+    balanced_contrastive_loss,
+    contrastive_terms,
+)
+from fingerprints.training.optimise import OptimiserSettings, configure
+
+log = logging.getLogger(__name__)
+
+COLLAPSED_BELOW = 1e-3
+
+
+@dataclass(frozen=True)
+class SiameseSettings:
+    """What is trained for, beside the optimiser.
+
+    Attributes:
+        margin: Distance from which a negative pair costs nothing; unit vectors are at most 2 apart.
+        pair_threshold: A validation pair counts as positive below this distance.
+    """
+
+    margin: float = 1.0
+    pair_threshold: float = 0.5
+
+
+class SiameseModule(pl.LightningModule):
+    """Contrastive training of a shared-weight encoder on (real, generated) pairs [A25].
+
+    Pairs come row by row (`random`) or are formed from all embeddings of a batch (`all`). With
+    several processes the loss and its gradient are those of the global batch: aligned pairs are
+    summed and divided by the global number; in `all` the embeddings are gathered with gradients.
+
+    Args:
+        network: Encoder, projection and norm; what remains after training.
+        settings: Margin and threshold.
+        optimiser: Optimiser and schedule.
+        augmentation: Applied to training images only.
+    """
+
+    def __init__(
+        self,
+        network: EmbeddingNetwork,
+        *,
+        settings: SiameseSettings,
+        optimiser: OptimiserSettings,
+        augmentation: Augmentation,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.settings, self.optimiser, self.augmentation = settings, optimiser, augmentation
+        self.register_buffer("images_encoded", torch.zeros((), dtype=torch.int64))
+        self.zero_embeddings = SumMetric()
+        self.val_loss, self.val_accuracy = MeanMetric(), BinaryAccuracy()
+        self.val_nearest, self.val_farthest = MinMetric(), MaxMetric()
+
+    def _embed(self, batch: ImageBatch, *, augment: bool) -> tuple[Tensor, Tensor]:
+        images = as_unit_float(torch.cat([batch.left, batch.right]))
+        if augment:
+            images = self.augmentation(images, batch)
+        raw = self.network.raw(images)
+        if augment:
+            self.zero_embeddings.update((raw.detach().norm(dim=1) < 1e-8).sum())
+        left, right = l2_normalise(raw).split([len(batch.left), len(batch.right)])
+        return left, right
+
+    def training_step(self, batch: ImageBatch, batch_idx: int) -> Tensor:
+        """Contrastive loss of the global batch."""
+        left, right = self._embed(batch, augment=True)
+        if batch.aligned:
+            positive, counted = _pairs(batch.left_classes, batch.right_classes, batch)
+            terms = contrastive_terms(aligned_distances(left, right), positive, margin=self.settings.margin)
+            loss = (terms * counted).sum() * self.trainer.world_size / (batch.images / 2)
+        else:
+            left, right = self._gather(left, sync_grads=True), self._gather(right, sync_grads=True)
+            left_classes, right_classes = self._gather(batch.left_classes), self._gather(batch.right_classes)
+            positive = left_classes[:, None] == right_classes[None, :]
+            counted = (left_classes >= 0)[:, None] & (right_classes >= 0)[None, :]
+            counted &= self._gather(batch.left_rows)[:, None] != self._gather(batch.right_rows)[None, :]
+            loss = balanced_contrastive_loss(
+                all_distances(left, right), positive, counted, margin=self.settings.margin
+            )
+        self.images_encoded += batch.images
+        self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=batch.images)
+        return loss
+
+    def _gather(self, tensor: Tensor, *, sync_grads: bool = False) -> Tensor:
+        if self.trainer.world_size == 1:
+            return tensor
+        gathered: Any = self.all_gather(tensor, sync_grads=sync_grads)
+        return gathered.flatten(0, 1)
+
+    def on_train_epoch_end(self) -> None:
+        """Say how many embeddings were zero before the norm (a ReLU can make them)."""
+        self.log("zero_embeddings", self.zero_embeddings.compute())
+        self.zero_embeddings.reset()
+
+    def validation_step(self, batch: ImageBatch, batch_idx: int) -> None:
+        """Collect loss and accuracy of held-out pairs; fillers do not count."""
+        left, right = self._embed(batch, augment=False)
+        positive, counted = _pairs(batch.left_classes, batch.right_classes, batch)
+        distance, positive = aligned_distances(left, right)[counted], positive[counted]
+        if not len(distance):
+            return
+        self.val_loss.update(contrastive_terms(distance, positive, margin=self.settings.margin))
+        self.val_accuracy.update((distance < self.settings.pair_threshold).int(), positive.int())
+        self.val_nearest.update(distance)
+        self.val_farthest.update(distance)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures of the epoch, over all pairs and processes; raise the alarm on collapse."""
+        spread = self.val_farthest.compute() - self.val_nearest.compute()
+        self.log("val_loss", self.val_loss.compute())
+        self.log("val_pair_accuracy", self.val_accuracy.compute(), prog_bar=True)
+        self.log("val_distance_spread", spread)
+        if not self.trainer.sanity_checking and spread < COLLAPSED_BELOW and self.trainer.is_global_zero:
+            log.warning(
+                "epoch %d: the embeddings have collapsed (all validation distances within %.1g): "
+                "lower training.optimiser.lr, or encoder.final_relu=false",
+                self.current_epoch,
+                spread,
+            )
+        for metric in (self.val_loss, self.val_accuracy, self.val_nearest, self.val_farthest):
+            metric.reset()
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule over all steps of the training."""
+        return configure(self.parameters(), self.optimiser, steps=int(self.trainer.estimated_stepping_batches))
+
+
+def _pairs(left_classes: Tensor, right_classes: Tensor, batch: ImageBatch) -> tuple[Tensor, Tensor]:
+    """Which aligned pairs are positive, and which count (no fillers, no image with itself)."""
+    counted = (left_classes >= 0) & (batch.left_rows != batch.right_rows)
+    return left_classes == right_classes, counted
