@@ -7,6 +7,7 @@ import json
 import logging
 import resource
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,13 @@ def write_run(
     """Fill the run folder; `metrics.json` comes last, so that it marks a finished run."""
     for detection in detections:
         checkpoint = list(detection.fits.values())[-1].checkpoint
-        runs.save_decision(folder, detection.generator, detection.decision, checkpoint=checkpoint)
+        runs.save_decision(
+            folder,
+            detection.generator,
+            detection.decision,
+            classes=index.classes,
+            checkpoint=checkpoint,
+        )
     tested = [d.test for d in detections if d.test is not None]
     if tested:
         predictions_table(index.task, index.classes, tested).to_csv(folder / runs.PREDICTIONS, index=False)
@@ -230,6 +237,11 @@ def _main_figures(scores: Scores) -> dict[str, Any]:
 @contextlib.contextmanager
 def _run_log(folder: Path, *, enabled: bool) -> Iterator[None]:
     """Send the package's log to the console and, on the main process, to the run folder."""
+    # Lightning's own lines (devices found, tips) say nothing that this log does not.
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
     logger = logging.getLogger("fingerprints")
     before = logger.level, logger.propagate
     logger.setLevel(logging.INFO if enabled else logging.ERROR)

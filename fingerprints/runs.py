@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,17 @@ def refuse_used_folder(folder: Path) -> None:
 
 
 def save_decision(
-    folder: Path, generator: str, decision: CentroidDecision | MembershipDecision, *, checkpoint: Path
+    folder: Path,
+    generator: str,
+    decision: CentroidDecision | MembershipDecision,
+    *,
+    classes: Sequence[str],
+    checkpoint: Path,
 ) -> None:
     """Keep a fitted decision, and which checkpoint it belongs to, as tensors with text beside them."""
     if isinstance(decision, CentroidDecision):
         arrays = {"centroids": decision.centroids}
-        facts: dict[str, Any] = {"name": "centroid", "classes": list(decision.classes)}
+        facts: dict[str, Any] = {"name": "centroid"}
     else:
         arrays = {"threshold": np.array([decision.threshold], dtype=np.float64)}
         facts = {
@@ -52,6 +58,7 @@ def save_decision(
             "standardise": decision.standardise,
             "threshold_source": decision.threshold_source,
         }
+    facts["classes"] = list(classes)
     facts["checkpoint"] = checkpoint.relative_to(folder).as_posix()
     save_file(arrays, _decision_path(folder, generator), metadata={"decision": json.dumps(facts)})
 
@@ -90,6 +97,11 @@ class Run:
             threshold=float(arrays["threshold"][0]),
             threshold_source=facts["threshold_source"],
         )
+
+    def classes(self, generator: str = "") -> tuple[str, ...]:
+        """Labels, in the order of score columns."""
+        _, facts = self._read_decision(generator)
+        return tuple(facts["classes"])
 
     def network(self, generator: str = "") -> EmbeddingNetwork:
         """The trained network of a generator, in evaluation mode.

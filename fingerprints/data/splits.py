@@ -74,7 +74,7 @@ def k_folds(labels: Sequence[str], groups: Sequence[str], *, k: int, seed: int) 
     kind = StratifiedKFold if alone else StratifiedGroupKFold
     splitter = kind(n_splits=k, shuffle=True, random_state=seed)
     rows = np.zeros((len(label_codes), 1))
-    for fold, (_, held) in enumerate(splitter.split(rows, label_codes, group_codes)):
+    for fold, (_, held) in enumerate(splitter.split(rows, label_codes, None if alone else group_codes)):
         folds[held] = fold
     return folds
 

@@ -65,7 +65,8 @@ def confusion(*, truth: Labels, predicted: Labels, classes: Sequence[str]) -> In
 def _ratio(above: FloatArray, below: FloatArray, undefined: float = 0.0) -> FloatArray:
     """`above / below`, and `undefined` where nothing is below the line."""
     out = np.full(np.broadcast_shapes(above.shape, below.shape), undefined)
-    return np.divide(above, below, out=out, where=below != 0)
+    np.divide(above, below, out=out, where=below != 0)
+    return out
 
 
 def from_confusion(

@@ -109,7 +109,11 @@ class _History(Callback):
 
 
 def make_trainer(
-    settings: TrainerSettings, *, callbacks: list[Callback] | None = None, logger: Any = False
+    settings: TrainerSettings,
+    *,
+    callbacks: list[Callback] | None = None,
+    logger: Any = False,
+    validate: bool = False,
 ) -> pl.Trainer:
     """A Lightning trainer; pairs are sharded by the data module, so its own sampler is off."""
     return pl.Trainer(
@@ -126,6 +130,7 @@ def make_trainer(
         enable_progress_bar=any(isinstance(c, TQDMProgressBar) for c in callbacks or ()),
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        limit_val_batches=1.0 if validate else 0,
         log_every_n_steps=1_000_000 if not logger else 10,
         deterministic=True if settings.accelerator == "cpu" else "warn",
     )
@@ -171,7 +176,7 @@ def fit(
         )
     if sys.stderr.isatty():
         callbacks.append(TQDMProgressBar(leave=False))
-    runner = make_trainer(trainer, callbacks=callbacks, logger=logger)
+    runner = make_trainer(trainer, callbacks=callbacks, logger=logger, validate=validated)
     log.info(
         "%s: %s pairs, %d steps an epoch, %s images encoded an epoch, %s in %d epochs",
         title,

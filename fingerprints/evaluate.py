@@ -1,0 +1,74 @@
+"""`python -m fingerprints.evaluate task=subset predictions=run.csv truth=truth.csv`: figures of a run file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fingerprints.cli import launch
+
+USAGE = """\
+Score any run file against a truth file.
+
+usage: python -m fingerprints.evaluate task=TASK predictions=run.csv truth=truth.csv [KEY=VALUE ...]
+
+  task=subset          usage, subset or model
+  predictions=run.csv  <image id>,<label>; with a header it may have score columns, as the
+                       predictions.csv of a run folder has (they give AUC)
+  truth=truth.csv      <image id>,<label>, header optional
+  groups=CSV           patient of each image (file,group): intervals resample patients
+  out=metrics.json     also write the figures to a file
+  resamples=1000 permutations=999 seed=0
+"""
+
+
+def main() -> None:
+    """Entry point."""
+    launch(_job, "evaluate", usage=USAGE)
+
+
+def _job(config: dict[str, Any], folder: Path) -> None:
+    from fingerprints.evidence.intervals import estimate_metrics
+    from fingerprints.evidence.runs import read_predictions
+
+    answers = read_predictions(
+        task_name=config["task"],
+        predictions=Path(config["predictions"]),
+        truth=Path(config["truth"]),
+        groups=None if config["groups"] is None else Path(config["groups"]),
+    )
+    evaluation = estimate_metrics(
+        task=answers.task,
+        classes=answers.classes,
+        truth=answers.truth,
+        predicted=answers.predicted,
+        scores=answers.scores,
+        groups=answers.groups,
+        seed=config["seed"],
+        resamples=config["resamples"],
+        permutations=config["permutations"],
+    )
+    document = {
+        "task": answers.task.name,
+        "predictions": config["predictions"],
+        "n": evaluation.n,
+        "n_groups": evaluation.n_groups,
+        "test": {name: estimate.to_json() for name, estimate in evaluation.metrics.items()},
+    }
+    if config["out"] is not None:
+        out = Path(config["out"])
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    print(f"{answers.task.name}: {evaluation.n:,} images in {evaluation.n_groups:,} groups")
+    for name, estimate in evaluation.metrics.items():
+        if estimate.value is None:
+            print(f"  {name:<22}     -  {estimate.reason}")
+            continue
+        interval = "" if estimate.low is None else f"[{estimate.low:.4f}, {estimate.high:.4f}]"
+        p = "" if estimate.p is None else f"p {estimate.p:.3f}"
+        print(f"  {name:<22}{estimate.value:8.4f}  {interval:<18}  {p}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""`python -m fingerprints.predict run=OUT images=DIR out=run.csv`: unlabelled images to a run file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fingerprints.cli import launch
+
+USAGE = """\
+Label images with a finished run and write a run file.
+
+usage: python -m fingerprints.predict run=OUT images=DIR [generated=DIR] out=run.csv [KEY=VALUE ...]
+
+  run=OUT             run folder that `python -m fingerprints.train` made
+  images=DIR          folder of images to label
+  generated=DIR       task usage: the images that the generator in question made
+  generator=NAME      which detector, where the run has several generators
+  out=run.csv         run file to write: <image id>,<label>, no header
+  scores=FILE         also write a table of id, label and score columns
+  on_bad_image=skip   go on without unreadable images
+  accelerator=cpu     auto, cpu, gpu
+  store=DIR           where decoded images are kept (default outputs/store)
+"""
+
+
+def main() -> None:
+    """Entry point."""
+    launch(_job, "predict", usage=USAGE)
+
+
+def _job(config: dict[str, Any], folder: Path) -> None:
+    # Imported late: help and configuration errors must not wait for torch.
+    from fingerprints.prediction import predict_folder
+    from fingerprints.reporting.tables import predictions_table
+    from fingerprints.runfiles import write_run_file
+    from fingerprints.runs import load_run
+
+    run = load_run(config["run"])
+    predictions = predict_folder(
+        run,
+        images=Path(config["images"]),
+        generated=None if config["generated"] is None else Path(config["generated"]),
+        generator=config["generator"],
+        on_bad_image=config["on_bad_image"],
+        cache=Path(config["store"]),
+        accelerator=config["accelerator"],
+    )
+    out = Path(config["out"])
+    write_run_file(out, predictions.rows["id"].tolist(), predictions.labels.tolist(), run.task)
+    if config["scores"] is not None:
+        classes = run.classes(config["generator"] or run.generators[0])
+        predictions_table(run.task, classes, [predictions]).to_csv(config["scores"], index=False)
+    print(f"{len(predictions.rows):,} images labelled: {out}")
+
+
+if __name__ == "__main__":
+    main()

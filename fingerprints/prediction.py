@@ -1,0 +1,120 @@
+"""A finished run applied to new images: the same pixels, network and decision as in training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fingerprints.data.datamodule import PixelSource
+from fingerprints.data.decode import Preprocessing
+from fingerprints.data.index import Remedy, check_readable
+from fingerprints.data.layout import ImageFile, Source, scan
+from fingerprints.data.store import open_store
+from fingerprints.decisions.part import EmbeddedPart
+from fingerprints.detection import Predictions
+from fingerprints.embeddings import embed
+from fingerprints.errors import FingerprintsError, listing
+from fingerprints.provenance import console_progress
+from fingerprints.runs import Run
+from fingerprints.training.fit import TrainerSettings, make_trainer
+
+
+def predict_folder(
+    run: Run,
+    *,
+    images: Path,
+    generated: Path | None,
+    generator: str | None,
+    cache: Path,
+    on_bad_image: Remedy = "error",
+    accelerator: str = "auto",
+) -> Predictions:
+    """Labels and scores of every image in a folder.
+
+    Args:
+        run: The finished run.
+        images: Folder of images to label.
+        generated: Folder of the generated images that `usage` scores against.
+        generator: Which detector, where the run has several.
+        cache: Folder of image stores.
+        on_bad_image: `error` or `skip`.
+        accelerator: `auto`, `cpu` or `gpu`.
+
+    Raises:
+        FingerprintsError: If a folder is missing or empty, an image is bad, `usage` has no
+            generated images, or the run has several generators and none is named.
+    """
+    name = _chosen_generator(run, generator)
+    usage = run.task.name == "usage"
+    if usage and generated is None:
+        raise FingerprintsError(
+            "Task usage scores real images against generated ones, and none were given.",
+            where="generated",
+            fix="generated=DIR with images that the generator in question made",
+        )
+    if not usage and generated is not None:
+        raise FingerprintsError(
+            f"Task {run.task.name} labels generated images and takes no second folder.",
+            where="generated",
+            fix="give the images to label as images=DIR and leave generated out",
+        )
+    unit, other = ("real", "generated") if usage else ("generated", "real")
+    files = scan(images, [Source("*", domain=unit, part="train")])  # type: ignore[arg-type]
+    _require_unique(files, images)
+    count = len(files)
+    if generated is not None:
+        files += scan(generated, [Source("*", domain=other, part="train")])  # type: ignore[arg-type]
+    size = run.config["data"]["size"]
+    store = open_store(files, Preprocessing(size), cache=cache, progress=console_progress())
+    notes: list[str] = []
+    readable = check_readable(
+        files,
+        store,
+        on_bad_image=on_bad_image,
+        on_mixed_size=run.config["data"]["on_mixed_size"],
+        notes=notes,
+    )
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    units, references = readable[readable < count], readable[readable >= count]
+    trainer = make_trainer(TrainerSettings(accelerator=accelerator, precision=run.config["trainer"]["precision"]))
+    network, decision = run.network(name), run.decision(name)
+    embeddings = embed(network, PixelSource(store), np.concatenate([units, references]), trainer=trainer)
+    of_units, of_references = embeddings[: len(units)], embeddings[len(units) :]
+    nobody = np.empty(0, dtype=str)
+    part = (
+        EmbeddedPart(of_units, nobody, of_references, nobody)
+        if usage
+        else EmbeddedPart(of_references, nobody, of_units, nobody)
+    )
+    scores = decision.scores(part)
+    rows = pd.DataFrame({"id": [files[row].id for row in units]}, index=pd.Index(units, name="row"))
+    return Predictions(rows=rows, labels=decision.labels(scores), scores=scores)
+
+
+def _chosen_generator(run: Run, generator: str | None) -> str:
+    if generator is not None:
+        return generator
+    if len(run.generators) > 1:
+        raise FingerprintsError(
+            f"The run has detectors for {len(run.generators)} generators.",
+            where=run.folder,
+            fix=f"generator= one of {', '.join(run.generators)}",
+        )
+    return run.generators[0]
+
+
+def _require_unique(files: Sequence[ImageFile], folder: Path) -> None:
+    ids = pd.Series([file.id for file in files])
+    repeated = ids[ids.duplicated(keep=False)]
+    if len(repeated):
+        names = sorted(files[i].name for i in repeated.index)
+        raise FingerprintsError(
+            f"Duplicate ids: {len(names)} images share {repeated.nunique()} id(s):\n{listing(names)}",
+            where=folder,
+            fix="an id is the file name without its extension: rename or remove all but one",
+        )

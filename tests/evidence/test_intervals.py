@@ -1,0 +1,389 @@
+"""Intervals that cover, p-values that are honest, and figures that admit what they cannot know."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from fingerprints.errors import FingerprintsError
+from fingerprints.evidence import metrics
+from fingerprints.evidence.bounds import (
+    adverse_tables,
+    clopper_pearson,
+    disjoint_pairs_bound,
+    effective_count,
+)
+from fingerprints.evidence.intervals import (
+    Evaluation,
+    estimate_metrics,
+    mean_evaluation,
+    p_value,
+    table_figures,
+)
+from fingerprints.tasks import TASKS
+
+USAGE, SUBSET, MODEL = TASKS["usage"], TASKS["subset"], TASKS["model"]
+TWO = ("not_used", "used")
+THREE = ("t1", "t2", "t3")
+
+
+def usage(
+    *, n: int = 200, shift: float = 0.8, seed: int = 0, per_group: int = 1, **options: Any
+) -> tuple[Evaluation, dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    group = np.arange(n) // per_group
+    truth = np.where(group % 2 == 0, "used", "not_used")
+    noise = np.repeat(rng.normal(size=n), per_group)[:n]
+    scores = noise + shift * (truth == "used")
+    given = {
+        "task": USAGE,
+        "classes": TWO,
+        "truth": truth,
+        "predicted": np.where(scores > shift / 2, "used", "not_used"),
+        "scores": scores,
+        "groups": group.astype(str),
+        "seed": seed,
+        "resamples": 200,
+        "permutations": 99,
+        **options,
+    }
+    return estimate_metrics(**given), given
+
+
+def subset(*, n: int = 150, skill: float = 0.5, seed: int = 0, **options: Any) -> Evaluation:
+    rng = np.random.default_rng(seed)
+    truth = rng.choice(THREE, n)
+    given = {
+        "task": SUBSET,
+        "classes": THREE,
+        "truth": truth,
+        "predicted": np.where(rng.random(n) < skill, truth, rng.choice(THREE, n)),
+        "scores": rng.random((n, 3)) + skill * (truth[:, None] == np.array(THREE)),
+        "groups": np.arange(n).astype(str),
+        "seed": seed,
+        "resamples": 200,
+        "permutations": 99,
+        **options,
+    }
+    return estimate_metrics(**given)
+
+
+def test_metrics_and_their_order() -> None:
+    four = ["precision", "recall", "f1", "specificity"]
+    weighted = [f"{name}_weighted" for name in four]
+    evaluation, _ = usage()
+    expected = ["accuracy", *four, *weighted, *(f"{name}_used" for name in four)]
+    assert list(evaluation.metrics) == [*expected, "kappa", "auc", "tpr_at_fpr_0.01"]
+    assert list(subset().metrics) == ["accuracy", *four, *weighted, "kappa", "auc", "ari", "nmi"]
+    assert (evaluation.n, evaluation.n_groups) == (200, 200)
+
+
+def test_values_are_those_of_the_point_functions() -> None:
+    evaluation, given = usage()
+    member = given["truth"] == "used"
+    assert evaluation.metrics["auc"].value == pytest.approx(
+        metrics.auc(positive=member, scores=given["scores"])
+    )
+    assert evaluation.metrics["tpr_at_fpr_0.01"].value == pytest.approx(
+        metrics.tpr_at_fpr(positive=member, scores=given["scores"], fpr=0.01)
+    )
+    table = metrics.confusion(truth=given["truth"], predicted=given["predicted"], classes=TWO)
+    for name, value in metrics.from_confusion(table, classes=TWO, positive="used").items():
+        assert evaluation.metrics[name].value == pytest.approx(float(value)), name
+
+
+def test_values_lie_within_their_intervals_and_json_is_plain() -> None:
+    for evaluation in (usage()[0], subset()):
+        for name, estimate in evaluation.metrics.items():
+            assert estimate.low is not None, name
+            assert estimate.value is not None, name
+            assert estimate.high is not None, name
+            assert estimate.low <= estimate.value <= estimate.high, name
+            assert evaluation.samples[name].shape == (200,)
+            assert evaluation.nulls[name].shape == (99,)
+        text = json.dumps(evaluation.to_json(), allow_nan=False)
+        assert json.loads(text)["metrics"]["accuracy"].keys() == {"value", "low", "high", "p"}
+
+
+def test_draws_are_the_figures_of_resampled_images() -> None:
+    """Slow twin: redraw the same groups by hand and score the copies as if they were images."""
+    evaluation, given = usage(n=60, per_group=3, resamples=5)
+    rng = np.random.default_rng(np.random.SeedSequence(0).spawn(2)[0])
+    names = np.unique(given["groups"])
+    for draw in range(5):
+        chosen = names[rng.integers(len(names), size=len(names))]
+        rows = np.concatenate([np.flatnonzero(given["groups"] == name) for name in chosen])
+        table = metrics.confusion(truth=given["truth"][rows], predicted=given["predicted"][rows], classes=TWO)
+        area = metrics.auc(positive=given["truth"][rows] == "used", scores=given["scores"][rows])
+        assert evaluation.samples["auc"][draw] == pytest.approx(area)
+        assert evaluation.samples["kappa"][draw] == pytest.approx(float(metrics.from_confusion(table)["kappa"]))
+
+
+def test_order_of_images_does_not_matter() -> None:
+    for per_group in (1, 4):
+        evaluation, given = usage(per_group=per_group)
+        order = np.random.default_rng(9).permutation(200)
+        shuffled = {name: given[name][order] for name in ("truth", "predicted", "scores", "groups")}
+        assert estimate_metrics(**{**given, **shuffled}).to_json() == evaluation.to_json()
+    given["truth"] = np.random.default_rng(1).permutation(given["truth"])  # groups of both labels
+    mixed = estimate_metrics(**given)
+    shuffled["truth"] = given["truth"][order]
+    assert mixed.permuted == "images"
+    assert estimate_metrics(**{**given, **shuffled}).to_json() == mixed.to_json()
+
+
+def test_seed_zero_is_a_seed() -> None:
+    assert usage()[0].to_json() == usage()[0].to_json()
+    _, given = usage()
+    assert estimate_metrics(**{**given, "seed": 1}).to_json() != usage()[0].to_json()
+
+
+def test_clustered_images_are_worth_less() -> None:
+    grouped, given = usage(n=300, per_group=10, shift=0.5)
+    alone = estimate_metrics(**{**given, "groups": np.arange(300).astype(str)})
+    for name in ("accuracy", "auc", "kappa"):
+        wide, narrow = grouped.metrics[name], alone.metrics[name]
+        assert wide.high - wide.low > 2 * (narrow.high - narrow.low), name  # type: ignore[operator]
+    assert grouped.n_groups == 30
+    assert grouped.permuted == "groups"
+
+
+def test_intervals_cover_about_as_often_as_they_say() -> None:
+    """90 samples, true accuracy 0.7; 95 % would be 85.5, and fewer than 78 has a chance below 0.2 %."""
+    covered = dict.fromkeys(("accuracy", "auc"), 0)
+    truths = {"accuracy": 0.7, "auc": 0.7602}  # AUC of two normals one standard deviation apart
+    for seed in range(90):
+        rng = np.random.default_rng(1000 + seed)
+        truth = rng.choice(TWO, 100)
+        right = rng.random(100) < 0.7
+        evaluation = estimate_metrics(
+            task=USAGE,
+            classes=TWO,
+            truth=truth,
+            predicted=np.where(right == (truth == "used"), "used", "not_used"),
+            scores=rng.normal(size=100) + (truth == "used"),
+            groups=np.arange(100).astype(str),
+            seed=seed,
+            resamples=150,
+            permutations=1,
+        )
+        for name in covered:
+            estimate = evaluation.metrics[name]
+            covered[name] += estimate.low <= truths[name] <= estimate.high  # type: ignore[operator]
+    assert min(covered.values()) >= 78, covered
+
+
+def test_p_values_are_super_uniform_when_there_is_nothing() -> None:
+    """150 null samples with heavy ties, in groups: P(p <= a) must not exceed a (99.9 % binomial margin)."""
+    values: dict[str, list[float]] = {"accuracy": [], "auc": [], "kappa": []}
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        group = np.repeat(np.arange(20), 3)
+        label = rng.permutation(np.repeat(TWO, 10))
+        scores = np.repeat(rng.integers(0, 3, 20), 3).astype(float)  # constant within a group
+        evaluation = estimate_metrics(
+            task=USAGE,
+            classes=TWO,
+            truth=label[group],
+            predicted=np.where(scores > 0, "used", "not_used"),
+            scores=scores,
+            groups=group.astype(str),
+            seed=seed,
+            resamples=1,
+            permutations=39,
+        )
+        for name in values:
+            p = evaluation.metrics[name].p
+            values[name].append(1.0 if p is None else p)
+    for name, found in values.items():
+        for level in (0.05, 0.1, 0.25, 0.5):
+            below = int(np.sum(np.array(found) <= level))
+            assert binomtest(below, 150, level, alternative="greater").pvalue > 0.001, (name, level)
+        assert min(found) < 0.2, "a p-value that never falls would be super-uniform too"
+
+
+def test_permuting_images_of_one_group_would_see_signal_in_noise() -> None:
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(6), 40)
+    truth = np.array(TWO)[np.array([0, 1, 0, 1, 0, 1])[group]]
+    guess = np.array(TWO)[np.array([0, 1, 0, 1, 1, 0])[group]]
+    given = {"task": USAGE, "classes": TWO, "truth": truth, "predicted": guess, "scores": None, "seed": 0}
+    given |= {"resamples": 50, "permutations": 199}
+    by_group = estimate_metrics(**given, groups=group.astype(str))
+    by_image = estimate_metrics(**given, groups=rng.permutation(240).astype(str))
+    assert by_group.metrics["accuracy"].p > 0.2  # type: ignore[operator]
+    assert by_image.metrics["accuracy"].p < 0.01  # type: ignore[operator]
+
+
+def test_p_value_counts_ties_and_itself() -> None:
+    assert p_value(observed=0.5, null=np.array([0.4, 0.5 - 1e-15, 0.6, np.nan])) == pytest.approx(4 / 5)
+    assert p_value(observed=2.0, null=np.zeros(99)) == 0.01
+
+
+def test_too_few_groups_have_no_interval() -> None:
+    evaluation, _ = usage(n=200, per_group=50)
+    estimate = evaluation.metrics["accuracy"]
+    assert (estimate.low, estimate.high) == (None, None)
+    assert "4 group(s)" in str(estimate.reason)
+    assert estimate.p is not None
+
+
+def test_too_few_non_members() -> None:
+    few = usage(n=198)[0].metrics["tpr_at_fpr_0.01"]
+    assert few.to_json()["value"] is None
+    assert "99 non-members" in str(few.reason)
+    assert usage(n=200)[0].metrics["tpr_at_fpr_0.01"].value is not None
+    assert "tpr_at_fpr_0.001" not in usage(n=1998, resamples=5, permutations=5)[0].metrics
+    assert "tpr_at_fpr_0.001" in usage(n=2000, resamples=5, permutations=5)[0].metrics
+
+
+def test_one_class_only() -> None:
+    _, given = usage()
+    evaluation = estimate_metrics(**{**given, "truth": np.full(200, "used")})
+    for name in ("kappa", "auc", "tpr_at_fpr_0.01"):
+        assert evaluation.metrics[name].value is None
+        assert evaluation.metrics[name].reason
+    assert evaluation.metrics["accuracy"].p == 1.0
+
+
+def test_perfect_scores_have_exact_bounds() -> None:
+    evaluation, given = usage(n=40, shift=50)
+    low = 0.025 ** (1 / 40)
+    assert evaluation.metrics["accuracy"].value == 1
+    assert evaluation.metrics["accuracy"].low == pytest.approx(low)
+    for name in ("recall_used", "specificity_used", "precision_used", "auc"):
+        assert evaluation.metrics[name].low == pytest.approx(0.025 ** (1 / 20)), name
+    for name in ("precision", "f1", "kappa", "f1_used", "recall"):
+        bound = evaluation.metrics[name].low
+        assert bound is not None, name
+        assert 0.5 < bound <= low + 1e-12, name
+    assert all(estimate.high == 1 for estimate in evaluation.metrics.values() if estimate.value == 1)
+    paired = estimate_metrics(**{**given, "groups": (np.arange(40) // 4).astype(str)})
+    assert paired.metrics["accuracy"].low == pytest.approx(0.025 ** (1 / 10))
+
+
+def test_score_of_zero_has_an_exact_bound() -> None:
+    _, given = usage(n=40, shift=50)
+    flipped = np.where(given["truth"] == "used", "not_used", "used")
+    evaluation = estimate_metrics(**{**given, "predicted": flipped, "scores": -given["scores"]})
+    assert evaluation.metrics["accuracy"].to_json()["low"] == 0
+    assert evaluation.metrics["accuracy"].high == pytest.approx(1 - 0.025 ** (1 / 40))
+    assert evaluation.metrics["auc"].high == pytest.approx(1 - 0.025 ** (1 / 20))
+
+
+def test_constant_answer_admits_that_resampling_is_silent() -> None:
+    _, given = usage()
+    evaluation = estimate_metrics(**{**given, "predicted": np.full(200, "not_used")})
+    kappa = evaluation.metrics["kappa"]
+    assert (kappa.value, kappa.low, kappa.p) == (0.0, None, 1.0)
+    assert "every resample" in str(kappa.reason)
+    assert "no image called used" in str(evaluation.metrics["precision_used"].reason)
+
+
+def test_adverse_tables_bound_every_way_to_err() -> None:
+    """Errors of the same weight, strewn in 3000 random ways, never score lower."""
+    rng = np.random.default_rng(0)
+    perfect, errors = np.diag([40.0, 25.0, 10.0]), 6.0
+    worst = table_figures(
+        adverse_tables(table=perfect, errors=errors), task=SUBSET, classes=THREE, clusters=False
+    )
+    off = np.argwhere(~np.eye(3, dtype=bool))
+    strewn = []
+    for concentration in np.repeat([0.1, 0.5, 5.0], 1000):
+        table = perfect.copy()
+        for (row, column), share in zip(off, rng.dirichlet(np.full(6, concentration)), strict=True):
+            table[row, row] -= errors * share
+            table[row, column] += errors * share
+        strewn.append(table)
+    for name, values in table_figures(np.array(strewn), task=SUBSET, classes=THREE, clusters=False).items():
+        assert worst[name].min() <= values.min() + 1e-9, name
+    assert worst["accuracy"] == pytest.approx(69 / 75)
+
+
+def test_bounds_by_hand() -> None:
+    low, high = clopper_pearson(successes=8, trials=10)
+    exact = binomtest(8, 10).proportion_ci(method="exact")
+    assert (low, high) == pytest.approx((exact.low, exact.high))
+    assert clopper_pearson(successes=0, trials=0) == (0.0, 1.0)
+    assert effective_count(np.repeat(np.arange(7), 4)) == pytest.approx(7)
+    assert effective_count(np.r_[np.zeros(1000, dtype=np.int64), 1, 2]) < 1.01
+    assert disjoint_pairs_bound(pairs=[12.0]) == pytest.approx(0.025 ** (1 / 12))
+
+
+def test_clusters_are_matched_before_they_are_scored() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.choice(THREE, 120)
+    renamed = np.array([{"t1": "c", "t2": "a", "t3": "b"}[label] for label in truth])
+    given = {"task": MODEL, "classes": THREE, "truth": truth, "predicted": renamed, "scores": None, "seed": 0}
+    given |= {"groups": np.arange(120).astype(str), "resamples": 100, "permutations": 99}
+    evaluation = estimate_metrics(**given)
+    assert evaluation.metrics["accuracy"].value == 1
+    assert evaluation.metrics["accuracy_unmatched"].value == 0
+    assert evaluation.metrics["ari"].value == pytest.approx(1)
+    assert 0.8 < evaluation.metrics["ari"].low < 1  # type: ignore[operator]
+    assert "auc" not in evaluation.metrics
+    noise = estimate_metrics(**{**given, "predicted": rng.choice(["a", "b", "c", "d"], 120)})
+    chance = noise.nulls["accuracy"].mean()
+    assert chance > 0.29, "unmatched, chance is a quarter: matching pays for itself only if the null is matched too"
+    assert noise.metrics["accuracy"].p > 0.05  # type: ignore[operator]
+
+
+def test_resampling_does_not_lift_partition_agreement() -> None:
+    low = [subset(seed=seed, skill=0.0, n=60).metrics["ari"].low for seed in range(10)]
+    assert np.mean(np.array(low, dtype=float) > 0) < 0.4
+
+
+def test_mean_of_generators() -> None:
+    parts = [usage(seed=seed)[0] for seed in (0, 1)]
+    mean = mean_evaluation(parts)
+    assert list(mean.metrics) == list(parts[0].metrics)
+    assert (mean.n, mean.n_groups) == (400, 400)
+    for name, estimate in mean.metrics.items():
+        assert estimate.value == pytest.approx(np.mean([part.metrics[name].value for part in parts]))
+    width = [e.metrics["auc"].high - e.metrics["auc"].low for e in (*parts, mean)]  # type: ignore[operator]
+    assert width[2] == pytest.approx(np.hypot(*width[:2]) / 2, rel=0.25)
+    assert mean_evaluation(parts[:1]) is parts[0]
+
+
+def test_mean_of_parts_with_equal_seeds_is_still_of_independent_draws() -> None:
+    part, _ = usage()
+    mean = mean_evaluation([part, part])
+    spread = np.std(part.samples["auc"])
+    assert np.std(mean.samples["auc"]) == pytest.approx(spread / np.sqrt(2), rel=0.2)
+
+
+def test_mean_keeps_the_bounds_of_perfect_parts() -> None:
+    perfect, good = usage(n=40, shift=50)[0], usage(n=40, shift=1, seed=3)[0]
+    both = mean_evaluation([perfect, perfect]).metrics["accuracy"]
+    single = perfect.metrics["accuracy"].low
+    assert single < both.low < 1  # type: ignore[operator]
+    assert both.high == 1
+    mixed = mean_evaluation([perfect, good]).metrics["accuracy"]
+    spread = (good.metrics["accuracy"].value - good.metrics["accuracy"].low) / 2  # type: ignore[operator]
+    assert mixed.value - mixed.low > spread  # type: ignore[operator]
+
+
+def test_mean_of_something_unknown_is_unknown() -> None:
+    mean = mean_evaluation([usage(n=100)[0], usage(n=200)[0]])
+    assert mean.metrics["tpr_at_fpr_0.01"].value is None
+    assert "part 1" in str(mean.metrics["tpr_at_fpr_0.01"].reason)
+    assert mean.metrics["auc"].value is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scores": np.zeros((200, 2))}, "shape"),
+        ({"scores": np.full(200, np.nan)}, "not finite"),
+        ({"groups": ["a"]}, "do not make pairs"),
+        ({"predicted": np.full(200, "perhaps")}, "perhaps"),
+    ],
+)
+def test_bad_input_is_named(change: dict[str, Any], message: str) -> None:
+    _, given = usage()
+    with pytest.raises(FingerprintsError, match=message):
+        estimate_metrics(**{**given, **change})
