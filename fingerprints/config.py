@@ -90,6 +90,16 @@ class AllPairingConfig:
 
 
 @dataclass
+class NearestPairingConfig:
+    """Random pairs whose partner is among the generated images that look most like the real one."""
+
+    name: str = "nearest"
+    batch_size: int = 32
+    neighbours: int = 1
+    contrast: str = "pair"
+
+
+@dataclass
 class OptimiserConfig:
     """Optimiser and learning-rate schedule."""
 
@@ -136,6 +146,8 @@ class MembershipConfig:
     rule: str = "nearest"
     k: int = 5
     standardise: bool = True
+    reference: str = "none"
+    reference_k: int = 5
     threshold: str = "learned"
 
 
@@ -263,7 +275,7 @@ class EvaluateConfig:
 GROUP_SCHEMAS: dict[str, dict[str, type]] = {
     "data": {"_layout": DataConfig},
     "encoder": {"_siamese_cnn": SiameseCNNConfig, "_pretrained": PretrainedConfig},
-    "pairing": {"_random": RandomPairingConfig, "_all": AllPairingConfig},
+    "pairing": {"_random": RandomPairingConfig, "_all": AllPairingConfig, "_nearest": NearestPairingConfig},
     "decision": {"_centroid": CentroidConfig, "_membership": MembershipConfig},
 }
 ROOTS: dict[str, type] = {"train": TrainConfig, "predict": PredictConfig, "evaluate": EvaluateConfig}
@@ -277,6 +289,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "training.optimiser.name": ("adam", "adamw"),
     "training.optimiser.schedule": ("constant", "cosine"),
     "decision.rule": ("mean", "nearest", "k_nearest"),
+    "pairing.contrast": ("pair", "batch"),
+    "decision.reference": ("none", "training"),
     "decision.threshold": ("learned", "half"),
     "trainer.accelerator": ("auto", "cpu", "gpu"),
     "trainer.precision": ("32-true", "bf16-mixed", "16-mixed"),
@@ -308,6 +322,8 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "training.augment.brightness": (0, True, 1),
     "training.augment.contrast": (0, True, 1),
     "training.augment.noise": (0, True, 1),
+    "pairing.neighbours": (1, True, 1_000_000),
+    "decision.reference_k": (1, True, float("inf")),
     "decision.k": (1, True, float("inf")),
     "trainer.devices": (1, True, 65_536),
     "trainer.num_nodes": (1, True, 65_536),

@@ -83,6 +83,9 @@ class Detection:
         validation: Predictions of units unseen in training (held out, or out of fold); `None` where
             nothing was held out.
         test: Predictions of the test part; `None` where there is none.
+        held_out_real: `subset` only, a control: held-out *real* images by the same decision. Their
+            generator was trained on them, so they should follow their subset if its data were what
+            is recognised, and need not if it is the generator.
         fits: Trainings by title; the last is the one behind `network`.
         train_part: Embedded training part.
         test_part: Embedded test part, or `None`.
@@ -94,6 +97,7 @@ class Detection:
     decision: Decision
     validation: Predictions | None
     test: Predictions | None
+    held_out_real: Predictions | None
     fits: dict[str, FitResult]
     train_part: EmbeddedPart
     test_part: EmbeddedPart | None
@@ -140,8 +144,10 @@ class Detector:
             inside, outside = train[train["fold"] != fold], train[train["fold"] == fold]
             name = f"{title} fold {fold + 1}/{len(folds)}"
             network, fits[name] = self._train(inside, outside, f"{generator}/fold_{fold}", name)
+            # Fitted on the images inside, asked about those outside.
+            decision = self.recipe.decision(self._embed(network, inside[inside["domain"] == "real"], inside))
             part = self._embed(network, outside[outside["domain"] == "real"], train)
-            out_of_fold.append(self._predict(self.recipe.decision(part), outside, part))
+            out_of_fold.append(self._predict(decision, outside, part))
             distances.append(self._pair_distances(part, _generated(train)["fold"].to_numpy() == fold))
 
         recipe = self.recipe
@@ -154,6 +160,7 @@ class Detector:
         decision = recipe.decision(train_part)
 
         validation: Predictions | None = None
+        held_out_real: Predictions | None = None
         if folds:
             validation = _concatenate(out_of_fold)
         elif len(held):
@@ -161,6 +168,10 @@ class Detector:
             against = held if self._unit_generated else rows[rows["split"] != "test"]
             part = self._embed(network, held[held["domain"] == "real"], against)
             validation = self._predict(decision, held, part)
+            if isinstance(decision, CentroidDecision) and len(part.real):
+                scores = decision.nearness(part.real)
+                real = held[held["domain"] == "real"]
+                held_out_real = Predictions(rows=real, labels=decision.labels(scores), scores=scores)
             distances.append(
                 self._pair_distances(part, _generated(against)["split"].to_numpy() == "validation")
             )
@@ -183,6 +194,7 @@ class Detector:
             decision=decision,
             validation=validation,
             test=predictions,
+            held_out_real=held_out_real,
             fits=fits,
             train_part=train_part,
             test_part=test_part,

@@ -19,7 +19,8 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from fingerprints import runs
 from fingerprints.data.index import DataSettings, Index, prepare
 from fingerprints.data.layout import Source
-from fingerprints.data.pairs import AllPairs, PairPools, PairStrategy, RandomPairs
+from fingerprints.data.pairs import AllPairs, NearestPairs, PairPools, PairStrategy, RandomPairs
+from fingerprints.data.store import ImageStore
 from fingerprints.decisions.centroid import CentroidDecision
 from fingerprints.decisions.membership import MembershipDecision
 from fingerprints.decisions.part import EmbeddedPart
@@ -32,7 +33,7 @@ from fingerprints.reporting.html import write_report
 from fingerprints.reporting.run_report import report_content
 from fingerprints.reporting.tables import predictions_table, summary_lines
 from fingerprints.runfiles import write_run_file
-from fingerprints.scoring import EvidenceSettings, Scores, metrics_document, score
+from fingerprints.scoring import HELD_OUT_REAL, EvidenceSettings, Scores, metrics_document, score
 from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.fit import StoppingSettings, TrainerSettings
@@ -118,8 +119,10 @@ def recipe(config: dict[str, Any]) -> Recipe:
             augmentation=Augmentation(seed=seed, **training["augment"]),
         )
 
-    def strategy(pools: PairPools) -> PairStrategy:
+    def strategy(pools: PairPools, store: ImageStore) -> PairStrategy:
         options = {key: value for key, value in config["pairing"].items() if key != "name"}
+        if config["pairing"]["name"] == "nearest":
+            return NearestPairs(pools, store.images, seed=seed, **options)
         kind = {"random": RandomPairs, "all": AllPairs}[config["pairing"]["name"]]
         return kind(pools, seed=seed, **options)
 
@@ -129,7 +132,7 @@ def recipe(config: dict[str, Any]) -> Recipe:
             classes = sorted(set(part.real_labels if len(part.real) else part.generated_labels))
             return CentroidDecision.fit(part, classes)
         source = "half" if options.pop("threshold") == "half" else "out_of_fold"
-        return MembershipDecision(threshold_source=source, **options)
+        return MembershipDecision.fit(part, threshold_source=source, **options)
 
     return Recipe(
         module=module,
@@ -163,6 +166,7 @@ def conclude(index: Index, scores: Scores) -> Verdict:
         pseudo_groups=index.pseudo_groups,
         generators=len(index.classes) if index.task.unit == "generated" else len(index.generators),
         shared_groups=bool(set(members) & set(others)),
+        held_out_real=_one(scores.controls.get(HELD_OUT_REAL, {})),
     )
 
 

@@ -50,12 +50,16 @@ def save_decision(
         arrays = {"centroids": decision.centroids}
         facts: dict[str, Any] = {"name": "centroid"}
     else:
-        arrays = {"threshold": np.array([decision.threshold], dtype=np.float64)}
+        arrays = {
+            "threshold": np.array([decision.threshold], dtype=np.float64),
+            "references": np.ascontiguousarray(decision.references),
+        }
         facts = {
             "name": "membership",
             "rule": decision.rule,
             "k": decision.k,
             "standardise": decision.standardise,
+            "reference_k": decision.reference_k,
             "threshold_source": decision.threshold_source,
         }
     facts["classes"] = list(classes)
@@ -94,6 +98,8 @@ class Run:
             rule=facts["rule"],
             k=facts["k"],
             standardise=facts["standardise"],
+            references=arrays["references"],
+            reference_k=facts["reference_k"],
             threshold=float(arrays["threshold"][0]),
             threshold_source=facts["threshold_source"],
         )

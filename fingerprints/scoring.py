@@ -18,6 +18,7 @@ from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_e
 
 Figures = dict[str, Evaluation]  # by generator; with several also under MEAN
 MEAN = "mean"
+HELD_OUT_REAL = "held_out_real"
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,13 @@ class Scores:
         validation: Figures of units unseen in training, by generator; empty if none were held out.
         test: Figures of the test part; empty where there is no truth.
         baselines: Trivial and blind answers to the test part, by name; each by generator.
+        controls: What the detector says of images that tell its data from its generator, by name.
     """
 
     validation: Figures
     test: Figures
     baselines: dict[str, Figures]
+    controls: dict[str, Figures]
 
 
 def score(
@@ -54,6 +57,7 @@ def score(
 ) -> Scores:
     """Figures of all generators, with their mean where there are several."""
     validation = {d.generator: _evaluate(index, d.validation, settings) for d in detections if d.validation}
+    real = {d.generator: _evaluate(index, d.held_out_real, settings) for d in detections if d.held_out_real}
     test: Figures = {}
     by_generator: dict[str, dict[str, Evaluation]] = {}
     if index.has_truth:
@@ -70,6 +74,7 @@ def score(
         validation=_with_mean(validation),
         test=_with_mean(test),
         baselines={name: _with_mean(figures) for name, figures in baselines.items()},
+        controls={HELD_OUT_REAL: real} if real else {},
     )
 
 
@@ -150,6 +155,7 @@ def metrics_document(
         "validation": _levels(scores.validation),
         "test": _levels(scores.test),
         "baselines": {name: _levels(figures) for name, figures in scores.baselines.items()},
+        "controls": {name: _levels(figures) for name, figures in scores.controls.items()},
         **extra,
     }
 

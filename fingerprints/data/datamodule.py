@@ -23,7 +23,7 @@ from fingerprints.data.store import ImageStore
 # A store larger than this share of the free GPU memory stays on the host.
 RESIDENT_SHARE = 0.5
 
-StrategyFactory = Callable[[PairPools], PairStrategy]
+StrategyFactory = Callable[[PairPools, ImageStore], PairStrategy]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class PairDataModule(pl.LightningDataModule):
     Args:
         index: The data set.
         store: Its pixels.
-        strategy: Makes the training strategy from the pools.
+        strategy: Makes the training strategy from the pools and the pixels.
         train: Rows of the index to train on.
         validation: Rows held out, or `None`.
         seed: Seed of the run.
@@ -156,7 +156,7 @@ class PairDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.pixels = PixelSource(store)
-        self.train_strategy = strategy(pools(index.task, train, index.classes))
+        self.train_strategy = strategy(pools(index.task, train, index.classes), store)
         self.validation_strategy: PairStrategy | None = None
         if validation is not None and len(validation):
             held = pools(index.task, validation, index.classes)

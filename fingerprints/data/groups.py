@@ -113,11 +113,16 @@ def near_duplicate_groups(
     return np.argsort(np.argsort(first))[inverse].astype(np.int64)
 
 
-def thumbnails(images: NDArray[np.uint8], *, block: int = 1024) -> NDArray[np.float32]:
-    """`(n, 256)` block means of the images, centred and of unit length (correlation = dot product)."""
+def thumbnails(
+    images: NDArray[np.uint8], *, side: int = THUMBNAIL, block: int = 1024
+) -> NDArray[np.float32]:
+    """`(n, side^2)` block means of the images, centred and of unit length (correlation = dot product).
+
+    Smaller images keep their own size.
+    """
     n, height, width = images.shape
-    row_edges = np.linspace(0, height, min(THUMBNAIL, height), endpoint=False).astype(int)
-    column_edges = np.linspace(0, width, min(THUMBNAIL, width), endpoint=False).astype(int)
+    row_edges = np.linspace(0, height, min(side, height), endpoint=False).astype(int)
+    column_edges = np.linspace(0, width, min(side, width), endpoint=False).astype(int)
     out = np.empty((n, len(row_edges) * len(column_edges)), dtype=np.float32)
     for start in range(0, n, block):
         sums = np.add.reduceat(images[start : start + block].astype(np.float32), row_edges, axis=1)

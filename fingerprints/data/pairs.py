@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fingerprints.data.groups import thumbnails
 from fingerprints.errors import FingerprintsError
 from fingerprints.tasks import USED, Task
 
@@ -181,7 +182,7 @@ class RandomPairs:
         pairs_per_epoch: Default: one a left image.
     """
 
-    aligned = True
+    aligned: bool = True
 
     def __init__(
         self, pools: PairPools, *, batch_size: int, seed: int, pairs_per_epoch: int | None = None
@@ -220,13 +221,17 @@ class RandomPairs:
             for c in np.unique(left_classes[left]):
                 at = np.flatnonzero(left_classes[left] == c)
                 partners = np.flatnonzero((right_classes == c) == positive)
-                right[at] = rng.choice(partners, size=len(at))
+                right[at] = self.choose(left[at], partners, rng)
             sides.append((left, right))
         order = rng.permutation(self.pairs)
         left = np.concatenate([s[0] for s in sides])[order]
         right = np.concatenate([s[1] for s in sides])[order]
         self._epoch, self._plan = epoch, (left, right)
         return self._plan
+
+    def choose(self, left: Rows, partners: Rows, rng: np.random.Generator) -> Rows:
+        """A partner for each left image, of those that make the pair what it should be."""
+        return rng.choice(partners, size=len(left))
 
     def batch(self, epoch: int, step: int) -> PairBatch:
         """Pairs `step * batch_size` to `(step + 1) * batch_size` of the epoch's plan."""
@@ -237,6 +242,72 @@ class RandomPairs:
             self.pools.right[right],
             self.pools.right_classes[right],
         )
+
+
+class NearestPairs(RandomPairs):
+    """Pairs as in `RandomPairs`, but each left image meets only the partners that look most like it.
+
+    In `usage` nearly all random pairs say nothing: whether a real image was used shows in the few
+    generated images near it. Here a used image is drawn to its nearest generated ones, and a
+    not-used image pushed off its own; in `subset` the same gives hard negatives.
+
+    Args:
+        pools: What to draw from.
+        images: `(rows of the store, H, W)` uint8.
+        neighbours: How many of the nearest partners are drawn from.
+        contrast: `pair`: the pairs drawn are all there is. `batch`: besides, every left image is a
+            negative to the partners of all others, so that a positive pair means this image, not
+            one of its kind.
+        batch_size: Pairs in the global batch.
+        seed: Seed of the run.
+    """
+
+    SIDE = 32  # nearness is the correlation of thumbnails of this side
+
+    def __init__(
+        self,
+        pools: PairPools,
+        images: NDArray[np.uint8],
+        *,
+        neighbours: int,
+        contrast: Literal["pair", "batch"],
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__(pools, batch_size=batch_size, seed=seed)
+        self.neighbours = neighbours
+        self.aligned = contrast == "pair"
+        self._left = thumbnails(images[pools.left], side=self.SIDE)
+        self._right = thumbnails(images[pools.right], side=self.SIDE)
+        self._nearest: dict[bytes, Rows] = {}
+
+    def batch(self, epoch: int, step: int) -> PairBatch:
+        """The pairs of a step; in `batch` contrast the class of an image is its positive partner."""
+        pairs = super().batch(epoch, step)
+        if self.aligned:
+            return pairs
+        nothing = max(pairs.left.max(), pairs.right.max()) + 1  # no right image's class
+        positive = pairs.left_classes == pairs.right_classes
+        return PairBatch.whole(pairs.left, np.where(positive, pairs.right, nothing), pairs.right, pairs.right)
+
+    def choose(self, left: Rows, partners: Rows, rng: np.random.Generator) -> Rows:
+        """One of the `neighbours` partners nearest to each left image, drawn uniformly."""
+        key = partners.tobytes()
+        if key not in self._nearest:
+            self._nearest[key] = self._rank(partners)
+        nearest = self._nearest[key]
+        return nearest[left, rng.integers(0, nearest.shape[1], size=len(left))]
+
+    def _rank(self, partners: Rows, *, block: int = 1024) -> Rows:
+        """`(left images, neighbours)` nearest of the partners; a left image is not its own partner."""
+        count = min(self.neighbours, len(partners))
+        out = np.empty((len(self._left), count), dtype=np.int64)
+        same_image = self.pools.right[partners]
+        for start in range(0, len(self._left), block):
+            likeness = self._left[start : start + block] @ self._right[partners].T
+            likeness[self.pools.left[start : start + block, None] == same_image] = -np.inf
+            out[start : start + block] = partners[np.argsort(-likeness, axis=1, kind="stable")[:, :count]]
+        return out
 
 
 class AllPairs:

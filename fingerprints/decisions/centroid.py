@@ -40,12 +40,12 @@ class CentroidDecision:
 
     def scores(self, part: EmbeddedPart) -> NDArray[np.float32]:
         """`(n, C)` negative Euclidean distance of each generated embedding to each centroid."""
-        return -euclidean(part.generated, self.centroids)
+        return self.nearness(part.generated)
+
+    def nearness(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`(n, C)` negative Euclidean distance of each embedding to each centroid."""
+        return -euclidean(embeddings, self.centroids)
 
     def labels(self, scores: NDArray[np.float32]) -> NDArray[np.str_]:
         """`(n,)` label of the highest score."""
         return np.array(self.classes)[scores.argmax(axis=1)]
-
-    def arrays(self) -> dict[str, NDArray]:
-        """What a run folder keeps."""
-        return {"centroids": self.centroids}

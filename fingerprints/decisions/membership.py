@@ -6,8 +6,8 @@ The papers do not describe this decision for the Siamese network; the rules here
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +24,21 @@ ThresholdSource = Literal["out_of_fold", "validation", "half"]
 class MembershipDecision:
     """A real image is called used when it lies near its own part's generated images.
 
-    A raw score is minus the distance to the generated set; it is standardised by the same distances
-    of the generated images to one another (each left out of its own set), so that the scores of two
-    generators, and a threshold between them, can be compared. Higher means more likely used.
+    The raw score is minus the distance to the generated set. With a reference set it is the log of
+    the distance to the nearest reference images over that to the generated set: an image that is far
+    from everything is no evidence, one that is nearer to the generator's output than to other real
+    images is (after the calibrated attack of Chen et al. 2020, arXiv 1909.03935, section 4.4).
+
+    Scores are standardised by those of the generated images themselves, each left out of its own
+    set, so that two generators, and a threshold between them, can be compared. Higher means more
+    likely used.
 
     Attributes:
         rule: `mean` distance to all generated images, `nearest`, or mean of the `k_nearest`.
         k: Neighbours of `k_nearest`.
         standardise: Whether to standardise by the generated set.
+        references: `(r, d)` embeddings of real images to calibrate by; empty for none.
+        reference_k: Nearest references that count.
         threshold: Scores from here on are used; NaN before it is set.
         threshold_source: Where it comes from; `half` calls the upper half of each part used.
     """
@@ -39,8 +46,19 @@ class MembershipDecision:
     rule: Rule = "nearest"
     k: int = 5
     standardise: bool = True
+    references: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    reference_k: int = 5
     threshold: float = float("nan")
     threshold_source: ThresholdSource = "out_of_fold"
+
+    @classmethod
+    def fit(
+        cls, part: EmbeddedPart, *, reference: Literal["none", "training"] = "none", **options: Any
+    ) -> MembershipDecision:
+        """The decision with the training part's real images as references, if it is to have any."""
+        if reference == "training":
+            options["references"] = part.real
+        return cls(**options)
 
     @property
     def neighbours(self) -> int | None:
@@ -49,12 +67,20 @@ class MembershipDecision:
 
     def scores(self, part: EmbeddedPart) -> NDArray[np.float32]:
         """`(n,)` score of each real image against the part's generated set."""
-        distance = distance_to_set(part.real, part.generated, nearest=self.neighbours)
+        raw = self._raw(part.real, part.generated, leave_one_out=False)
         if not self.standardise:
+            return raw
+        own = self._raw(part.generated, part.generated, leave_one_out=True)
+        return (raw - own.mean()) / max(float(own.std()), 1e-12)
+
+    def _raw(
+        self, queries: NDArray[np.float32], generated: NDArray[np.float32], *, leave_one_out: bool
+    ) -> NDArray[np.float32]:
+        distance = distance_to_set(queries, generated, nearest=self.neighbours, leave_one_out=leave_one_out)
+        if not len(self.references):
             return -distance
-        own = distance_to_set(part.generated, part.generated, nearest=self.neighbours, leave_one_out=True)
-        spread = float(own.std())
-        return (float(own.mean()) - distance) / max(spread, 1e-12)
+        to_real = distance_to_set(queries, self.references, nearest=self.reference_k)
+        return np.log(np.maximum(to_real, 1e-6)) - np.log(np.maximum(distance, 1e-6))
 
     def with_threshold(
         self, scores: NDArray[np.float32], labels: Sequence[str], *, source: ThresholdSource

@@ -376,8 +376,10 @@ def _interval(
 def _worst(table: FloatArray, *, low: float, task: Task, classes: Sequence[str]) -> dict[str, float]:
     """Lower bounds of table figures of 1, given that of accuracy; empty if the table has an error."""
     perfect = ((table > 0).sum(axis=0) <= 1).all() and ((table > 0).sum(axis=1) <= 1).all()
+    if not perfect:
+        return {}
     candidates = adverse_tables(table=table, errors=(1 - low) * float(table.sum()))
-    if not perfect or len(candidates) == 0:
+    if len(candidates) == 0:
         return {}
     figures = table_figures(candidates, task=task, classes=classes, clusters=False)
     return {name: float(np.nanmin(values)) for name, values in figures.items()}

@@ -47,6 +47,7 @@ def verdict(
     pseudo_groups: bool,
     generators: int,
     shared_groups: bool | None = None,
+    held_out_real: Evaluation | None = None,
 ) -> Verdict:
     """What the figures allow one to say.
 
@@ -73,6 +74,7 @@ def verdict(
         pseudo_groups: Groups are clusters of near-duplicates.
         generators: Number of generators the figures cover.
         shared_groups: `usage`: non-members come from groups of members; `None` if not known.
+        held_out_real: `subset`: the detector on held-out real images, which their generator knew.
     """
     notes = _notes(
         task=task,
@@ -84,6 +86,8 @@ def verdict(
         generators=generators,
         shared_groups=shared_groups,
     )
+    if held_out_real is not None:
+        notes.append(_held_out_note(held_out_real, metric=task.official))
     ours = None if evaluation is None else evaluation.metrics.get(task.official)
     if evaluation is None or ours is None or ours.value is None:
         why = "there are no true labels" if ours is None or ours.reason is None else ours.reason
@@ -229,6 +233,20 @@ def _attribution_note(baselines: Mapping[str, Evaluation], *, metric: str) -> st
     return (
         f"{note} Grey-level histograms of generated images alone reach {_named(metric)} {_figure(estimate)}."
     )
+
+
+def _held_out_note(evaluation: Evaluation, *, metric: str) -> str:
+    estimate = evaluation.metrics[metric]
+    if estimate.value is None:
+        return f"Held-out real images say nothing here: {estimate.reason}."
+    chance = chance_level(evaluation, metric)
+    said = (
+        f"Real images of the same subsets, held out of the detector's training but known to the generators, "
+        f"are attributed with {_named(metric)} {_figure(estimate)}, where chance gives {chance:.2f}"
+    )
+    if _above(estimate, chance=chance, alpha=ALPHA):
+        return f"{said}: something of the real data is recognised as well."
+    return f"{said}: nothing shows that it is the real data, and not the generator, that is recognised."
 
 
 def _score_notes(*, task: Task, evaluation: Evaluation, generators: int) -> list[str]:

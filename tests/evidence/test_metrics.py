@@ -112,7 +112,14 @@ def test_partition_agreement_matches_scikit_learn(seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("truth", "predicted"),
-    [("aaaa", "bbbb"), ("aabb", "cccc"), ("abcd", "wxyz"), ("aaaa", "wxyz"), ("aabb", "ddcc"), ("abab", "ccdd")],
+    [
+        ("aaaa", "bbbb"),
+        ("aabb", "cccc"),
+        ("abcd", "wxyz"),
+        ("aaaa", "wxyz"),
+        ("aabb", "ddcc"),
+        ("abab", "ccdd"),
+    ],
 )
 def test_partition_agreement_at_the_edges(truth: str, predicted: str) -> None:
     pair = {"truth": list(truth), "predicted": list(predicted)}
