@@ -146,7 +146,9 @@ def main() -> None:
             start = time.perf_counter()
             embed(network, pixels, rows, trainer=trainer, batch_size=64)
             embedding.append(time.perf_counter() - start)
-            batches = [torch.from_numpy(store.images[i : i + 64]).unsqueeze(1) for i in range(0, len(rows), 64)]
+            batches = [
+                torch.from_numpy(store.images[i : i + 64]).unsqueeze(1) for i in range(0, len(rows), 64)
+            ]
             start = time.perf_counter()
             with torch.inference_mode():
                 for batch in batches:

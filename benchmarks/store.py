@@ -90,7 +90,8 @@ def main() -> None:
             done = subprocess.run(
                 [*command, "--measure", str(root), str(cache)], capture_output=True, text=True, check=True
             )
-            print(f"{options.images:,} images of {options.size} x {options.size}, {title}: {done.stdout.strip()}")
+            what = f"{options.images:,} images of {options.size} x {options.size}"
+            print(f"{what}, {title}: {done.stdout.strip()}")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def _under_hydra(job: Job, root: str) -> None:
         try:
             return job(validate(cfg), folder)
         except FingerprintsError as error:
-            _remove_if_empty(folder)
+            _remove_if_empty(folder, cfg.get("name"))
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
             failures.append(error)  # raised below: Hydra would print words of its own about it
@@ -140,16 +140,18 @@ def describe_options(group: str) -> list[str]:
 
 def _innermost(error: BaseException) -> str:
     """Messages of an error and of what caused it, outermost first."""
-    texts, current = [], error
+    texts: list[str] = []
+    current: BaseException | None = error
     while current is not None and len(texts) < 5:
         texts.append(str(current))
-        current = current.__cause__  # type: ignore[assignment]
+        current = current.__cause__
     return "\n".join(texts)
 
 
-def _remove_if_empty(folder: Path) -> None:
-    """Leave no half-made run folder behind: remove it and the folder above while they are empty."""
-    for candidate in (folder, folder.parent):
+def _remove_if_empty(folder: Path, experiment: str | None) -> None:
+    """Leave no half-made run folder behind, nor an empty one of its experiment above it."""
+    above = [folder.parent] if folder.parent.name == experiment else []
+    for candidate in (folder, *above):
         try:
             candidate.rmdir()
         except OSError:

@@ -470,12 +470,14 @@ def _check_bounds(key: str, value: float, least: float, inclusive: bool, greates
     if value > greatest or value < least or (value == least and not inclusive) or value != value:
         above = f"at least {least}" if inclusive else f"greater than {least}"
         below = "" if greatest == float("inf") else f" and at most {greatest}"
-        raise FingerprintsError(
-            f"{key}={value} is out of range.", where=key, fix=f"a value {above}{below}"
-        )
+        raise FingerprintsError(f"{key}={value} is out of range.", where=key, fix=f"a value {above}{below}")
 
 
 def _leaves(node: Any, prefix: str) -> list[tuple[str, Any]]:
     if not isinstance(node, dict):
         return [(prefix, node)]
-    return [leaf for key, value in node.items() for leaf in _leaves(value, f"{prefix}.{key}" if prefix else str(key))]
+    return [
+        leaf
+        for key, value in node.items()
+        for leaf in _leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    ]

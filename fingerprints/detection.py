@@ -69,7 +69,7 @@ class Predictions:
 
     rows: pd.DataFrame
     labels: NDArray[np.str_]
-    scores: NDArray[np.float32]
+    scores: NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -178,9 +178,10 @@ class Detector:
         if isinstance(decision, MembershipDecision) and decision.threshold_source != "half":
             if validation is None:
                 raise ValueError("a membership threshold needs validation images or folds")
-            source = "out_of_fold" if folds else "validation"
             decision = decision.with_threshold(
-                validation.scores, validation.rows["label"].tolist(), source=source
+                validation.scores,
+                validation.rows["label"].tolist(),
+                source="out_of_fold" if folds else "validation",
             )
             validation = replace(validation, labels=decision.labels(validation.scores))
 

@@ -1,4 +1,4 @@
-"""`python -m fingerprints.evaluate task=subset predictions=run.csv truth=truth.csv`: figures of a run file."""
+"""`python -m fingerprints.evaluate task=TASK predictions=FILE truth=FILE`: figures of a run file."""
 
 from __future__ import annotations
 

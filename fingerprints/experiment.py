@@ -55,7 +55,7 @@ def run_experiment(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         FingerprintsError: Before any training, if the data, the configuration or the folder is bad.
     """
     started = time.perf_counter()
-    main_process = rank_zero_only.rank == 0
+    main_process = getattr(rank_zero_only, "rank", 0) == 0
     if main_process:
         runs.refuse_used_folder(folder)
     task = get_task(config["task"])
@@ -73,9 +73,7 @@ def run_experiment(config: dict[str, Any], folder: Path) -> dict[str, Any]:
             OmegaConf.save(OmegaConf.create(config), folder / runs.CONFIG)
             _announce(config, index, folder, seconds=prepared)
         with open_logger(config, folder) as logger:
-            detector = Detector(
-                index, store, recipe(config), folder=folder / runs.CHECKPOINTS, logger=logger
-            )
+            detector = Detector(index, store, recipe(config), folder=folder / runs.CHECKPOINTS, logger=logger)
             detections = [detector.run(generator) for generator in index.generators]
             if not main_process:
                 return {}
@@ -87,7 +85,11 @@ def run_experiment(config: dict[str, Any], folder: Path) -> dict[str, Any]:
             document = write_run(folder, config, index, detections, scores, conclusion, facts)
             if logger:
                 logger.log_metrics(
-                    {f"test/{name}": e.value for name, e in _main_figures(scores).items() if e.value is not None}
+                    {
+                        f"test/{name}": e.value
+                        for name, e in _main_figures(scores).items()
+                        if e.value is not None
+                    }
                 )
         for line in summary_lines(index, scores, conclusion, folder, detections):
             log.info(line)
@@ -96,7 +98,9 @@ def run_experiment(config: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def data_settings(config: dict[str, Any]) -> DataSettings:
     """The `data` configuration as plain settings."""
-    options = {key: value for key, value in config.items() if key not in ("name", "root", "sources", "groups")}
+    options = {
+        key: value for key, value in config.items() if key not in ("name", "root", "sources", "groups")
+    }
     groups = config["groups"]
     return DataSettings(
         root=Path(config["root"]),
@@ -123,8 +127,9 @@ def recipe(config: dict[str, Any]) -> Recipe:
         options = {key: value for key, value in config["pairing"].items() if key != "name"}
         if config["pairing"]["name"] == "nearest":
             return NearestPairs(pools, store.images, seed=seed, **options)
-        kind = {"random": RandomPairs, "all": AllPairs}[config["pairing"]["name"]]
-        return kind(pools, seed=seed, **options)
+        if config["pairing"]["name"] == "all":
+            return AllPairs(pools, seed=seed, **options)
+        return RandomPairs(pools, seed=seed, **options)
 
     def decision(part: EmbeddedPart) -> Decision:
         options = {key: value for key, value in config["decision"].items() if key != "name"}
@@ -269,10 +274,8 @@ def _run_log(folder: Path, *, enabled: bool) -> Iterator[None]:
 
 
 def _announce(config: dict[str, Any], index: Index, folder: Path, *, seconds: float) -> None:
-    counts = index.table.groupby(["split", "domain"]).size()
-    shown = ", ".join(f"{split} {domain} {count:,}" for (split, domain), count in counts.items())
     log.info("%s: task %s, run folder %s", config["name"], config["task"], folder)
-    log.info("data: %s (%s); ready in %.1f s", config["data"]["root"], shown, seconds)
+    log.info("data: %s (%s); ready in %.1f s", config["data"]["root"], index.counts(), seconds)
     kind = "near-duplicate clusters stand in for groups" if index.pseudo_groups else "groups as given"
     real = index.select(domain="real")
     if len(real):

@@ -81,7 +81,9 @@ def predict_folder(
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     units, references = readable[readable < count], readable[readable >= count]
-    trainer = make_trainer(TrainerSettings(accelerator=accelerator, precision=run.config["trainer"]["precision"]))
+    trainer = make_trainer(
+        TrainerSettings(accelerator=accelerator, precision=run.config["trainer"]["precision"])
+    )
     network, decision = run.network(name), run.decision(name)
     embeddings = embed(network, PixelSource(store), np.concatenate([units, references]), trainer=trainer)
     of_units, of_references = embeddings[: len(units)], embeddings[len(units) :]

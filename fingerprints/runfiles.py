@@ -77,7 +77,9 @@ def read_labels(path: Path, task: Task, *, kind: str) -> dict[str, str]:
             fix="one line <image id>,<label> per image",
         )
     if not labels:
-        raise FingerprintsError(f"The {kind} is empty.", where=path, fix="one line <image id>,<label> per image")
+        raise FingerprintsError(
+            f"The {kind} is empty.", where=path, fix="one line <image id>,<label> per image"
+        )
     return labels
 
 
@@ -108,7 +110,9 @@ def write_run_file(path: Path, ids: Sequence[str], labels: Sequence[str], task: 
     """Write `<image id>,<label>` lines, no header, as the challenge takes them."""
     repeated = [i for i, count in Counter(ids).items() if count > 1]
     if repeated:
-        raise FingerprintsError(f"Ids are repeated:\n{listing(repeated)}", where=path, fix="unique file names")
+        raise FingerprintsError(
+            f"Ids are repeated:\n{listing(repeated)}", where=path, fix="unique file names"
+        )
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,5 +122,7 @@ def write_run_file(path: Path, ids: Sequence[str], labels: Sequence[str], task: 
         part.replace(path)
     except OSError as error:
         raise FingerprintsError(
-            f"The run file cannot be written: {error.strerror}.", where=path, fix="out=FILE that can be written"
+            f"The run file cannot be written: {error.strerror}.",
+            where=path,
+            fix="out=FILE that can be written",
         ) from error

@@ -113,9 +113,7 @@ def near_duplicate_groups(
     return np.argsort(np.argsort(first))[inverse].astype(np.int64)
 
 
-def thumbnails(
-    images: NDArray[np.uint8], *, side: int = THUMBNAIL, block: int = 1024
-) -> NDArray[np.float32]:
+def thumbnails(images: NDArray[np.uint8], *, side: int = THUMBNAIL, block: int = 1024) -> NDArray[np.float32]:
     """`(n, side^2)` block means of the images, centred and of unit length (correlation = dot product).
 
     Smaller images keep their own size.
@@ -132,4 +130,4 @@ def thumbnails(
     norms = np.linalg.norm(out, axis=1, keepdims=True)
     # A constant image has no direction: give it one of its own, so that constant images are alike.
     out[norms[:, 0] < 1e-6, 0] = 1.0
-    return out / np.where(norms < 1e-6, 1.0, norms)
+    return (out / np.where(norms < 1e-6, 1.0, norms)).astype(np.float32)

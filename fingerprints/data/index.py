@@ -91,6 +91,11 @@ class Index:
             return [""]
         return sorted(self.table["generator"].unique())
 
+    def counts(self) -> str:
+        """Images by split and domain, in words."""
+        sizes = self.table.value_counts(["split", "domain"], sort=False).reset_index(name="count")
+        return ", ".join(f"{s} {d} {n:,}" for s, d, n in zip(*(sizes[c] for c in sizes), strict=True))
+
     def select(
         self,
         *,
@@ -377,7 +382,8 @@ def _check_overlap(
         if not crosses.any():
             continue
         within_training = side[side != "test"].groupby([own, key]).transform("nunique") > 1
-        paths = [f"{real.at[row, 'path']} ({side.at[row]})" for row in key[crosses].sort_values().index]
+        rows = key[crosses].sort_values().index
+        paths = [f"{path} ({at})" for path, at in zip(real.loc[rows, "path"], side.loc[rows], strict=True)]
         text = f"{len(paths)} real images of different splits have {kind}"
         tolerated = settings.on_test_overlap == "keep" or (pseudo and kind == "the same group")
         if tolerated and not within_training.any():
@@ -411,5 +417,5 @@ def _add_truth(table: pd.DataFrame, task: Task, settings: DataSettings, classes:
 
 def _shuffle_labels(table: pd.DataFrame, *, seed: int) -> None:
     rng = np.random.default_rng([seed, 0xC0DE])
-    for (domain, _), part in table[table["split"] != "test"].groupby(["domain", "generator"]):
+    for _, part in table[table["split"] != "test"].groupby(["domain", "generator"]):
         table.loc[part.index, "label"] = rng.permutation(part["label"].to_numpy())

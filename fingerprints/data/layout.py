@@ -101,8 +101,7 @@ def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
         files.extend(matched)
     if found_test and empty_test:
         raise FingerprintsError(
-            f"The test part is incomplete: no {empty_test[0].domain} images match "
-            f"'{empty_test[0].pattern}'.",
+            f"The test part is incomplete: no {empty_test[0].domain} images match '{empty_test[0].pattern}'.",
             where=root,
             fix="add the missing images, or move the test part away to train without it",
         )

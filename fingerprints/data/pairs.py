@@ -133,9 +133,7 @@ class PairBatch:
         )
 
 
-def _deal(
-    rows: Rows, classes: Rows, positions: Rows, rank: int, world: int
-) -> tuple[Rows, Rows, Rows]:
+def _deal(rows: Rows, classes: Rows, positions: Rows, rank: int, world: int) -> tuple[Rows, Rows, Rows]:
     taken = slice(rank, None, world)
     fill = -(-len(rows) // world) - len(rows[taken])
     # A filler repeats the first row, which surely exists; its class says that it does not count.
@@ -235,7 +233,9 @@ class RandomPairs:
 
     def batch(self, epoch: int, step: int) -> PairBatch:
         """Pairs `step * batch_size` to `(step + 1) * batch_size` of the epoch's plan."""
-        left, right = (side[step * self.batch_size : (step + 1) * self.batch_size] for side in self.plan(epoch))
+        left, right = (
+            side[step * self.batch_size : (step + 1) * self.batch_size] for side in self.plan(epoch)
+        )
         return PairBatch.whole(
             self.pools.left[left],
             self.pools.left_classes[left],
@@ -358,7 +358,10 @@ class AllPairs:
             rng = np.random.default_rng([self.seed, epoch, 2])
             self._plan = [
                 np.concatenate(
-                    [cycle(of_class, self._steps * self.k, rng).reshape(self._steps, self.k) for _, of_class in side],
+                    [
+                        cycle(of_class, self._steps * self.k, rng).reshape(self._steps, self.k)
+                        for _, of_class in side
+                    ],
                     axis=1,
                 )
                 for side in self._by_class

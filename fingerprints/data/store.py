@@ -161,7 +161,8 @@ def _try_decode(path: str, preprocessing: Preprocessing) -> Decoded | str:
     try:
         return decode(path, preprocessing)
     except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, struct.error and more
-        if os.path.exists(path) and os.path.getsize(path) == 0:
+        file = Path(path)
+        if file.exists() and file.stat().st_size == 0:
             return "the file is empty"
         text = str(error).replace(f"'{path}'", "the file").replace(path, "the file")
         return text or type(error).__name__

@@ -42,6 +42,9 @@ class PretrainedEncoder(nn.Module):
         FingerprintsError: If the weights cannot be had or do not fit.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, *, name: str, weights: str = "default", input_size: int | None = None) -> None:
         super().__init__()
         mean, std = _INCEPTION if name == LITE0 else _IMAGENET
@@ -66,13 +69,15 @@ class PretrainedEncoder(nn.Module):
             images = functional.interpolate(
                 images, size=(self.input_size, self.input_size), mode="bilinear", antialias=True
             )
-        return self.backbone((images.expand(-1, 3, -1, -1) - self.mean) / self.std)
+        backbone: nn.Module = self.backbone
+        features: Tensor = backbone((images.expand(-1, 3, -1, -1) - self.mean) / self.std)
+        return features
 
 
 def _download(name: str) -> dict[str, Tensor]:
     from torchvision.models import get_model_weights
 
-    chosen = get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    chosen = get_model_weights(name).DEFAULT
     try:
         return dict(chosen.get_state_dict(progress=True, check_hash=True))
     except OSError as error:  # urllib's errors among them

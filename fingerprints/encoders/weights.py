@@ -25,7 +25,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise FingerprintsError("The weights do not exist.", where=path, fix="give an existing file") from error
+        raise FingerprintsError(
+            "The weights do not exist.", where=path, fix="give an existing file"
+        ) from error
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FingerprintsError(

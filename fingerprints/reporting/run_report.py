@@ -92,9 +92,7 @@ def _baselines(scores: Scores, generator: str) -> list[Baseline]:
     ]
 
 
-def _panels(
-    config: dict[str, Any], index: Index, detection: Detection, scores: Scores
-) -> list[FigurePanel]:
+def _panels(config: dict[str, Any], index: Index, detection: Detection, scores: Scores) -> list[FigurePanel]:
     panels = []
     judged = detection.test if index.has_truth and detection.test is not None else detection.validation
     part = "test part" if judged is detection.test else "validation"
@@ -226,10 +224,7 @@ def _facts(
     shown = {
         "data": config["data"]["root"],
         "layout": config["data"]["name"],
-        "images": ", ".join(
-            f"{split} {domain} {count:,}"
-            for (split, domain), count in index.table.groupby(["split", "domain"]).size().items()
-        ),
+        "images": index.counts(),
         "groups of real images": f"{real['group'].nunique():,}"
         + (" near-duplicate clusters (no groups were given)" if index.pseudo_groups else ""),
         "test units / groups": f"{len(units):,} / {units['group'].nunique():,}",

@@ -9,6 +9,7 @@ import pandas as pd
 
 from fingerprints.data.index import Index
 from fingerprints.detection import Detection, Predictions
+from fingerprints.evidence.intervals import Evaluation
 from fingerprints.evidence.verdict import Verdict
 from fingerprints.scoring import Scores
 from fingerprints.tasks import Task
@@ -41,9 +42,9 @@ def summary_lines(
             name = f"{title} {generator}".strip()
             lines.append(f"{name}: " + "  ".join(text for text in shown if text) + f"  (n {evaluation.n:,})")
     for name, figures in scores.baselines.items():
-        evaluation = figures.get("mean", figures.get(""))
-        if evaluation is not None:
-            shown = [_figure(metric, evaluation) for metric in headline_metrics(index.task)]
+        shown_for = figures.get("mean", figures.get(""))
+        if shown_for is not None:
+            shown = [_figure(metric, shown_for) for metric in headline_metrics(index.task)]
             lines.append(f"  beside it, {name}: " + "  ".join(text for text in shown if text))
     lines.append(conclusion.headline)
     lines.append(f"report: {folder / 'report.html'}")
@@ -56,8 +57,8 @@ def headline_metrics(task: Task) -> tuple[str, ...]:
     return (task.official, *others)
 
 
-def _figure(name: str, evaluation: object) -> str:
-    estimate = evaluation.metrics.get(name)  # type: ignore[attr-defined]
+def _figure(name: str, evaluation: Evaluation) -> str:
+    estimate = evaluation.metrics.get(name)
     if estimate is None or estimate.value is None:
         return ""
     if estimate.low is None or estimate.high is None:

@@ -131,7 +131,7 @@ def make_trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         limit_val_batches=1.0 if validate else 0,
-        log_every_n_steps=1_000_000 if not logger else 10,
+        log_every_n_steps=1,
         deterministic=True if settings.accelerator == "cpu" else "warn",
     )
 

@@ -55,6 +55,8 @@ class SiameseModule(pl.LightningModule):
         augmentation: Applied to training images only.
     """
 
+    images_encoded: Tensor
+
     def __init__(
         self,
         network: EmbeddingNetwork,
@@ -142,7 +144,9 @@ class SiameseModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule over all steps of the training."""
-        return configure(self.parameters(), self.optimiser, steps=int(self.trainer.estimated_stepping_batches))
+        return configure(
+            self.parameters(), self.optimiser, steps=int(self.trainer.estimated_stepping_batches)
+        )
 
 
 def _pairs(left_classes: Tensor, right_classes: Tensor, batch: ImageBatch) -> tuple[Tensor, Tensor]:

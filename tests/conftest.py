@@ -1,0 +1,226 @@
+"""Tiny data sets made on the fly: 48 x 48 grey PNG files in the layouts of the challenge."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+SIZE = 48
+CONF = Path(__file__).parents[1] / "conf"
+LAYOUTS = {
+    "subset": "imageclef2025_subset",
+    "usage": "imageclef2025_usage",
+    "usage_2024": "imageclef2024_usage",
+    "model": "imageclef2024_model",
+}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _write(
+    path: Path, content: Any = 0, *, mode: str = "L", size: int | tuple[int, int] = SIZE, **options: Any
+) -> Path:
+    if isinstance(content, int):
+        width, height = (size, size) if isinstance(size, int) else size
+        deep = mode.startswith("I")
+        content = np.random.default_rng(content).integers(0, 65_536 if deep else 256, (height, width))
+        content = content.astype(np.uint16 if deep else np.uint8)
+    image = Image.fromarray(np.asarray(content))
+    if image.mode != mode:
+        image = image.convert(mode)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return path
+
+
+def _rows(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    with path.open("w", newline="") as handle:
+        csv.writer(handle, lineterminator="\n").writerows(rows)
+
+
+def _body(rng: np.random.Generator) -> np.ndarray:
+    """A smooth field of mean 0 and deviation near 1: what one patient looks like."""
+    coarse = Image.fromarray(rng.standard_normal((6, 6)).astype(np.float32))
+    return np.asarray(coarse.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+
+
+def _stripes(rng: np.random.Generator, kind: int, kinds: int) -> np.ndarray:
+    """Stripes at an angle of their own for each kind, at a random phase: what one class looks like."""
+    angle = np.pi * kind / kinds
+    y, x = np.mgrid[:SIZE, :SIZE]
+    return np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / 6 + rng.uniform(0, 2 * np.pi))
+
+
+def _pixels(rng: np.random.Generator, signal: np.ndarray, *, noise: float = 8.0) -> np.ndarray:
+    return np.clip(128 + signal + noise * rng.standard_normal((SIZE, SIZE)), 0, 255).round().astype(np.uint8)
+
+
+@pytest.fixture
+def write_image() -> Callable[..., Path]:
+    """`write_image(path, array or seed, mode="L", size=48 or (width, height), **save options)`."""
+    return _write
+
+
+@pytest.fixture
+def write_rows() -> Callable[[Path, Iterable[Sequence[str]]], None]:
+    """`write_rows(path, rows)` writes a CSV."""
+    return _rows
+
+
+@pytest.fixture
+def subset_root(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder in the layout `imageclef2025_subset`.
+
+    Stripes tell the classes apart; two neighbouring real images are one patient.
+    """
+
+    def make(
+        *,
+        per_class: int = 14,
+        classes: int = 3,
+        test: int = 9,
+        truth: bool = True,
+        groups: bool = True,
+        seed: int = 0,
+        name: str = "subset",
+    ) -> Path:
+        rng, root = np.random.default_rng(seed), tmp_path / name
+        names = [f"t{number}" for number in range(1, classes + 1)]
+
+        def image(kind: int, body: np.ndarray | None = None) -> np.ndarray:
+            body = _body(rng) if body is None else body
+            return _pixels(rng, 25 * body + 50 * _stripes(rng, kind, classes))
+
+        table = [("file", "group")]
+        for kind, label in enumerate(names):
+            for number in range(per_class):
+                if number % 2 == 0:
+                    body = _body(rng)
+                file = f"real/{label}/{label}_{number:03d}.png"
+                _write(root / file, image(kind, body))
+                table.append((file, f"{label}_patient_{number // 2:03d}"))
+                _write(root / f"generated/gen_{label}/gen_{label}_{number:03d}.png", image(kind))
+        answers = []
+        for number in range(test):
+            kind = number % classes
+            _write(root / f"test/generated_unknown/unknown_{number:03d}.png", image(kind))
+            answers.append((f"unknown_{number:03d}", names[kind]))
+        if test and truth:
+            _rows(root / "test_truth.csv", answers)
+        if groups:
+            _rows(root / "groups.csv", table)
+        return root
+
+    return make
+
+
+@pytest.fixture
+def usage_root(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder in the layout `imageclef2025_usage`, or `imageclef2024_usage` with `generators`.
+
+    Generated images are noisy copies of the used ones; used and not-used images are of one kind.
+    """
+
+    def make(
+        *,
+        per_class: int = 16,
+        test: int = 12,
+        truth: bool = True,
+        groups: bool = True,
+        generators: Sequence[str] = ("",),
+        noise: float = 6.0,
+        seed: int = 0,
+        name: str = "usage",
+    ) -> Path:
+        rng, root = np.random.default_rng(seed), tmp_path / name
+        table, answers = [("file", "group")], []
+
+        def part(folders: tuple[str, str], generated: str, count: int, prefix: str) -> None:
+            for folder, used in zip(folders, (True, False), strict=True):
+                for number in range(count):
+                    signal = 40 * _body(rng)
+                    stem = f"{prefix}{'u' if used else 'n'}_{number:03d}"
+                    if folder.startswith("test/"):
+                        stem = f"{prefix}{2 * number + used:03d}"
+                        answers.append((stem, str(int(used))))
+                    _write(root / f"{folder}/{stem}.png", _pixels(rng, signal))
+                    patient = f"{prefix}{'u' if used else 'n'}_patient_{number // 2:03d}"
+                    table.append((f"{folder}/{stem}.png", patient))
+                    if used:
+                        file = f"{generated}/{prefix}gen_{number:03d}.png"
+                        _write(root / file, _pixels(rng, signal, noise=noise))
+
+        for generator in generators:
+            at, start = (f"{generator}/", f"{generator}_") if generator else ("", "")
+            part((f"{at}real_used", f"{at}real_not_used"), f"{at}generated", per_class, start)
+            if test:
+                unknown = f"test/{at}real_unknown"
+                part((unknown, unknown), f"test/{at}generated", test // 2, f"{start}unknown_")
+        if test and truth:
+            _rows(root / "test_truth.csv", answers)
+        if groups:
+            _rows(root / "groups.csv", table)
+        return root
+
+    return make
+
+
+@pytest.fixture
+def model_root(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder in the layout `imageclef2024_model`: labelled generators, one more in the test part."""
+
+    def make(*, per_class: int = 12, classes: int = 3, test: int = 8, truth: bool = True, seed: int = 0) -> Path:
+        rng, root = np.random.default_rng(seed), tmp_path / "model"
+        kinds = classes + 1
+
+        def image(kind: int) -> np.ndarray:
+            return _pixels(rng, 25 * _body(rng) + 50 * _stripes(rng, kind, kinds))
+
+        for kind in range(classes):
+            for number in range(per_class):
+                _write(root / f"generated/m{kind}/m{kind}_{number:03d}.png", image(kind))
+        for number in range(test):
+            _write(root / f"test/generated_unknown/unknown_{number:03d}.png", image(number % kinds))
+        if test and truth:
+            _rows(root / "test_truth.csv", [(f"unknown_{n:03d}", f"m{n % kinds}") for n in range(test)])
+        return root
+
+    return make
+
+
+@pytest.fixture
+def sources() -> Callable[[str], list[Any]]:
+    """`sources(layout)`: the sources of `subset`, `usage`, `usage_2024` or `model`, as shipped in conf/."""
+    from fingerprints.data.layout import Source
+
+    def read(layout: str) -> list[Source]:
+        text = (CONF / "data" / f"{LAYOUTS[layout]}.yaml").read_text()
+        return [Source(**source) for source in yaml.safe_load(text)["sources"]]
+
+    return read
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, sources: Callable[[str], list[Any]]) -> Callable[..., Any]:
+    """`prepared(root, layout, seed=0, **data settings)`: an index and its store, 48 pixels a side."""
+    from fingerprints.data.index import DataSettings, prepare
+    from fingerprints.tasks import get_task
+
+    def make(root: Path, layout: str, *, seed: int = 0, **options: Any) -> Any:
+        options = {"size": SIZE, "sources": sources(layout), **options}
+        task = get_task(layout.split("_")[0])
+        return prepare(DataSettings(root=root, **options), task, cache=tmp_path / "store", seed=seed)
+
+    return make

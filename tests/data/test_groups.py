@@ -1,0 +1,164 @@
+"""Group tables and near-duplicate clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fingerprints.data.groups import near_duplicate_groups, read_groups, thumbnails
+from fingerprints.errors import FingerprintsError
+
+Write = Callable[[Path, Sequence[Sequence[str]]], None]
+
+
+@pytest.fixture
+def read(tmp_path: Path, write_rows: Write) -> Callable[..., tuple[list[str | None], int]]:
+    def make(rows: Sequence[Sequence[str]], names: Sequence[str]) -> tuple[list[str | None], int]:
+        write_rows(tmp_path / "groups.csv", rows)
+        return read_groups(tmp_path / "groups.csv", names)
+
+    return make
+
+
+@pytest.mark.parametrize("header", [("file", "group"), ("x", "y"), ("group", "file"), ("Bild", "Patient")])
+def test_paths_match_whatever_the_header(read: Callable, header: tuple[str, str]) -> None:
+    names = ["real/t1/a.png", "real/t2/a.png", "real/t2/b.png"]
+    groups, unmatched = read([header, (names[2], "p3"), (names[0], "p1"), (names[1], "p2")], names)
+    assert groups == ["p1", "p2", "p3"]
+    assert unmatched == 0
+
+
+@pytest.mark.parametrize("written", ["real/a", "real/a.png", "./real/a.png", "real\\a.png", "a", "a.png", " a.png"])
+def test_ways_to_write_a_file(read: Callable, written: str) -> None:
+    assert read([("file", "group"), (written, "p1")], ["real/a.png"]) == (["p1"], 0)
+
+
+@pytest.mark.parametrize("suffix", ["", ".png"])
+def test_dots_in_a_file_name_are_not_extensions(read: Callable, suffix: str) -> None:
+    rows = [("file", "group"), (f"1.2.840.1{suffix}", "p1"), (f"1.2.840.2{suffix}", "p2")]
+    assert read(rows, ["real/1.2.840.1.png", "real/1.2.840.2.png"]) == (["p1", "p2"], 0)
+
+
+def test_file_name_counts_only_where_it_is_unique(read: Callable) -> None:
+    rows = [("file", "group"), ("x/a.png", "p1"), ("y/a.png", "p2"), ("y/b.png", "p3")]
+    assert read(rows, ["real/a.png", "real/b.png"]) == ([None, "p3"], 2)
+
+
+def test_path_goes_before_file_name(read: Callable) -> None:
+    rows = [("file", "group"), ("real/a.png", "p1"), ("b.png", "p2")]
+    assert read(rows, ["real/a.png", "real/b.png", "real/c.png"]) == (["p1", "p2", None], 0)
+
+
+def test_group_names_stay_text(read: Callable) -> None:
+    assert read([("file", "group"), ("a", "007"), ("b", "NA")], ["a.png", "b.png"])[0] == ["007", "NA"]
+
+
+def test_row_without_a_file_matches_nothing(read: Callable) -> None:
+    assert read([("file", "group"), ("a.png", "p1"), ("", "p2")], ["a.png", "b.png"])[0] == ["p1", None]
+
+
+def test_two_groups_for_one_file_are_an_error(read: Callable) -> None:
+    names = ["a.png", "b.png"]
+    assert read([("file", "group"), ("a.png", "p1"), ("a.png", "p1"), ("b", "p2")], names)[0] == ["p1", "p2"]
+    with pytest.raises(FingerprintsError, match=r"1 file\(s\) two groups:\n +a\.png"):
+        read([("file", "group"), ("a.png", "p1"), ("b", "p2"), ("a.png", "p9")], names)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("file",), ("a.png",)],
+        [("file", "group", "note"), ("a.png", "p1", "x")],
+        [("file", "group"), ("a.png", "p1", "x")],
+        [("file", "group"), ("a.png", "p1"), ("b.png", "p2", "x")],
+    ],
+)
+def test_other_numbers_of_columns_are_an_error(read: Callable, rows: list[tuple[str, ...]]) -> None:
+    with pytest.raises(FingerprintsError, match="group table"):
+        read(rows, ["a.png"])
+
+
+def test_missing_and_empty_tables_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(FingerprintsError, match="does not exist"):
+        read_groups(tmp_path / "none.csv", [])
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(FingerprintsError, match="cannot be read"):
+        read_groups(tmp_path / "empty.csv", [])
+
+
+def families(seed: int, *, size: int = 48, members: Sequence[int] = (4, 1, 3, 2, 1)) -> np.ndarray:
+    """Chains of noisy copies: neighbours of a chain are alike, its ends much less so."""
+    rng = np.random.default_rng(seed)
+    images = []
+    for count in members:
+        image = rng.normal(128, 60, (size, size))
+        for _ in range(count):
+            images.append(image)
+            image = image + rng.normal(0, 20, (size, size))
+    return np.clip(rng.permutation(np.array(images)), 0, 255).astype(np.uint8)
+
+
+def naive_clusters(images: np.ndarray, threshold: float) -> list[int]:
+    n, step = len(images), images.shape[1] // 16
+    small = images.reshape(n, 16, step, 16, step).mean(axis=(2, 4)).reshape(n, -1)
+    near = np.corrcoef(small) >= threshold
+    parent = list(range(n))
+    for i in range(n):
+        for j in range(n):
+            if near[i, j]:
+                old, new = parent[j], parent[i]
+                parent = [new if p == old else p for p in parent]
+    order = list(dict.fromkeys(parent))
+    return [order.index(p) for p in parent]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("threshold", [0.8, 0.9, 0.95])
+def test_clusters_agree_with_brute_force(seed: int, threshold: float) -> None:
+    images = families(seed)
+    expected = naive_clusters(images, threshold)
+    assert near_duplicate_groups(images, threshold=threshold).tolist() == expected
+    for block in (1, 3, 11):
+        assert near_duplicate_groups(images, threshold=threshold, block=block).tolist() == expected
+
+
+def test_brute_force_cases_are_of_both_kinds() -> None:
+    counts = {max(naive_clusters(families(seed), 0.9)) + 1 for seed in range(4)}
+    assert all(1 < count < 11 for count in counts)
+
+
+@pytest.mark.parametrize("size", [20, 48, 50, 100])
+def test_noise_is_alone_and_copies_are_together_at_any_size(size: int) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (8, size, size), dtype=np.uint8)
+    assert near_duplicate_groups(images, threshold=0.8).tolist() == list(range(8))
+    doubled = np.concatenate([images, images[::-1] // 2 + 30])
+    expected = [*range(8), *range(7, -1, -1)]
+    assert near_duplicate_groups(doubled, threshold=0.95).tolist() == expected
+
+
+def test_constant_images_are_alike_and_like_nothing_else() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (4, 32, 32), dtype=np.uint8)
+    images[1], images[3] = 7, 200
+    assert near_duplicate_groups(images, threshold=0.9).tolist() == [0, 1, 2, 1]
+
+
+@pytest.mark.parametrize(("size", "side"), [(48, 16), (50, 16), (48, 32), (12, 16)])
+def test_thumbnails_are_centred_block_means_of_unit_length(size: int, side: int) -> None:
+    images = np.random.default_rng(3).integers(0, 256, (5, size, size), dtype=np.uint8)
+    kept = min(side, size)
+    edges = [*np.linspace(0, size, kept, endpoint=False).astype(int), size]
+    means = np.array(
+        [
+            [image[a:b, c:d].mean() for a, b in zip(edges, edges[1:], strict=False) for c, d in zip(edges, edges[1:], strict=False)]
+            for image in images
+        ]
+    )
+    means -= means.mean(axis=1, keepdims=True)
+    expected = means / np.linalg.norm(means, axis=1, keepdims=True)
+    for block in (2, 1024):
+        np.testing.assert_allclose(thumbnails(images, side=side, block=block), expected, atol=1e-5)

@@ -1,0 +1,109 @@
+"""Patterns, roles and the errors of a folder that does not fit its layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fingerprints.data.layout import Source, scan
+from fingerprints.errors import FingerprintsError
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def test_fields_are_read_from_the_path_and_files_come_sorted(tmp_path: Path) -> None:
+    touch(tmp_path, "b/real_t2/2.png", "a/real_t1/10.png", "a/real_t1/1.png", "a/real_t2/1.png", "c/other/1.png")
+    files = scan(tmp_path, [Source("{generator}/real_{label}/*", "real", "train")])
+    assert [(f.name, f.generator, f.label, f.id) for f in files] == [
+        ("a/real_t1/1.png", "a", "t1", "1"),
+        ("a/real_t1/10.png", "a", "t1", "10"),
+        ("a/real_t2/1.png", "a", "t2", "1"),
+        ("b/real_t2/2.png", "b", "t2", "2"),
+    ]
+
+
+def test_field_in_the_file_name_and_fixed_roles(tmp_path: Path) -> None:
+    touch(tmp_path, "x/t1_7.png", "x/t2_8.png", "y/9.png")
+    files = scan(
+        tmp_path,
+        [
+            Source("x/{label}_?.png", "real", "train"),
+            Source("y/*", "generated", "test", label="t9", generator="g"),
+        ],
+    )
+    assert [(f.label, f.domain, f.part, f.generator) for f in files] == [
+        ("t1", "real", "train", ""),
+        ("t2", "real", "train", ""),
+        ("t9", "generated", "test", "g"),
+    ]
+
+
+def test_only_visible_image_files_are_taken(tmp_path: Path) -> None:
+    touch(tmp_path, "x/1.PNG", "x/2.jpeg", "x/3.tif", "x/4.txt", "x/.5.png", "x/.thumbs/6.png", "x/deep/7.png")
+    (tmp_path / "x/8.png").mkdir()
+    assert [f.id for f in scan(tmp_path, [Source("x/*", "real", "train")])] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("pattern", ["x/**", "x/**/*"])
+def test_two_stars_match_any_number_of_folders(tmp_path: Path, pattern: str) -> None:
+    touch(tmp_path, "x/1.png", "x/a/2.png", "x/a/b/3.png", "y/4.png")
+    assert sorted(f.id for f in scan(tmp_path, [Source(pattern, "real", "train")])) == ["1", "2", "3"]
+
+
+def test_special_characters_of_regular_expressions_are_plain(tmp_path: Path) -> None:
+    touch(tmp_path, "x+(1)/1.png", "xx(1)/2.png")
+    assert [f.id for f in scan(tmp_path, [Source("x+(1)/*", "real", "train")])] == ["1"]
+
+
+def test_root_must_be_a_folder(tmp_path: Path) -> None:
+    source = Source("x/*", "real", "train")
+    with pytest.raises(FingerprintsError, match="does not exist"):
+        scan(tmp_path / "nowhere", [source])
+    touch(tmp_path, "file")
+    with pytest.raises(FingerprintsError, match="not a folder"):
+        scan(tmp_path / "file", [source])
+
+
+def test_missing_source_names_the_pattern_and_what_is_there(tmp_path: Path) -> None:
+    touch(tmp_path, "pictures/1.png")
+    with pytest.raises(FingerprintsError, match=r"No real images match 'x/\*'") as error:
+        scan(tmp_path, [Source("x/*", "real", "train")])
+    assert "pictures/" in str(error.value)
+
+
+def test_empty_folders_are_named(tmp_path: Path) -> None:
+    touch(tmp_path, "x/t1/1.png", "x/t2/readme.txt")
+    (tmp_path / "x/t3").mkdir()
+    with pytest.raises(FingerprintsError, match=r"2 folder\(s\)") as error:
+        scan(tmp_path, [Source("x/{label}/*", "real", "train")])
+    assert str(tmp_path / "x/t2") in str(error.value)
+    assert str(tmp_path / "x/t3") in str(error.value)
+
+
+def test_test_part_is_all_or_nothing(tmp_path: Path) -> None:
+    sources = [
+        Source("x/*", "real", "train"),
+        Source("test/a/*", "real", "test"),
+        Source("test/b/*", "generated", "test"),
+    ]
+    touch(tmp_path, "x/1.png")
+    assert len(scan(tmp_path, sources)) == 1
+    touch(tmp_path, "test/a/2.png")
+    with pytest.raises(FingerprintsError, match=r"incomplete: no generated images match 'test/b/\*'"):
+        scan(tmp_path, sources)
+    touch(tmp_path, "test/b/3.png")
+    assert len(scan(tmp_path, sources)) == 3
+
+
+def test_fields_that_cannot_be_are_errors(tmp_path: Path) -> None:
+    touch(tmp_path, "x/1.png")
+    with pytest.raises(FingerprintsError, match="unknown field '{patient}'"):
+        scan(tmp_path, [Source("{patient}/*", "real", "train")])
+    with pytest.raises(FingerprintsError, match="twice"):
+        scan(tmp_path, [Source("{label}{label}/*", "real", "train")])

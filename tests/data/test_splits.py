@@ -1,0 +1,116 @@
+"""Splits by group: properties that hold for any labels and groups."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fingerprints.data.splits import hold_out, k_folds
+from fingerprints.errors import FingerprintsError
+
+quick = settings(max_examples=60, deadline=None)
+
+
+@st.composite
+def patients(draw: st.DrawFn, least: int = 2, mixed: bool = False) -> tuple[list[str], list[str]]:
+    """Labels and groups of images; every label has at least `least` groups."""
+    labels, groups = [], []
+    for label in range(draw(st.integers(1, 4))):
+        for group in range(draw(st.integers(least, least + 6))):
+            size = draw(st.integers(1, 5))
+            labels += [f"l{label}"] * size
+            groups += [f"{'' if mixed else label}g{group}"] * size
+    order = draw(st.randoms(use_true_random=False))
+    paired = list(zip(labels, groups, strict=True))
+    order.shuffle(paired)
+    return [label for label, _ in paired], [group for _, group in paired]
+
+
+@quick
+@given(patients(), st.floats(0.02, 0.5), st.integers(0, 3))
+def test_no_group_is_on_both_sides_and_every_label_is(
+    images: tuple[list[str], list[str]], fraction: float, seed: int
+) -> None:
+    labels, groups = (np.array(column) for column in images)
+    held = hold_out(labels, groups, fraction=fraction, seed=seed)
+    assert set(groups[held]).isdisjoint(groups[~held])
+    assert set(labels[held]) == set(labels[~held]) == set(labels)
+    assert np.array_equal(held, hold_out(labels, groups, fraction=fraction, seed=seed))
+
+
+@quick
+@given(patients(mixed=True), st.floats(0.02, 0.5), st.integers(0, 3))
+def test_groups_of_several_labels_stay_whole(
+    images: tuple[list[str], list[str]], fraction: float, seed: int
+) -> None:
+    labels, groups = (np.array(column) for column in images)
+    held = hold_out(labels, groups, fraction=fraction, seed=seed)
+    assert set(groups[held]).isdisjoint(groups[~held])
+    assert set(labels[held]) == set(labels[~held]) == set(labels)
+
+
+@quick
+@given(st.lists(st.integers(10, 60), min_size=1, max_size=4), st.floats(0.05, 0.5), st.integers(0, 5))
+def test_share_of_each_label_is_near_the_target(counts: list[int], fraction: float, seed: int) -> None:
+    labels = np.repeat([f"l{i}" for i in range(len(counts))], counts)
+    held = hold_out(labels, [str(i) for i in range(len(labels))], fraction=fraction, seed=seed)
+    for number, count in enumerate(counts):
+        assert abs(held[labels == f"l{number}"].sum() - fraction * count) <= 1
+
+
+def test_seeds_differ_and_the_order_of_images_does_not_matter() -> None:
+    labels = np.repeat(["a", "b"], 40)
+    groups = np.array([f"g{i // 2}" for i in range(80)])
+    masks = [hold_out(labels, groups, fraction=0.2, seed=seed) for seed in range(4)]
+    assert len({mask.tobytes() for mask in masks}) == 4
+    back = hold_out(labels[::-1], groups[::-1], fraction=0.2, seed=0)
+    assert np.array_equal(back[::-1], masks[0])
+
+
+def test_label_of_one_group_is_an_error() -> None:
+    labels, groups = ["a"] * 4 + ["b"] * 4, ["1", "2", "3", "4", "5", "5", "5", "5"]
+    with pytest.raises(FingerprintsError, match=r"Label 'b' has 1 group\(s\).*at least 2"):
+        hold_out(labels, groups, fraction=0.2, seed=0)
+    with pytest.raises(FingerprintsError, match=r"Label 'b' has 1 group\(s\).*at least 3"):
+        k_folds(labels, groups, k=3, seed=0)
+
+
+def test_label_that_cannot_be_parted_is_an_error() -> None:
+    labels, groups = ["a", "b", "a", "b"], ["1", "1", "2", "3"]
+    held = hold_out(labels, groups, fraction=0.5, seed=0)
+    assert set(np.array(labels)[held]) == {"a", "b"}
+    with pytest.raises(FingerprintsError, match="cannot be held out"):
+        # Each group holds all b that the other lacks a partner for.
+        hold_out(["a", "b", "b", "c", "c", "a"], ["1", "1", "2", "2", "3", "3"], fraction=0.1, seed=0)
+
+
+@quick
+@given(patients(least=3), st.integers(2, 3), st.integers(0, 3))
+def test_folds_keep_groups_whole_and_share_out_labels(
+    images: tuple[list[str], list[str]], k: int, seed: int
+) -> None:
+    labels, groups = (np.array(column) for column in images)
+    folds = k_folds(labels, groups, k=k, seed=seed)
+    assert set(folds) == set(range(k))
+    for group in set(groups):
+        assert len(set(folds[groups == group])) == 1
+    for label in set(labels):
+        assert len(set(folds[labels == label])) > 1
+    assert np.array_equal(folds, k_folds(labels, groups, k=k, seed=seed))
+
+
+@quick
+@given(st.lists(st.integers(5, 40), min_size=1, max_size=3), st.integers(2, 5), st.integers(0, 3))
+def test_folds_of_single_images_are_even(counts: list[int], k: int, seed: int) -> None:
+    labels = np.repeat([f"l{i}" for i in range(len(counts))], counts)
+    folds = k_folds(labels, [str(i) for i in range(len(labels))], k=k, seed=seed)
+    for number in range(len(counts)):
+        sizes = np.bincount(folds[labels == f"l{number}"], minlength=k)
+        assert sizes.max() - sizes.min() <= 1
+
+
+def test_folds_differ_between_seeds() -> None:
+    labels, groups = ["a", "b"] * 20, [f"g{i // 2}" for i in range(40)]
+    assert len({k_folds(labels, groups, k=4, seed=seed).tobytes() for seed in range(4)}) > 1

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from fingerprints import config
+from fingerprints.errors import FingerprintsError
+
+
+@pytest.fixture
+def composed():
+    config.register()
+
+    def make(*overrides: str, root: str = "train"):
+        with initialize_config_dir(version_base="1.3", config_dir=str(config.conf_dir())):
+            return compose(root, overrides=list(overrides))
+
+    return make
+
+
+@pytest.mark.parametrize("experiment", config.options("experiment"))
+def test_every_experiment_composes_and_is_valid(composed, experiment):
+    plain = config.validate(composed(f"experiment={experiment}", "data.root=DIR", "run_dir=OUT"))
+    assert plain["name"] == experiment
+    assert plain["task"] in ("usage", "subset", "model")
+    assert plain["trainer"]["max_epochs"] == 30
+    assert plain["data"]["sources"]
+
+
+@pytest.mark.parametrize(
+    "group", ["data", "encoder", "pairing", "decision", "trainer", "callbacks", "logger"]
+)
+def test_every_option_of_every_group_composes(composed, group):
+    for option in config.options(group):
+        sources = ["data.sources=[]"] if option == "generic" else []
+        cfg = composed(
+            "experiment=siamese_subtask2", f"{group}={option}", "data.root=DIR", *sources, "run_dir=O"
+        )
+        config.validate(cfg)
+
+
+def test_experiments_are_deltas_that_win_over_root_values(composed):
+    cfg = composed("experiment=metric_subtask2", "data.root=DIR")
+    assert cfg.pairing.name == "all"
+    assert cfg.encoder.batch_norm is True
+    assert cfg.training.optimiser.schedule == "cosine"
+    assert composed(
+        "experiment=metric_subtask2", "training.optimiser.schedule=constant"
+    ).training.optimiser.lr == (cfg.training.optimiser.lr)
+
+
+def test_published_protocol_is_what_the_sources_say(composed):
+    for experiment in ("siamese_subtask1", "siamese_subtask2"):
+        cfg = composed(f"experiment={experiment}", "data.root=DIR")
+        assert list(cfg.encoder.channels) == [16, 32, 64, 128]
+        assert cfg.encoder.embedding == 256
+        assert cfg.encoder.final_relu
+        assert not cfg.encoder.batch_norm
+        assert cfg.pairing == {"name": "random", "batch_size": 32}
+        assert cfg.training.optimiser == {
+            "name": "adam",
+            "lr": 1e-4,
+            "weight_decay": 0.0,
+            "schedule": "constant",
+            "warmup": 0.0,
+        }
+        assert cfg.training.margin == 1.0
+        assert set(cfg.training.augment.values()) == {False}
+
+
+def test_limits_and_choices_are_of_keys_that_exist():
+    known = (
+        set(config.valid_keys("train"))
+        | set(config.valid_keys("predict"))
+        | set(config.valid_keys("evaluate"))
+    )
+    assert set(config.BOUNDS) | set(config.CHOICES) <= known
+
+
+@pytest.mark.parametrize(
+    ("word", "nearest"),
+    [
+        ("data.siez=3", "data.size"),
+        ("+data.rot=x", "data.root"),
+        ("traner=cpu", "trainer"),
+        ("training.optimizer.lr=1", "training.optimiser.lr"),
+        ("max_epochs=3", "trainer.max_epochs"),
+        ("experiment=siamese_subtsk2", "siamese_subtask2"),
+        ("pairing=al", "pairing=all"),
+    ],
+)
+def test_misspelt_words_name_the_nearest(word, nearest):
+    with pytest.raises(FingerprintsError) as caught:
+        config.check_overrides([word], "train")
+    assert nearest in str(caught.value)
+
+
+def test_valid_words_pass():
+    config.check_overrides(
+        [
+            "experiment=siamese_subtask2",
+            "data.root=/a=b",
+            "--multirun",
+            "-m",
+            "seed=1,2",
+            "pairing=all,random",
+            "experiment=glob(*)",
+            "hydra.sweep.dir=x",
+            "hydra/launcher=basic",
+            "~callbacks",
+            "published.test.mine=1",
+        ],
+        "train",
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("data.size=-3", "data.size"),
+        ("data.size=0", "data.size"),
+        ("trainer.max_epochs=0", "trainer.max_epochs"),
+        ("seed=-1", "seed"),
+        ("training.optimiser.lr=0", "training.optimiser.lr"),
+        ("training.optimiser.lr=nan", "training.optimiser.lr"),
+        ("data.validation=0.9", "data.validation"),
+        ("pairing.batch_size=1", "pairing.batch_size"),
+        ("data.on_bad_image=ignore", "data.on_bad_image"),
+        ("trainer.precision=8", "trainer.precision"),
+    ],
+)
+def test_values_out_of_range_are_refused(composed, override, key):
+    cfg = composed("experiment=siamese_subtask2", "data.root=DIR", "run_dir=OUT", override)
+    with pytest.raises(FingerprintsError) as caught:
+        config.validate(cfg)
+    assert caught.value.where == key
+    assert caught.value.fix
+
+
+def test_zero_is_a_seed(composed):
+    assert (
+        config.validate(composed("experiment=siamese_subtask2", "data.root=D", "run_dir=O", "seed=0"))["seed"]
+        == 0
+    )
+
+
+def test_missing_values_are_named(composed):
+    with pytest.raises(FingerprintsError, match=r"data\.root"):
+        config.validate(composed("experiment=siamese_subtask2", "run_dir=OUT"))
+
+
+def test_resolved_configuration_round_trips(composed, tmp_path):
+    plain = config.validate(composed("experiment=metric_subtask1", "data.root=DIR", "run_dir=OUT"))
+    OmegaConf.save(OmegaConf.create(plain), tmp_path / "config.yaml")
+    assert OmegaConf.to_container(OmegaConf.load(tmp_path / "config.yaml")) == plain

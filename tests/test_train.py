@@ -1,0 +1,374 @@
+"""Training through the real command line, in this process where a fresh one adds nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from fingerprints import config, evaluate, predict, train
+from fingerprints.runs import load_run
+
+METRICS = {"accuracy", "precision", "recall", "f1", "specificity", "kappa", "auc"}
+FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=50", "evidence.permutations=49"]
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path, capsys):
+    """Runs an entry point as the command line would; returns exit code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(module, *words: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, words)])
+        GlobalHydra.instance().clear()
+        try:
+            module.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return run
+
+
+def root_of(task: str, subset_root, usage_root):
+    return {"subset": subset_root, "usage": usage_root}[task]()
+
+
+@pytest.mark.parametrize("experiment", config.options("experiment"))
+def test_every_experiment_runs_on_tiny_images(experiment, command, subset_root, usage_root, tmp_path):
+    task = "usage" if experiment.endswith("1") else "subset"
+    root = root_of(task, subset_root, usage_root)
+    words = [f"experiment={experiment}", f"data.root={root}", *FAST, "trainer.max_epochs=1", "data.folds=2"]
+    code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
+    assert code == 0, printed
+    folder = tmp_path / "run"
+    for name in ("config.yaml", "metrics.json", "predictions.csv", "run.csv", "report.html", "train.log"):
+        assert (folder / name).stat().st_size > 0
+    document = json.loads((folder / "metrics.json").read_text())
+    assert document["task"] == task
+    assert document["experiment"] == experiment
+    assert set(document["test"]) >= METRICS
+    for figure in document["test"].values():
+        assert set(figure) >= {"value", "low", "high", "p"}
+        assert figure["value"] is not None or figure["reason"]
+    assert "encoder budget" in printed
+    assert "report:" in printed
+
+
+def test_training_finds_what_is_there_and_predict_and_evaluate_agree(command, subset_root, tmp_path):
+    root, folder = subset_root(), tmp_path / "run"
+    words = ["experiment=metric_subtask2", f"data.root={root}", *FAST, "trainer.max_epochs=8"]
+    code, printed = command(train, *words, f"run_dir={folder}")
+    assert code == 0, printed
+    document = json.loads((folder / "metrics.json").read_text())
+    assert document["test"]["accuracy"]["value"] > 0.8
+
+    code, printed = command(
+        predict,
+        f"run={folder}",
+        f"images={root / 'test' / 'generated_unknown'}",
+        "out=again.csv",
+        "accelerator=cpu",
+    )
+    assert code == 0, printed
+    first, again = (dict(csv.reader(path.open())) for path in (folder / "run.csv", tmp_path / "again.csv"))
+    assert again == first
+
+    truth = root / "test_truth.csv"
+    code, printed = command(
+        evaluate,
+        "task=subset",
+        f"predictions={folder / 'predictions.csv'}",
+        f"truth={truth}",
+        "out=m.json",
+        "resamples=50",
+        "permutations=49",
+    )
+    assert code == 0, printed
+    scored = json.loads((tmp_path / "m.json").read_text())["test"]
+    for name, figure in document["test"].items():
+        assert scored[name]["value"] == pytest.approx(figure["value"]), name
+
+    predictions = pd.read_csv(folder / "predictions.csv")
+    scores = predictions.filter(like="score_")
+    assert (
+        scores.columns[scores.to_numpy().argmax(1)].str.removeprefix("score_") == predictions["label"]
+    ).all()
+    run = load_run(folder)
+    assert run.metrics == document
+    assert not run.network().training
+
+
+def test_usage_scores_do_not_depend_on_which_others_are_asked(command, usage_root, tmp_path):
+    root, folder = usage_root(), tmp_path / "run"
+    words = ["experiment=metric_subtask1", f"data.root={root}", *FAST, "trainer.max_epochs=2", "data.folds=2"]
+    code, printed = command(train, *words, f"run_dir={folder}")
+    assert code == 0, printed
+    document = json.loads((folder / "metrics.json").read_text())
+    assert document["test"]["auc"]["value"] > 0.7
+    assert {"f1_used", "precision_used", "recall_used"} <= set(document["test"])
+
+    whole = pd.read_csv(folder / "predictions.csv", dtype={"id": str, "label": str}).set_index("id")
+    some = tmp_path / "some"
+    some.mkdir()
+    for path in sorted((root / "test" / "real_unknown").iterdir())[:3]:
+        (some / path.name).write_bytes(path.read_bytes())
+    code, printed = command(
+        predict,
+        f"run={folder}",
+        f"images={some}",
+        f"generated={root / 'test' / 'generated'}",
+        "out=some.csv",
+        "scores=scores.csv",
+        "accelerator=cpu",
+    )
+    assert code == 0, printed
+    part = pd.read_csv(tmp_path / "scores.csv", dtype={"id": str, "label": str}).set_index("id")
+    assert len(part) == 3
+    assert (part["label"] == whole.loc[part.index, "label"]).all()
+    np.testing.assert_allclose(part["score"], whole.loc[part.index, "score"], atol=1e-4)
+
+
+def test_same_seed_same_figures_and_another_seed_others(command, subset_root, tmp_path):
+    root = subset_root()
+    documents = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        words = [
+            "experiment=siamese_subtask2",
+            f"data.root={root}",
+            *FAST,
+            "trainer.max_epochs=1",
+            f"seed={seed}",
+        ]
+        assert command(train, *words, f"run_dir={tmp_path / name}")[0] == 0
+        documents.append((tmp_path / name / "predictions.csv").read_bytes())
+    assert documents[0] == documents[1]
+    assert documents[0] != documents[2]
+
+
+def test_several_generators_give_one_level_more(command, usage_root, tmp_path):
+    layout = tmp_path / "two"
+    for generator in ("model_1", "model_2"):
+        source = usage_root()
+        for part in ("real_used", "real_not_used", "generated"):
+            (layout / generator).mkdir(parents=True, exist_ok=True)
+            (source / part).rename(layout / generator / part)
+        (layout / "test" / generator).mkdir(parents=True)
+        for part in ("real_unknown", "generated"):
+            (source / "test" / part).rename(layout / "test" / generator / part)
+        number = generator[-1]
+        for path in (layout / "test" / generator / "real_unknown").iterdir():
+            path.rename(path.with_name(f"m{number}_{path.name}"))
+        with (layout / "test_truth.csv").open("a") as out:
+            for line in (source / "test_truth.csv").read_text().splitlines():
+                if not line.lower().startswith("id"):
+                    out.write(f"m{number}_{line}\n")
+    words = [
+        "experiment=siamese_subtask1",
+        "data=imageclef2024_usage",
+        f"data.root={layout}",
+        *FAST,
+        "trainer.max_epochs=1",
+        "data.folds=2",
+        "data.on_test_overlap=keep",
+    ]
+    code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
+    assert code == 0, printed
+    test = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
+    assert set(test) == {"model_1", "model_2", "mean"}
+    both = [test[name]["auc"]["value"] for name in ("model_1", "model_2")]
+    assert test["mean"]["auc"]["value"] == pytest.approx(sum(both) / 2)
+    assert load_run(tmp_path / "run").generators == ["model_1", "model_2"]
+
+
+def test_without_truth_the_test_part_is_predicted_and_not_scored(command, subset_root, tmp_path):
+    root = subset_root()
+    (root / "test_truth.csv").unlink()
+    words = ["experiment=siamese_subtask2", f"data.root={root}", *FAST, "trainer.max_epochs=1"]
+    code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
+    assert code == 0, printed
+    document = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert document["test"] == {}
+    assert document["verdict"]["level"] == "unscored"
+    assert document["validation"]
+    assert (tmp_path / "run" / "run.csv").stat().st_size > 0
+
+
+def test_early_stopping_and_best_weights_take_effect(command, subset_root, tmp_path):
+    words = [
+        "experiment=metric_subtask2",
+        f"data.root={subset_root()}",
+        *FAST,
+        "trainer.max_epochs=12",
+        "callbacks=best",
+        "callbacks.early_stopping.patience=1",
+        "training.optimiser.lr=0.05",
+    ]
+    code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
+    assert code == 0, printed
+    assert "epoch 12/12" not in printed
+    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()
+
+
+def test_csv_logger_writes_curves(command, subset_root, tmp_path):
+    words = [
+        "experiment=siamese_subtask2",
+        f"data.root={subset_root()}",
+        *FAST,
+        "trainer.max_epochs=2",
+        "logger=csv",
+    ]
+    code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
+    assert code == 0, printed
+    curves = pd.read_csv(tmp_path / "run" / "curves" / "metrics.csv")
+    assert curves["train_loss"].notna().sum() == 2
+
+
+def test_encoder_weights_of_another_architecture_are_refused(command, subset_root, tmp_path):
+    root = subset_root()
+    words = ["experiment=siamese_subtask2", f"data.root={root}", *FAST, "trainer.max_epochs=1"]
+    assert command(train, *words, f"run_dir={tmp_path / 'run'}")[0] == 0
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    code, printed = command(
+        train,
+        *words,
+        f"run_dir={tmp_path / 'other'}",
+        f"encoder.weights={checkpoint}",
+        "encoder.embedding=32",
+    )
+    assert code == 2
+    assert "another architecture" in printed
+    assert "dense.weight" in printed
+    assert not (tmp_path / "other").exists()
+
+
+def remove(path):
+    for file in path.iterdir():
+        file.unlink()
+    path.rmdir()
+
+
+def spoil(name):
+    def damage(root):
+        real = sorted((root / "real" / "t1").iterdir())
+        if name == "no generated":
+            remove(root / "generated" / "gen_t1")
+        elif name == "gen without real":
+            remove(root / "real" / "t1")
+        elif name == "empty folder":
+            for file in real:
+                file.unlink()
+        elif name == "truncated":
+            real[0].write_bytes(real[0].read_bytes()[:60])
+            real[1].write_text("not an image")
+            real[2].write_bytes(b"")
+        elif name == "duplicate id":
+            real[0].with_suffix(".jpg").write_bytes(real[0].read_bytes())
+        elif name == "unknown truth":
+            with (root / "test_truth.csv").open("a") as out:
+                out.write("nobody,t1\n")
+        elif name == "missing truth":
+            lines = (root / "test_truth.csv").read_text().splitlines()
+            (root / "test_truth.csv").write_text("\n".join(lines[:-1]) + "\n")
+        elif name == "repeated truth":
+            lines = (root / "test_truth.csv").read_text().splitlines()
+            (root / "test_truth.csv").write_text("\n".join([*lines, lines[-1]]) + "\n")
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no generated", "t1 have real but no generated"),
+        ("gen without real", "t1 have generated but no real"),
+        ("empty folder", "No images in 1 folder"),
+        ("truncated", "3 image(s) cannot be read"),
+        ("duplicate id", "Duplicate ids"),
+        ("unknown truth", "nobody"),
+        ("missing truth", "no line"),
+        ("repeated truth", "repeated"),
+    ],
+)
+def test_bad_input_is_one_message_and_leaves_no_run_folder(name, said, command, subset_root, tmp_path):
+    root = subset_root()
+    spoil(name)(root)
+    words = [
+        "experiment=siamese_subtask2",
+        f"data.root={root}",
+        *FAST,
+        f"run_dir={tmp_path / 'bad'}",
+    ]
+    code, printed = command(train, *words)
+    assert code == 2
+    assert said in printed
+    assert printed.count("error:") == 1
+    assert "fix:" in printed
+    assert "Traceback" not in printed
+    assert not (tmp_path / "bad").exists()
+
+
+def test_missing_root_unwritable_output_and_used_folder(command, subset_root, tmp_path):
+    root = subset_root()
+    words = ["experiment=siamese_subtask2", *FAST, "trainer.max_epochs=1"]
+    assert command(train, *words, "data.root=nowhere", "run_dir=r")[0] == 2
+    (tmp_path / "file").write_text("")
+    code, printed = command(train, *words, f"data.root={root}", f"run_dir={tmp_path / 'file' / 'run'}")
+    assert code == 2
+    assert "Traceback" not in printed
+    assert "file" in printed
+    assert command(train, *words, f"data.root={root}", f"run_dir={tmp_path / 'run'}")[0] == 0
+    before = (tmp_path / "run" / "metrics.json").read_bytes()
+    code, printed = command(train, *words, f"data.root={root}", f"run_dir={tmp_path / 'run'}")
+    assert code == 2
+    assert "already holds a run" in printed
+    assert (tmp_path / "run" / "metrics.json").read_bytes() == before
+
+
+def test_predict_says_what_is_wrong(command, subset_root, usage_root, tmp_path):
+    assert "no run folder" in command(predict, f"run={tmp_path}", "images=x")[1]
+    root = subset_root()
+    words = ["experiment=siamese_subtask2", f"data.root={root}", *FAST, "trainer.max_epochs=1"]
+    assert command(train, *words, f"run_dir={tmp_path / 'run'}")[0] == 0
+    code, printed = command(predict, f"run={tmp_path / 'run'}", "images=nowhere")
+    assert code == 2
+    assert "nowhere" in printed
+    images = root / "test" / "generated_unknown"
+    code, printed = command(predict, f"run={tmp_path / 'run'}", f"images={images}", f"generated={images}")
+    assert code == 2
+    assert "no second folder" in printed
+    # A configuration edited after the fact does not fit its weights.
+    path = tmp_path / "run" / "config.yaml"
+    path.write_text(path.read_text().replace("embedding: 256", "embedding: 64"))
+    code, printed = command(predict, f"run={tmp_path / 'run'}", f"images={images}", "accelerator=cpu")
+    assert code == 2
+    assert "another architecture" in printed
+
+
+def test_a_fresh_process_gives_the_same_run(subset_root, tmp_path, command):
+    root = subset_root()
+    words = ["experiment=siamese_subtask2", f"data.root={root}", *FAST, "trainer.max_epochs=1"]
+    assert command(train, *words, f"run_dir={tmp_path / 'here'}")[0] == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "fingerprints.train", *words, f"run_dir={tmp_path / 'there'}"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    here, there = (pd.read_csv(tmp_path / name / "predictions.csv") for name in ("here", "there"))
+    assert (here["label"] == there["label"]).all()
+    for column in here.filter(like="score"):
+        assert all(math.isclose(a, b, abs_tol=1e-4) for a, b in zip(here[column], there[column], strict=True))
