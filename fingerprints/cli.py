@@ -150,6 +150,8 @@ def _innermost(error: BaseException) -> str:
 
 def _remove_if_empty(folder: Path, experiment: str | None) -> None:
     """Leave no half-made run folder behind, nor an empty one of its experiment above it."""
+    if folder.resolve() == Path.cwd():
+        return
     above = [folder.parent] if folder.parent.name == experiment else []
     for candidate in (folder, *above):
         try:

@@ -251,6 +251,8 @@ def _run_log(folder: Path, *, enabled: bool) -> Iterator[None]:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
+    # Validation figures are torchmetrics states, already reduced over all processes when logged.
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
     logger = logging.getLogger("fingerprints")
     before = logger.level, logger.propagate
     logger.setLevel(logging.INFO if enabled else logging.ERROR)

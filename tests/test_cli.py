@@ -85,3 +85,11 @@ def test_a_defect_is_not_explained_away():
     assert (
         cli.explain(FingerprintsError("what", where="w", fix="f"), "train") == "what\n  where: w\n  fix:   f"
     )
+
+
+def test_an_error_does_not_remove_the_folder_one_stands_in(tmp_path):
+    done = run("-m", "fingerprints.predict", "run=nowhere", "images=nowhere", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no run folder" in done.stderr
+    assert tmp_path.is_dir()
+    assert not list(tmp_path.iterdir())

@@ -157,30 +157,14 @@ def test_same_seed_same_figures_and_another_seed_others(command, subset_root, tm
 
 
 def test_several_generators_give_one_level_more(command, usage_root, tmp_path):
-    layout = tmp_path / "two"
-    for generator in ("model_1", "model_2"):
-        source = usage_root()
-        for part in ("real_used", "real_not_used", "generated"):
-            (layout / generator).mkdir(parents=True, exist_ok=True)
-            (source / part).rename(layout / generator / part)
-        (layout / "test" / generator).mkdir(parents=True)
-        for part in ("real_unknown", "generated"):
-            (source / "test" / part).rename(layout / "test" / generator / part)
-        number = generator[-1]
-        for path in (layout / "test" / generator / "real_unknown").iterdir():
-            path.rename(path.with_name(f"m{number}_{path.name}"))
-        with (layout / "test_truth.csv").open("a") as out:
-            for line in (source / "test_truth.csv").read_text().splitlines():
-                if not line.lower().startswith("id"):
-                    out.write(f"m{number}_{line}\n")
+    root = usage_root(generators=("model_1", "model_2"))
     words = [
         "experiment=siamese_subtask1",
         "data=imageclef2024_usage",
-        f"data.root={layout}",
+        f"data.root={root}",
         *FAST,
         "trainer.max_epochs=1",
         "data.folds=2",
-        "data.on_test_overlap=keep",
     ]
     code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
     assert code == 0, printed
