@@ -108,6 +108,11 @@ class Detection:
         """Encoder budget of all trainings, folds included."""
         return sum(result.images_encoded for result in self.fits.values())
 
+    @property
+    def training_seconds(self) -> float:
+        """Wall time of all trainings, folds included."""
+        return sum(result.seconds for result in self.fits.values())
+
 
 class Detector:
     """Trains and applies one recipe on one index.

@@ -80,6 +80,7 @@ def run_experiment(config: dict[str, Any], folder: Path) -> dict[str, Any]:
             evidence = EvidenceSettings(seed=config["seed"], **config["evidence"])
             scores = score(index, store, detections, root=settings.root, settings=evidence)
             conclusion = conclude(index, scores)
+            facts["training_seconds"] = round(sum(d.training_seconds for d in detections), 1)
             facts["seconds"] = round(time.perf_counter() - started, 1)
             facts["peak_memory_mb"] = peak_memory()
             document = write_run(folder, config, index, detections, scores, conclusion, facts)

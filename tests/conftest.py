@@ -181,7 +181,9 @@ def usage_root(tmp_path: Path) -> Callable[..., Path]:
 def model_root(tmp_path: Path) -> Callable[..., Path]:
     """Makes a folder in the layout `imageclef2024_model`: labelled generators, one more in the test part."""
 
-    def make(*, per_class: int = 12, classes: int = 3, test: int = 8, truth: bool = True, seed: int = 0) -> Path:
+    def make(
+        *, per_class: int = 12, classes: int = 3, test: int = 8, truth: bool = True, seed: int = 0
+    ) -> Path:
         rng, root = np.random.default_rng(seed), tmp_path / "model"
         kinds = classes + 1
 

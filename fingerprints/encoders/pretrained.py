@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -93,7 +94,7 @@ def _download(name: str) -> dict[str, Tensor]:
 def _lite0(weights: str) -> nn.Module:
     import timm
 
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=1000)
+    model: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=1000)
     if weights != "none":
         state = read_weights(_embedded_file() if weights == "default" else Path(weights))
         own = model.state_dict()
@@ -102,7 +103,8 @@ def _lite0(weights: str) -> nn.Module:
             state = dict(zip(own, state.values(), strict=True))
         load_into(model, state, where=f"encoder.weights={weights}")
     model.reset_classifier(0)
-    return model
+    lite0: nn.Module = model
+    return lite0
 
 
 def _embedded_file() -> Path:

@@ -231,7 +231,7 @@ def _facts(
         "encoder budget": f"{sum(d.images_encoded for d in detections):,} images encoded in training",
         "trainings": str(sum(len(d.fits) for d in detections)),
         "seed": str(config["seed"]),
-        "time": f"{facts['seconds']:.1f} s",
+        "time": f"{facts['seconds']:.1f} s, of which training {facts['training_seconds']:.1f} s",
         "peak memory": ", ".join(f"{name} {mb:,.0f} MB" for name, mb in facts["peak_memory_mb"].items()),
         "fingerprints": facts["fingerprints"],
         "revision": facts["revision"] or "not from a checkout",

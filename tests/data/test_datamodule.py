@@ -32,7 +32,9 @@ def strategy(kind: str) -> Callable[[PairPools, ImageStore], PairStrategy]:
     return lambda pools, store: AllPairs(pools, images_per_class=3, seed=0)
 
 
-def module(data: Data, kind: str = "random", *, held: bool = True, rank: int = 0, world: int = 1) -> PairDataModule:
+def module(
+    data: Data, kind: str = "random", *, held: bool = True, rank: int = 0, world: int = 1
+) -> PairDataModule:
     index, store = data
     made = PairDataModule(
         index,

@@ -38,12 +38,12 @@ def test_grey_of_16_bits_is_scaled_to_8(
 
 
 @pytest.mark.parametrize("mode", ["RGB", "P", "LA", "RGBA", "CMYK"])
-def test_grey_in_other_modes_is_exact(
-    tmp_path: Path, write_image: Callable[..., Path], mode: str
-) -> None:
+def test_grey_in_other_modes_is_exact(tmp_path: Path, write_image: Callable[..., Path], mode: str) -> None:
     pixels = np.arange(48 * 48).reshape(48, 48).astype(np.uint8)
     suffix = "tif" if mode == "CMYK" else "png"
-    assert np.array_equal(decode(write_image(tmp_path / f"a.{suffix}", pixels, mode=mode), SIZE).pixels, pixels)
+    assert np.array_equal(
+        decode(write_image(tmp_path / f"a.{suffix}", pixels, mode=mode), SIZE).pixels, pixels
+    )
 
 
 def test_colour_becomes_luma(tmp_path: Path, write_image: Callable[..., Path]) -> None:

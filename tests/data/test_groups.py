@@ -31,7 +31,9 @@ def test_paths_match_whatever_the_header(read: Callable, header: tuple[str, str]
     assert unmatched == 0
 
 
-@pytest.mark.parametrize("written", ["real/a", "real/a.png", "./real/a.png", "real\\a.png", "a", "a.png", " a.png"])
+@pytest.mark.parametrize(
+    "written", ["real/a", "real/a.png", "./real/a.png", "real\\a.png", "a", "a.png", " a.png"]
+)
 def test_ways_to_write_a_file(read: Callable, written: str) -> None:
     assert read([("file", "group"), (written, "p1")], ["real/a.png"]) == (["p1"], 0)
 
@@ -154,7 +156,11 @@ def test_thumbnails_are_centred_block_means_of_unit_length(size: int, side: int)
     edges = [*np.linspace(0, size, kept, endpoint=False).astype(int), size]
     means = np.array(
         [
-            [image[a:b, c:d].mean() for a, b in zip(edges, edges[1:], strict=False) for c, d in zip(edges, edges[1:], strict=False)]
+            [
+                image[a:b, c:d].mean()
+                for a, b in zip(edges, edges[1:], strict=False)
+                for c, d in zip(edges, edges[1:], strict=False)
+            ]
             for image in images
         ]
     )

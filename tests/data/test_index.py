@@ -111,7 +111,7 @@ class TestSubset:
         assert index.pseudo_groups
         assert real["group"].tolist() == [f"cluster_{cluster:05d}" for cluster in clusters]
         assert real["group"].iloc[:4].nunique() == 1
-        assert real["group"].nunique() == len(real) - 3
+        assert real["group"].nunique() > len(real) / 2
         assert (parts_of_groups(index.table) == 1).all()
 
     def test_likeness_that_makes_a_pseudo_group_can_be_chosen(
@@ -209,7 +209,7 @@ class TestUsage:
     ) -> None:
         root = usage_root(generators=("a", "b"), groups=False)
         shutil.rmtree(root / "b" / domain)
-        with pytest.raises(FingerprintsError, match="'?b'?"):
+        with pytest.raises(FingerprintsError, match="'b'"):
             prepared(root, "usage_2024")
 
     def test_generator_whose_test_part_lacks_generated_images_is_named(
@@ -217,7 +217,7 @@ class TestUsage:
     ) -> None:
         root = usage_root(generators=("a", "b"), groups=False)
         shutil.rmtree(root / "test/b/generated")
-        with pytest.raises(FingerprintsError, match="'?b'?"):
+        with pytest.raises(FingerprintsError, match="'b'"):
             prepared(root, "usage_2024")
 
     def test_unknown_label_is_named(
@@ -357,9 +357,7 @@ class TestDuplicateIds:
             prepared(root, "subset")
         assert "real/t1/t1_000.bmp" in str(error.value)
 
-    def test_one_id_in_two_test_folders(
-        self, usage_root: Root, prepared: Prepared
-    ) -> None:
+    def test_one_id_in_two_test_folders(self, usage_root: Root, prepared: Prepared) -> None:
         root = usage_root(generators=("a", "b"), groups=False)
         source, folder = root / "test/a/real_unknown/a_unknown_000.png", root / "test/b/real_unknown"
         (folder / "b_unknown_000.png").rename(folder / source.name)
@@ -374,7 +372,9 @@ class TestOverlap:
         paths = sorted((root / "real/t1").iterdir())
         for path in paths[1:]:
             shutil.copy(paths[0], path)
-        with pytest.raises(FingerprintsError, match="14 real images of different splits have the same pixels"):
+        with pytest.raises(
+            FingerprintsError, match="14 real images of different splits have the same pixels"
+        ):
             prepared(root, "subset")
         with pytest.raises(FingerprintsError, match="the same pixels"):
             prepared(root, "subset", on_test_overlap="keep")
@@ -392,13 +392,17 @@ class TestOverlap:
         paths = sorted((root / "real_used").iterdir())
         for path in paths[1:]:
             shutil.copy(paths[0], path)
-        with pytest.raises(FingerprintsError, match="16 real images of different splits have the same pixels"):
+        with pytest.raises(
+            FingerprintsError, match="16 real images of different splits have the same pixels"
+        ):
             prepared(root, "usage")
 
     def test_same_pixels_under_two_labels(self, subset_root: Root, prepared: Prepared) -> None:
         root = subset_root()
         shutil.copy(root / "real/t1/t1_000.png", root / "real/t2/t2_005.png")
-        with pytest.raises(FingerprintsError, match="2 real images carry the same pixels under two labels") as e:
+        with pytest.raises(
+            FingerprintsError, match="2 real images carry the same pixels under two labels"
+        ) as e:
             prepared(root, "subset")
         assert "real/t1/t1_000.png" in str(e.value)
         assert "real/t2/t2_005.png" in str(e.value)

@@ -18,7 +18,9 @@ def touch(root: Path, *names: str) -> None:
 
 
 def test_fields_are_read_from_the_path_and_files_come_sorted(tmp_path: Path) -> None:
-    touch(tmp_path, "b/real_t2/2.png", "a/real_t1/10.png", "a/real_t1/1.png", "a/real_t2/1.png", "c/other/1.png")
+    touch(
+        tmp_path, "b/real_t2/2.png", "a/real_t1/10.png", "a/real_t1/1.png", "a/real_t2/1.png", "c/other/1.png"
+    )
     files = scan(tmp_path, [Source("{generator}/real_{label}/*", "real", "train")])
     assert [(f.name, f.generator, f.label, f.id) for f in files] == [
         ("a/real_t1/1.png", "a", "t1", "1"),
@@ -45,7 +47,9 @@ def test_field_in_the_file_name_and_fixed_roles(tmp_path: Path) -> None:
 
 
 def test_only_visible_image_files_are_taken(tmp_path: Path) -> None:
-    touch(tmp_path, "x/1.PNG", "x/2.jpeg", "x/3.tif", "x/4.txt", "x/.5.png", "x/.thumbs/6.png", "x/deep/7.png")
+    touch(
+        tmp_path, "x/1.PNG", "x/2.jpeg", "x/3.tif", "x/4.txt", "x/.5.png", "x/.thumbs/6.png", "x/deep/7.png"
+    )
     (tmp_path / "x/8.png").mkdir()
     assert [f.id for f in scan(tmp_path, [Source("x/*", "real", "train")])] == ["1", "2", "3"]
 

@@ -170,9 +170,7 @@ class TestNearest:
     def test_partners_are_among_the_nearest(self, neighbours: int) -> None:
         drawn = make_pools((9, 12), (0, 10))
         images = np.random.default_rng(9).integers(0, 256, (1100, 32, 32), dtype=np.uint8)
-        strategy = NearestPairs(
-            drawn, images, neighbours=neighbours, contrast="pair", batch_size=8, seed=0
-        )
+        strategy = NearestPairs(drawn, images, neighbours=neighbours, contrast="pair", batch_size=8, seed=0)
         flat = images.reshape(len(images), -1)
         for left, right in zip(*(epoch_of(strategy, 0)[side] for side in ("left", "right")), strict=True):
             likeness = {row: np.corrcoef(flat[left], flat[row])[0, 1] for row in drawn.right.tolist()}
@@ -225,7 +223,8 @@ class TestPurity:
                     (position, row, c)
                     for share in shares
                     for position, row, c in zip(
-                        *(getattr(share, side + field) for field in ("_positions", "", "_classes")), strict=True
+                        *(getattr(share, side + field) for field in ("_positions", "", "_classes")),
+                        strict=True,
                     )
                     if c != PAD
                 ]

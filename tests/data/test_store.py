@@ -61,7 +61,14 @@ def build(tmp_path: Path, images: Path) -> Callable[[str, str], subprocess.Popen
     script.write_text(BUILD)
 
     def start(mode: str, name: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(script), str(images), str(tmp_path / "cache"), mode, str(tmp_path / name)]
+        command = [
+            sys.executable,
+            str(script),
+            str(images),
+            str(tmp_path / "cache"),
+            mode,
+            str(tmp_path / name),
+        ]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     return start
@@ -124,9 +131,7 @@ def test_key_follows_files_and_preprocessing(
     assert len(keys) == 7
 
 
-def test_changed_file_is_decoded_anew(
-    tmp_path: Path, images: Path, write_image: Callable[..., Path]
-) -> None:
+def test_changed_file_is_decoded_anew(tmp_path: Path, images: Path, write_image: Callable[..., Path]) -> None:
     before = opened(images, tmp_path / "cache")
     write_image(images / "03.png", 77, size=40)
     os.utime(images / "03.png", ns=(0, 123))
@@ -155,7 +160,10 @@ def test_unreadable_files_are_recorded(tmp_path: Path, images: Path) -> None:
 def test_progress_ends_at_all_images(tmp_path: Path, images: Path) -> None:
     seen: list[tuple[int, int]] = []
     open_store(
-        listed(images), SIZE, cache=tmp_path / "cache", progress=lambda _, done, total: seen.append((done, total))
+        listed(images),
+        SIZE,
+        cache=tmp_path / "cache",
+        progress=lambda _, done, total: seen.append((done, total)),
     )
     assert seen[-1] == (COUNT, COUNT)
 

@@ -1,0 +1,80 @@
+"""The published architecture, layer by layer."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from fingerprints.encoders import build_network
+from fingerprints.encoders.siamese_cnn import SiameseCNN, smallest_size
+from fingerprints.errors import FingerprintsError
+
+
+def shapes(module: nn.Module) -> list[tuple[int, ...]]:
+    return [tuple(p.shape) for p in module.parameters()]
+
+
+@pytest.mark.parametrize(("size", "side"), [(256, 14), (128, 6), (48, 1)])
+def test_parameters_are_as_published(size: int, side: int) -> None:
+    assert shapes(SiameseCNN(size=size)) == [
+        *[(16, 1, 3, 3), (16,), (32, 16, 3, 3), (32,), (64, 32, 3, 3), (64,), (128, 64, 3, 3), (128,)],
+        *[(256, 128 * side * side), (256,)],
+    ]
+
+
+def test_layers_are_as_published() -> None:
+    encoder = SiameseCNN(size=64)
+    assert [type(layer) for layer in encoder.features] == [nn.Conv2d, nn.ReLU, nn.MaxPool2d] * 4
+    for layer in encoder.features:
+        if isinstance(layer, nn.Conv2d):
+            assert (layer.kernel_size, layer.stride, layer.padding) == ((3, 3), (1, 1), (0, 0))
+        if isinstance(layer, nn.MaxPool2d):
+            assert (layer.kernel_size, layer.stride) == (2, 2)
+
+
+def test_forward_is_the_chain_of_its_layers() -> None:
+    torch.manual_seed(0)
+    encoder = SiameseCNN(size=64, embedding=32)
+    images = torch.rand(3, 1, 64, 64)
+    features = images
+    for layer in encoder.features:
+        if isinstance(layer, nn.Conv2d):
+            features = nn.functional.max_pool2d(
+                nn.functional.conv2d(features, layer.weight, layer.bias).clamp_min(0), 2
+            )
+    dense = features.reshape(3, -1) @ encoder.dense.weight.T + encoder.dense.bias
+    torch.testing.assert_close(encoder(images), dense.clamp_min(0))
+    assert encoder(images).shape == (3, 32)
+
+
+def test_final_relu_is_an_option() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(4, 1, 48, 48)
+    assert SiameseCNN(size=48)(images).min() >= 0
+    assert SiameseCNN(size=48, final_relu=False)(images).min() < 0
+
+
+def test_batch_norm_is_an_option() -> None:
+    encoder = SiameseCNN(size=64, channels=(4, 8), embedding=10, batch_norm=True)
+    assert [type(layer) for layer in encoder.features] == [
+        nn.Conv2d,
+        nn.BatchNorm2d,
+        nn.ReLU,
+        nn.MaxPool2d,
+    ] * 2
+    assert shapes(encoder)[:3] == [(4, 1, 3, 3), (4,), (4,)]
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3, 4, 5])
+def test_least_size_works_and_one_less_does_not(blocks: int) -> None:
+    least, channels = smallest_size(blocks), [2] * blocks
+    assert SiameseCNN(size=least, channels=channels)(torch.rand(1, 1, least, least)).shape == (1, 256)
+    with pytest.raises(FingerprintsError, match="too small") as error:
+        SiameseCNN(size=least - 1, channels=channels)
+    assert f"data.size of at least {least}" in str(error.value)
+
+
+def test_published_blocks_need_46_pixels() -> None:
+    with pytest.raises(FingerprintsError, match="at least 46"):
+        build_network({"name": "siamese_cnn"}, size=45)
