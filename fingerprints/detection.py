@@ -148,7 +148,7 @@ class Detector:
         for fold in folds:
             inside, outside = train[train["fold"] != fold], train[train["fold"] == fold]
             name = f"{title} fold {fold + 1}/{len(folds)}"
-            network, fits[name] = self._train(inside, outside, f"{generator}/fold_{fold}", name)
+            network, fits[name] = self._train(inside, outside, Path(generator) / f"fold_{fold}", name)
             # Fitted on the images inside, asked about those outside.
             decision = self.recipe.decision(self._embed(network, inside[inside["domain"] == "real"], inside))
             part = self._embed(network, outside[outside["domain"] == "real"], train)
@@ -160,7 +160,9 @@ class Detector:
             # Nothing is held out of the last training: the folds say how long it should be.
             epochs = round(float(np.median([result.chosen_epoch for result in fits.values()])))
             recipe = replace(recipe, trainer=replace(recipe.trainer, max_epochs=epochs))
-        network, fits[title] = self._train(train, held, generator, title, recipe=recipe, logger=self.logger)
+        network, fits[title] = self._train(
+            train, held, Path(generator), title, recipe=recipe, logger=self.logger
+        )
         train_part = self._embed(network, train[train["domain"] == "real"], train)
         decision = recipe.decision(train_part)
 
@@ -215,7 +217,7 @@ class Detector:
         self,
         train: pd.DataFrame,
         held: pd.DataFrame,
-        folder: str,
+        folder: Path,
         title: str,
         *,
         recipe: Recipe | None = None,

@@ -33,7 +33,9 @@ def test_other_labels_are_written_as_they_are() -> None:
 
 
 def test_unknown_task_names_the_nearest() -> None:
-    with pytest.raises(FingerprintsError, match="no task 'subsets'; the tasks are usage, subset, model") as error:
+    with pytest.raises(
+        FingerprintsError, match="no task 'subsets'; the tasks are usage, subset, model"
+    ) as error:
         get_task("subsets")
     assert error.value.fix == "task=subset"
     with pytest.raises(FingerprintsError, match="choose one"):

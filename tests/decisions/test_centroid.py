@@ -51,9 +51,7 @@ def test_scores_are_negative_distances_in_the_order_of_classes() -> None:
 def test_generated_images_serve_where_there_are_no_real_ones() -> None:
     own = part(1, real=0)
     decision = CentroidDecision.fit(own, CLASSES)
-    np.testing.assert_array_equal(
-        decision.centroids, centroids(own.generated, own.generated_labels, CLASSES)
-    )
+    np.testing.assert_array_equal(decision.centroids, centroids(own.generated, own.generated_labels, CLASSES))
 
 
 def test_real_images_alone_make_the_centroids() -> None:

@@ -14,7 +14,9 @@ def vectors(seed: int, n: int, d: int = 6) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
 
 
-def naive(queries: np.ndarray, references: np.ndarray, nearest: int | None, leave_one_out: bool) -> list[float]:
+def naive(
+    queries: np.ndarray, references: np.ndarray, nearest: int | None, leave_one_out: bool
+) -> list[float]:
     out = []
     for i, query in enumerate(queries):
         own = [

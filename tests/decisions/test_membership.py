@@ -25,11 +25,15 @@ def part(seed: int = 0, *, real: int = 20, generated: int = 15, d: int = 8) -> E
     near = points[::2][rng.integers(0, (real + 1) // 2, generated)]
     made = near + 0.2 * rng.normal(size=(generated, d))
     labels = np.array([USED, NOT_USED] * real)[:real]
-    return EmbeddedPart(points.astype(np.float32), labels, made.astype(np.float32), np.array([""] * generated))
+    return EmbeddedPart(
+        points.astype(np.float32), labels, made.astype(np.float32), np.array([""] * generated)
+    )
 
 
 def naive_distance(query: np.ndarray, references: np.ndarray, count: int) -> float:
-    return float(np.mean(sorted(np.linalg.norm(references.astype(float) - query.astype(float), axis=1))[:count]))
+    return float(
+        np.mean(sorted(np.linalg.norm(references.astype(float) - query.astype(float), axis=1))[:count])
+    )
 
 
 def kappa(truth: list[str], called: list[str]) -> float:
@@ -61,7 +65,10 @@ class TestScores:
     def test_standardised_score_does_not_depend_on_the_scale(self, rule: str, scale: float) -> None:
         own = part()
         bigger = EmbeddedPart(
-            own.real * np.float32(scale), own.real_labels, own.generated * np.float32(scale), own.generated_labels
+            own.real * np.float32(scale),
+            own.real_labels,
+            own.generated * np.float32(scale),
+            own.generated_labels,
         )
         decision, plain = MembershipDecision(rule=rule), MembershipDecision(rule=rule, standardise=False)
         np.testing.assert_allclose(decision.scores(bigger), decision.scores(own), rtol=1e-3, atol=1e-3)

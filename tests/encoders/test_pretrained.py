@@ -31,9 +31,7 @@ def test_features_are_those_of_the_backbone_on_normalised_colour(tmp_path: Path)
     encoder = PretrainedEncoder(name="mobilenet_v2", weights=str(tmp_path / "w.pt"), input_size=64).eval()
     images = torch.rand(2, 1, 40, 40)
     grey = functional.interpolate(images, size=(64, 64), mode="bilinear", antialias=True)[:, 0]
-    colour = torch.stack(
-        [(grey - 0.485) / 0.229, (grey - 0.456) / 0.224, (grey - 0.406) / 0.225], dim=1
-    )
+    colour = torch.stack([(grey - 0.485) / 0.229, (grey - 0.456) / 0.224, (grey - 0.406) / 0.225], dim=1)
     with torch.no_grad():
         expected = plain.features(colour).mean(dim=(2, 3))
         torch.testing.assert_close(encoder(images), expected)

@@ -39,12 +39,16 @@ def test_score_columns_come_in_the_order_of_the_classes(files):
 
 
 def test_usage_scores_are_one_column(files):
-    answers = read_predictions(task_name="usage", **files("id,label,score\n1,1,2.5\n02,0,-1\n", "02,0\n1,1\n"))
+    answers = read_predictions(
+        task_name="usage", **files("id,label,score\n1,1,2.5\n02,0,-1\n", "02,0\n1,1\n")
+    )
     np.testing.assert_allclose(answers.scores, [-1, 2.5])
 
 
 def test_groups_are_matched(files):
-    answers = read_predictions(task_name="usage", **files("a,1\nb,0\n", "a,1\nb,0\n", "file,g\na.png,p\nb.png,p\n"))
+    answers = read_predictions(
+        task_name="usage", **files("a,1\nb,0\n", "a,1\nb,0\n", "file,g\na.png,p\nb.png,p\n")
+    )
     assert answers.groups.tolist() == ["p", "p"]
 
 
