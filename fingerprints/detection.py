@@ -109,6 +109,16 @@ class Detection:
         return sum(result.images_encoded for result in self.fits.values())
 
     @property
+    def pair_accuracy(self) -> float | None:
+        """Accuracy on unseen pairs at the threshold, last epoch, mean over folds; `None` without any."""
+        last = [
+            float(result.history["val_pair_accuracy"].iloc[-1])
+            for result in self.fits.values()
+            if "val_pair_accuracy" in result.history
+        ]
+        return sum(last) / len(last) if last else None
+
+    @property
     def training_seconds(self) -> float:
         """Wall time of all trainings, folds included."""
         return sum(result.seconds for result in self.fits.values())

@@ -36,7 +36,7 @@ from fingerprints.runfiles import write_run_file
 from fingerprints.scoring import HELD_OUT_REAL, EvidenceSettings, Scores, metrics_document, score
 from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.fit import StoppingSettings, TrainerSettings
+from fingerprints.training.fit import StoppingSettings, TrainerSettings, check_hardware
 from fingerprints.training.loggers import open_logger
 from fingerprints.training.optimise import OptimiserSettings
 from fingerprints.training.siamese import SiameseModule, SiameseSettings
@@ -61,6 +61,7 @@ def run_experiment(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     task = get_task(config["task"])
     _check_decision(config)
     settings = data_settings(config["data"])
+    check_hardware(TrainerSettings(**config["trainer"]))
     build_network(config["encoder"], size=settings.size)  # an unfit encoder must fail before decoding
     index, store = prepare(
         settings, task, cache=Path(config["paths"]["store"]), seed=config["seed"], progress=console_progress()
@@ -205,7 +206,7 @@ def write_run(
         "encoder_budget": {d.generator or "images_encoded": d.images_encoded for d in detections},
         "run": facts,
     }
-    document = metrics_document(scores, index, experiment=config["name"], extra=extra)
+    document = metrics_document(scores, index, detections, experiment=config["name"], extra=extra)
     content = report_content(
         config=config, index=index, detections=detections, scores=scores, conclusion=conclusion, facts=facts
     )

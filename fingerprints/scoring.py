@@ -146,13 +146,29 @@ def _files(rows: pd.DataFrame, store: ImageStore, root: Path) -> np.ndarray:
 
 
 def metrics_document(
-    scores: Scores, index: Index, *, experiment: str, extra: dict[str, Any]
+    scores: Scores,
+    index: Index,
+    detections: Sequence[Detection],
+    *,
+    experiment: str,
+    extra: dict[str, Any],
 ) -> dict[str, Any]:
     """`metrics.json`: with one generator the metrics themselves, with several one level more."""
+    validation = _levels(scores.validation)
+    for detection in detections:
+        if detection.pair_accuracy is not None:
+            level = validation[detection.generator] if detection.generator else validation
+            level["pair_accuracy"] = {
+                "value": detection.pair_accuracy,
+                "low": None,
+                "high": None,
+                "p": None,
+                "reason": "pairs share images, so that no interval is honest",
+            }
     return {
         "task": index.task.name,
         "experiment": experiment,
-        "validation": _levels(scores.validation),
+        "validation": validation,
         "test": _levels(scores.test),
         "baselines": {name: _levels(figures) for name, figures in scores.baselines.items()},
         "controls": {name: _levels(figures) for name, figures in scores.controls.items()},

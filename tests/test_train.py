@@ -56,6 +56,7 @@ def test_every_experiment_runs_on_tiny_images(experiment, command, subset_root, 
         assert (folder / name).stat().st_size > 0
     document = json.loads((folder / "metrics.json").read_text())
     assert document["task"] == task
+    assert 0 <= document["validation"]["pair_accuracy"]["value"] <= 1
     assert document["experiment"] == experiment
     assert set(document["test"]) >= METRICS
     for figure in document["test"].values():
@@ -356,3 +357,15 @@ def test_a_fresh_process_gives_the_same_run(subset_root, tmp_path, command):
     assert (here["label"] == there["label"]).all()
     for column in here.filter(like="score"):
         assert all(math.isclose(a, b, abs_tol=1e-4) for a, b in zip(here[column], there[column], strict=True))
+
+
+def test_hardware_that_is_not_there_is_said_before_any_work(command, subset_root, tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    words = ["experiment=siamese_subtask2", f"data.root={subset_root()}", "data.size=48", "trainer=gpu"]
+    code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
+    assert code == 2
+    assert "trainer=cpu" in printed
+    assert not (tmp_path / "run").exists()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 
 from fingerprints.data.datamodule import PairDataModule
@@ -134,6 +135,23 @@ def make_trainer(
         log_every_n_steps=1,
         deterministic=True if settings.accelerator == "cpu" else "warn",
     )
+
+
+def check_hardware(settings: TrainerSettings) -> None:
+    """Ask Lightning whether this machine can do what is configured.
+
+    Raises:
+        FingerprintsError: With Lightning's words, if it cannot.
+    """
+    try:
+        make_trainer(settings)
+    except (MisconfigurationException, ValueError) as error:
+        raise FingerprintsError(
+            f"This machine cannot train so: {str(error).splitlines()[0]}",
+            where=f"trainer.accelerator={settings.accelerator}, trainer.devices={settings.devices}, "
+            f"trainer.precision={settings.precision}",
+            fix="trainer=cpu, or fewer trainer.devices",
+        ) from error
 
 
 def fit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -155,14 +156,7 @@ def test_thumbnails_are_centred_block_means_of_unit_length(size: int, side: int)
     kept = min(side, size)
     edges = [*np.linspace(0, size, kept, endpoint=False).astype(int), size]
     means = np.array(
-        [
-            [
-                image[a:b, c:d].mean()
-                for a, b in zip(edges, edges[1:], strict=False)
-                for c, d in zip(edges, edges[1:], strict=False)
-            ]
-            for image in images
-        ]
+        [[image[a:b, c:d].mean() for a, b in pairwise(edges) for c, d in pairwise(edges)] for image in images]
     )
     means -= means.mean(axis=1, keepdims=True)
     expected = means / np.linalg.norm(means, axis=1, keepdims=True)

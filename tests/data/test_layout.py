@@ -107,7 +107,7 @@ def test_test_part_is_all_or_nothing(tmp_path: Path) -> None:
 
 def test_fields_that_cannot_be_are_errors(tmp_path: Path) -> None:
     touch(tmp_path, "x/1.png")
-    with pytest.raises(FingerprintsError, match="unknown field '{patient}'"):
+    with pytest.raises(FingerprintsError, match=r"unknown field '\{patient\}'"):
         scan(tmp_path, [Source("{patient}/*", "real", "train")])
     with pytest.raises(FingerprintsError, match="twice"):
         scan(tmp_path, [Source("{label}{label}/*", "real", "train")])

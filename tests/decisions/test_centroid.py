@@ -18,7 +18,7 @@ def part(seed: int, *, real: int = 40, generated: int = 60) -> EmbeddedPart:
 
     def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
         codes = np.concatenate([np.arange(3), rng.integers(0, 3, max(0, n - 3))])[:n]
-        points = centres[codes] + rng.normal(size=(n, 8))
+        points = centres[codes] + 1.5 * rng.normal(size=(n, 8))
         return points.astype(np.float32), np.array(CLASSES)[codes]
 
     points, labels = draw(real)

@@ -54,7 +54,9 @@ def test_code_is_refused_and_not_run(tmp_path: Path, layer: nn.Linear, inside: b
 
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
 @pytest.mark.parametrize(
-    "content", [b"", b"hello world", b"\x80\x02", b"\x00" * 40, b"PK\x03\x04 cut", b"weights\n"]
+    "content",
+    [b"", b"hello world", b"\x80\x02", b"\x00" * 40, b"PK\x03\x04 cut", b"weights\n"],
+    ids=["empty", "text", "pickle", "zeros", "zip", "line"],
 )
 def test_damaged_files_are_named(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"broken.{suffix}"

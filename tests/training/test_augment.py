@@ -1,0 +1,147 @@
+"""Augmentation: exact geometry, and nothing but (seed, epoch, step, position) decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from fingerprints.data.datamodule import ImageBatch
+from fingerprints.training.augment import Augmentation
+
+SIZE = 12
+EVERYTHING = {"flip": True, "shift": 3, "brightness": 0.2, "contrast": 0.3, "noise": 0.1}
+EACH = [{name: value} for name, value in EVERYTHING.items()]
+
+
+def pictures(n: int = 40, low: float = 0.3, high: float = 0.7) -> Tensor:
+    return low + (high - low) * torch.rand(n, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+
+
+def batch(n: int = 40, *, epoch: int = 0, step: int = 0) -> ImageBatch:
+    rows, classes = torch.arange(n // 2), torch.zeros(n // 2, dtype=torch.int64)
+    pixels = torch.zeros(n // 2, 1, SIZE, SIZE, dtype=torch.uint8)
+    return ImageBatch(
+        left=pixels,
+        right=pixels,
+        left_classes=classes,
+        right_classes=classes,
+        left_rows=rows,
+        right_rows=rows,
+        positions=torch.arange(n),
+        images=n,
+        aligned=True,
+        epoch=epoch,
+        step=step,
+    )
+
+
+def test_off_is_the_identity() -> None:
+    images = torch.randn(4, 1, SIZE, SIZE)
+    assert Augmentation(seed=3)(images, batch(4)) is images
+
+
+@pytest.mark.parametrize("options", [*EACH, EVERYTHING], ids=lambda o: "+".join(o))
+class TestEvery:
+    def test_is_a_function_of_seed_epoch_and_step(self, options: dict) -> None:
+        images, augment = pictures(), Augmentation(seed=1, **options)
+        torch.manual_seed(5)
+        reference = augment(images, batch(epoch=2, step=3))
+        torch.manual_seed(6)
+        assert torch.equal(augment(images, batch(epoch=2, step=3)), reference)
+        assert not torch.equal(reference, images)
+        for other, at in (
+            (Augmentation(seed=2, **options), batch(epoch=2, step=3)),
+            (augment, batch(epoch=3, step=3)),
+            (augment, batch(epoch=3, step=2)),
+            (augment, batch(epoch=2, step=4)),
+        ):
+            assert not torch.equal(other(images, at), reference)
+
+    @pytest.mark.parametrize("world", [2, 3])
+    def test_shares_are_augmented_as_the_whole(self, options: dict, world: int) -> None:
+        images, whole, augment = pictures(), batch(step=1), Augmentation(seed=1, **options)
+        reference = augment(images, whole)
+        for rank in range(world):
+            positions = torch.arange(rank, 40, world)
+            share = augment(images[positions], replace(whole, positions=positions))
+            assert torch.equal(share, reference[positions])
+
+    def test_images_differ_from_each_other(self, options: dict) -> None:
+        same = pictures(1).expand(40, -1, -1, -1)
+        changed = Augmentation(seed=1, **options)(same, batch())
+        assert len({image.numpy().tobytes() for image in changed}) >= (2 if "flip" in options else 20)
+
+    def test_range_is_kept(self, options: dict) -> None:
+        changed = Augmentation(seed=1, **options)(pictures(low=0.0, high=1.0), batch())
+        assert changed.min() >= 0
+        assert changed.max() <= 1
+        assert changed.shape == (40, 1, SIZE, SIZE)
+
+    def test_input_is_left_alone(self, options: dict) -> None:
+        images = pictures()
+        before = images.clone()
+        Augmentation(seed=1, **options)(images, batch())
+        assert torch.equal(images, before)
+
+
+def test_flip_mirrors_about_half_of_the_images() -> None:
+    images = pictures(400)
+    changed = Augmentation(flip=True)(images, batch(400)).numpy()
+    before = images.numpy()
+    kinds = [
+        "kept" if np.array_equal(a, b) else "mirrored" if np.array_equal(a, b[:, :, ::-1]) else "other"
+        for a, b in zip(changed, before, strict=True)
+    ]
+    assert set(kinds) == {"kept", "mirrored"}
+    assert 160 < kinds.count("mirrored") < 240
+
+
+def test_shift_repeats_the_edges() -> None:
+    reach, images = 2, pictures(400)
+    changed = Augmentation(shift=reach)(images, batch(400)).numpy()
+    seen = set()
+    for before, after in zip(images[:, 0].numpy(), changed[:, 0], strict=True):
+        padded = np.pad(before, reach, mode="edge")
+        found = {
+            (y, x)
+            for y in range(2 * reach + 1)
+            for x in range(2 * reach + 1)
+            if np.array_equal(padded[y : y + SIZE, x : x + SIZE], after)
+        }
+        assert len(found) == 1
+        seen |= found
+    assert len(seen) == (2 * reach + 1) ** 2
+
+
+def test_brightness_moves_all_pixels_alike_and_not_far() -> None:
+    images = pictures()
+    moved = (Augmentation(brightness=0.2)(images, batch()) - images).flatten(1)
+    assert (moved.max(1).values - moved.min(1).values).max() < 1e-6
+    assert 0.1 < moved.abs().max() <= 0.2 + 1e-6
+    assert moved.min() < 0 < moved.max()
+
+
+def test_contrast_scales_about_the_mean() -> None:
+    images = pictures()
+    changed = Augmentation(contrast=0.3)(images, batch())
+    torch.testing.assert_close(changed.mean(dim=(1, 2, 3)), images.mean(dim=(1, 2, 3)))
+    factor = changed.flatten(1).std(1) / images.flatten(1).std(1)
+    assert factor.min() >= 0.7 - 1e-4
+    assert factor.max() <= 1.3 + 1e-4
+    assert factor.min() < 0.9
+    assert factor.max() > 1.1
+    centred = (images - images.mean(dim=(1, 2, 3), keepdim=True)) * factor[:, None, None, None]
+    torch.testing.assert_close(
+        changed - changed.mean(dim=(1, 2, 3), keepdim=True), centred, atol=1e-5, rtol=1e-3
+    )
+
+
+def test_noise_has_the_deviation_asked_for() -> None:
+    images = pictures(200)
+    noise = Augmentation(noise=0.05)(images, batch(200)) - images
+    assert noise.std().item() == pytest.approx(0.05, rel=0.03)
+    assert abs(noise.mean().item()) < 0.002
