@@ -154,3 +154,29 @@ def test_resolved_configuration_round_trips(composed, tmp_path):
     plain = config.validate(composed("experiment=metric_subtask1", "data.root=DIR", "run_dir=OUT"))
     OmegaConf.save(OmegaConf.create(plain), tmp_path / "config.yaml")
     assert OmegaConf.to_container(OmegaConf.load(tmp_path / "config.yaml")) == plain
+
+
+def test_schema_and_settings_agree():
+    """The schema imports nothing heavy, so it repeats the settings it feeds: names and defaults."""
+    from dataclasses import MISSING as NO_DEFAULT
+    from dataclasses import fields
+
+    from fingerprints.data.index import DataSettings
+    from fingerprints.training.augment import Augmentation
+    from fingerprints.training.fit import TrainerSettings
+    from fingerprints.training.optimise import OptimiserSettings
+    from fingerprints.training.siamese import SiameseSettings
+
+    own = {"seed", "optimiser", "augment", "name", "root", "sources", "groups"}
+    for schema, settings in (
+        (config.DataConfig, DataSettings),
+        (config.TrainerConfig, TrainerSettings),
+        (config.OptimiserConfig, OptimiserSettings),
+        (config.AugmentConfig, Augmentation),
+        (config.TrainingConfig, SiameseSettings),
+    ):
+        here = {f.name: f.default for f in fields(schema) if f.name not in own}
+        there = {f.name: f.default for f in fields(settings) if f.name not in own}
+        assert here.keys() == there.keys()
+        for name, default in there.items():
+            assert default is NO_DEFAULT or default == here[name], name
