@@ -119,7 +119,10 @@ def verdict(
     if doubts:
         headline = f"Weak signal: {figure}, above chance ({chance:.2f}), but {'; '.join(doubts)}."
         return Verdict(headline, "weak", notes)
-    return Verdict(f"Clear signal: {figure}, where chance gives {chance:.2f}.", "clear", notes)
+    of_what = ""
+    if held_out_real is not None and not _recognises_data(held_out_real, metric=task.official):
+        of_what = " It may be of the generators alone: held-out real images are not told apart."
+    return Verdict(f"Clear signal: {figure}, where chance gives {chance:.2f}.{of_what}", "clear", notes)
 
 
 def chance_level(evaluation: Evaluation, metric: str) -> float:
@@ -235,6 +238,12 @@ def _attribution_note(baselines: Mapping[str, Evaluation], *, metric: str) -> st
     )
 
 
+def _recognises_data(held_out_real: Evaluation, *, metric: str) -> bool:
+    """Whether real images that the detector has not seen are attributed better than by chance."""
+    chance = chance_level(held_out_real, metric)
+    return _above(held_out_real.metrics[metric], chance=chance, alpha=ALPHA)
+
+
 def _held_out_note(evaluation: Evaluation, *, metric: str) -> str:
     estimate = evaluation.metrics[metric]
     if estimate.value is None:
@@ -244,7 +253,7 @@ def _held_out_note(evaluation: Evaluation, *, metric: str) -> str:
         f"Real images of the same subsets, held out of the detector's training but known to the generators, "
         f"are attributed with {_named(metric)} {_figure(estimate)}, where chance gives {chance:.2f}"
     )
-    if _above(estimate, chance=chance, alpha=ALPHA):
+    if _recognises_data(evaluation, metric=metric):
         return f"{said}: something of the real data is recognised as well."
     return f"{said}: nothing shows that it is the real data, and not the generator, that is recognised."
 

@@ -166,3 +166,22 @@ def test_notes_on_validation() -> None:
     assert has(notes, "held-out images of the training part: Cohen's kappa 0.90")
     assert has(notes, "scores clearly lower")
     assert not has(judge(evaluation(kappa=CLEAR), validation=evaluation(kappa=CLEAR)).notes, "clearly lower")
+
+
+@pytest.mark.parametrize(
+    ("real", "in_headline", "in_note"),
+    [
+        ((0.23, 0.11, 0.31, 0.25), "generators alone", "nothing shows"),
+        ((0.80, 0.70, 0.90, 0.001), "where chance gives 0.20", "recognised as well"),
+    ],
+)
+def test_held_out_real_images_say_whether_it_is_the_data(real, in_headline, in_note) -> None:
+    found = judge(
+        evaluation(chance=0.2, accuracy=(0.99, 0.98, 1.0, 0.001)),
+        task=SUBSET,
+        held_out_real=evaluation(chance=0.2, accuracy=real),
+    )
+    assert found.level == "clear"
+    assert in_headline in found.headline
+    assert ("generators alone" in found.headline) == (in_note == "nothing shows")
+    assert has(found.notes, in_note)
