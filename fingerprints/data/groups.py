@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from fingerprints.data.layout import IMAGE_SUFFIXES
 from fingerprints.errors import FingerprintsError, listing
 
 THUMBNAIL = 16
@@ -46,9 +47,10 @@ def read_groups(path: Path, names: Sequence[str]) -> tuple[list[str | None], int
             where=path,
             fix="a CSV with a header and two columns, file and group",
         ) from error
-    if table.shape[1] != 2:
+    columns = table.shape[1] + (not isinstance(table.index, pd.RangeIndex))  # pandas hides a surplus field
+    if columns != 2:
         raise FingerprintsError(
-            f"The group table has {table.shape[1]} columns, not 2.",
+            f"The group table has {columns} columns, not 2.",
             where=path,
             fix="a CSV with a header and two columns, file and group",
         )
@@ -56,6 +58,8 @@ def read_groups(path: Path, names: Sequence[str]) -> tuple[list[str | None], int
     conflicts = []
     for file, group in zip(table.iloc[:, 0], table.iloc[:, 1], strict=True):
         key = _without_suffix(str(file).strip().replace("\\", "/").removeprefix("./"))
+        if not key:
+            continue
         if by_path.setdefault(key, str(group)) != str(group):
             conflicts.append(file)
     if conflicts:
@@ -78,8 +82,8 @@ def read_groups(path: Path, names: Sequence[str]) -> tuple[list[str | None], int
 
 
 def _without_suffix(name: str) -> str:
-    head, dot, tail = name.rpartition(".")
-    return head if dot and "/" not in tail and head else name
+    head, _, suffix = name.rpartition(".")
+    return head if f".{suffix.lower()}" in IMAGE_SUFFIXES else name
 
 
 def near_duplicate_groups(
@@ -122,10 +126,11 @@ def thumbnails(images: NDArray[np.uint8], *, side: int = THUMBNAIL, block: int =
     row_edges = np.linspace(0, height, min(side, height), endpoint=False).astype(int)
     column_edges = np.linspace(0, width, min(side, width), endpoint=False).astype(int)
     out = np.empty((n, len(row_edges) * len(column_edges)), dtype=np.float32)
+    areas = np.outer(np.diff([*row_edges, height]), np.diff([*column_edges, width]))
     for start in range(0, n, block):
         sums = np.add.reduceat(images[start : start + block].astype(np.float32), row_edges, axis=1)
         sums = np.add.reduceat(sums, column_edges, axis=2)
-        out[start : start + block] = sums.reshape(len(sums), -1)
+        out[start : start + block] = (sums / areas).reshape(len(sums), -1)
     out -= out.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(out, axis=1, keepdims=True)
     # A constant image has no direction: give it one of its own, so that constant images are alike.

@@ -127,19 +127,24 @@ def prepare(
     Raises:
         FingerprintsError: On anything that would make a run fail or its figures mean nothing.
     """
+    # What names alone can tell comes first: decoding takes a while.
     files = scan(settings.root, settings.sources)
-    store = open_store(files, Preprocessing(settings.size), cache=cache, progress=progress)
     notes: list[str] = []
+    table = _table(files, task)
+    classes = _check_classes(table, task, settings.root)
+    _check_ids(table, task, settings.root)
+    has_truth = _add_truth(table, task, settings, classes)
+    pseudo = not _add_given_groups(table, settings, notes)
+
+    store = open_store(files, Preprocessing(settings.size), cache=cache, progress=progress)
     readable = _check_images(files, store, settings, notes)
-    table = _table(files, readable, task)
-    classes = _check_classes(table, task)
-    _check_ids(table, task)
-    pseudo = _add_groups(table, files, store, settings, notes)
-    table["split"] = np.where(_parts(files, table) == "test", "test", "train")
-    table["fold"] = -1
+    if len(readable) < len(table):
+        table = table.loc[readable].copy()
+        _check_classes(table[table["split"] != "test"], task, settings.root)
+    if pseudo:
+        _add_near_duplicate_groups(table, store, settings)
     _split_training(table, task, settings, seed=seed)
     _check_overlap(table, store, settings, notes, pseudo=pseudo)
-    has_truth = _add_truth(table, task, settings, classes)
     if settings.shuffle_labels:
         _shuffle_labels(table, seed=seed)
         notes.append("control run: training labels are permuted per image, so chance is the right answer")
@@ -210,25 +215,24 @@ def _check_images(
         raise FingerprintsError(error.what, where=error.where or settings.root, fix=error.fix) from None
 
 
-def _table(files: Sequence[ImageFile], rows: NDArray[np.int64], task: Task) -> pd.DataFrame:
-    kept = [files[row] for row in rows]
+def _table(files: Sequence[ImageFile], task: Task) -> pd.DataFrame:
+    """One row a file, in store order; a generated image is no patient's, so it is a group of its own."""
     return pd.DataFrame(
         {
-            "id": [file.id for file in kept],
-            "path": [file.name for file in kept],
-            "domain": [file.domain for file in kept],
-            "generator": [file.generator for file in kept],
-            "label": [task.from_run(file.label) if file.label is not None else "" for file in kept],
+            "id": [file.id for file in files],
+            "path": [file.name for file in files],
+            "domain": [file.domain for file in files],
+            "generator": [file.generator for file in files],
+            "label": [task.from_run(file.label) if file.label is not None else "" for file in files],
+            "group": [f"{file.domain}:{file.name}" for file in files],
+            "split": [file.part for file in files],
+            "fold": -1,
         },
-        index=pd.Index(rows, name="row"),
+        index=pd.RangeIndex(len(files), name="row"),
     )
 
 
-def _parts(files: Sequence[ImageFile], table: pd.DataFrame) -> NDArray[np.str_]:
-    return np.array([files[row].part for row in table.index])
-
-
-def _check_classes(table: pd.DataFrame, task: Task) -> tuple[str, ...]:
+def _check_classes(table: pd.DataFrame, task: Task, root: Path) -> tuple[str, ...]:
     """Labels of the training part; every label must have what its task pairs."""
     labelled = table[table["label"] != ""]
     found = {
@@ -251,9 +255,17 @@ def _check_classes(table: pd.DataFrame, task: Task) -> tuple[str, ...]:
                 name = f"Generator '{generator}' has" if generator else "There are"
                 raise FingerprintsError(
                     f"{name} no real images labelled {' or '.join(missing)}.",
-                    where="data.sources",
+                    where=root,
                     fix="both used and not-used images are needed to train and to set the threshold",
                 )
+            of_it = table[table["generator"] == generator]
+            for part in sorted(set(of_it["split"])):
+                if "generated" not in set(of_it.loc[of_it["split"] == part, "domain"]):
+                    raise FingerprintsError(
+                        f"Generator '{generator}' has real images in its {part} part but no generated ones.",
+                        where=root,
+                        fix="add the generated images: each part is scored against its own",
+                    )
         return task.classes or ()
     if task.name == "subset":
         for here, there in (("real", "generated"), ("generated", "real")):
@@ -261,73 +273,64 @@ def _check_classes(table: pd.DataFrame, task: Task) -> tuple[str, ...]:
             if alone:
                 raise FingerprintsError(
                     f"Subset(s) {', '.join(alone)} have {here} but no {there} images.",
-                    where="data.root",
+                    where=root,
                     fix=f"add the {there} images of {', '.join(alone)}, or remove the {here} ones",
                 )
     classes = tuple(sorted(found[task.unit]))
     if len(classes) < 2:
         raise FingerprintsError(
             f"Task '{task.name}' needs at least 2 labels; found {', '.join(classes) or 'none'}.",
-            where="data.root",
+            where=root,
             fix="check that the layout's patterns match the folders (data=..., see --help)",
         )
     return classes
 
 
-def _check_ids(table: pd.DataFrame, task: Task) -> None:
-    """A path without its extension names one image; so does the id of a unlabelled test unit."""
+def _check_ids(table: pd.DataFrame, task: Task, root: Path) -> None:
+    """A path without its extension names one image; so does the id of a test unit."""
     stems = table["path"].str.replace(r"\.[^./]+$", "", regex=True)
-    units = table[(table["domain"] == task.unit) & (table["label"] == "")]
+    units = table[(table["domain"] == task.unit) & (table["split"] == "test")]
     for repeated in (stems[stems.duplicated(keep=False)], units["id"][units["id"].duplicated(keep=False)]):
         if len(repeated):
             paths = sorted(table.loc[repeated.index, "path"])
             raise FingerprintsError(
                 f"Duplicate ids: {len(paths)} images share {repeated.nunique()} id(s):\n{listing(paths)}",
-                where="data.root",
+                where=root,
                 fix="an id is the file name without its extension: rename or remove all but one",
             )
 
 
-def _add_groups(
-    table: pd.DataFrame,
-    files: Sequence[ImageFile],
-    store: ImageStore,
-    settings: DataSettings,
-    notes: list[str],
-) -> bool:
-    """Fill the column `group`; returns whether pseudo-groups stand in for real images' groups."""
-    real = (table["domain"] == "real").to_numpy()
+def _add_given_groups(table: pd.DataFrame, settings: DataSettings, notes: list[str]) -> bool:
+    """Fill in the groups of a CSV; returns whether there is one."""
     path = settings.groups
     if path is None and (settings.root / "groups.csv").is_file():
         path = settings.root / "groups.csv"
-    given: list[str | None] = [None] * len(table)
-    if path is not None:
-        given, unmatched = read_groups(path, list(table["path"]))
-        if unmatched:
-            notes.append(f"{unmatched} row(s) of {path.name} name no image")
-        missing = [
-            p for p, g, is_real in zip(table["path"], given, real, strict=True) if is_real and g is None
-        ]
-        if missing:
-            raise FingerprintsError(
-                f"{len(missing)} real image(s) have no group:\n{listing(missing)}",
-                where=path,
-                fix="give every real image a row (path relative to data.root, or file name)",
-            )
-    rows = table.index.to_numpy()
-    if path is None and real.any():
-        clusters = store.cached(
-            f"near_duplicates_{settings.near_duplicate}_{_digest(rows[real])}",
-            lambda: near_duplicate_groups(store.images[rows[real]], threshold=settings.near_duplicate),
+    if path is None:
+        return False
+    read, unmatched = read_groups(path, list(table["path"]))
+    if unmatched:
+        notes.append(f"{unmatched} row(s) of {path.name} name no image")
+    given = pd.Series(read, index=table.index, dtype=object)
+    missing = table.loc[given.isna() & (table["domain"] == "real"), "path"]
+    if len(missing):
+        raise FingerprintsError(
+            f"{len(missing)} real image(s) have no group:\n{listing(list(missing))}",
+            where=path,
+            fix="give every real image a row (path relative to data.root, or file name)",
         )
-        for position, cluster in zip(np.flatnonzero(real), clusters, strict=True):
-            given[position] = f"cluster_{cluster:05d}"
-    # A generated image is no patient's: it stands alone.
-    table["group"] = [
-        g if g is not None else f"{files[row].domain}:{files[row].name}"
-        for g, row in zip(given, rows, strict=True)
-    ]
-    return path is None
+    table["group"] = given.where(given.notna(), table["group"]).astype(str)
+    return True
+
+
+def _add_near_duplicate_groups(table: pd.DataFrame, store: ImageStore, settings: DataSettings) -> None:
+    rows = table.index[table["domain"] == "real"].to_numpy()
+    if not len(rows):
+        return
+    clusters = store.cached(
+        f"near_duplicates_{settings.near_duplicate}_{_digest(rows)}",
+        lambda: near_duplicate_groups(store.images[rows], threshold=settings.near_duplicate),
+    )
+    table.loc[rows, "group"] = [f"cluster_{cluster:05d}" for cluster in clusters]
 
 
 def _digest(rows: NDArray[np.int64]) -> str:
@@ -368,7 +371,7 @@ def _check_overlap(
     side = real["split"].where(real["fold"] < 0, "fold " + real["fold"].astype(str))
     digest = pd.Series(store.digests[real.index.to_numpy()], index=real.index)
 
-    known = real["label"].where(real["label"] != "")
+    known = real["label"].where((real["label"] != "") & (real["split"] != "test"))
     two_labels = known.groupby([own, digest]).transform("nunique") > 1
     if two_labels.any():
         raise FingerprintsError(
@@ -401,8 +404,6 @@ def _add_truth(table: pd.DataFrame, task: Task, settings: DataSettings, classes:
     if units.empty or not path.is_file():
         return False
     labels = read_labels(path, task, kind="truth file")
-    if settings.on_bad_image == "skip":
-        labels = {key: label for key, label in labels.items() if key in set(units["id"])}
     matched = match_labels(labels, list(units["id"]), path=path, kind="truth file")
     strange = sorted(set(matched) - set(classes)) if task.name != "model" else []
     if strange:

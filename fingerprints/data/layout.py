@@ -197,6 +197,12 @@ def _component(text: str) -> re.Pattern[str]:
                     where=f"data.sources: {text}",
                     fix="use {label} or {generator}",
                 )
+            if f"(?P<{name}>" in out:
+                raise FingerprintsError(
+                    f"A layout pattern has the field '{token}' twice in one component.",
+                    where=f"data.sources: {text}",
+                    fix="name it once and write * for the other",
+                )
             out += f"(?P<{name}>[^/]+)"
         else:
             out += re.escape(token)

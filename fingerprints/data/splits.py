@@ -42,7 +42,9 @@ def hold_out(
         if closer and np.all(with_it < total):
             chosen[group] = True
             held = with_it
-    for label in np.flatnonzero(held == 0):
+    for label in range(len(label_names)):
+        if held[label] > 0:
+            continue
         candidates = [g for g in order if counts[g, label] and np.all(held + counts[g] < total)]
         if not candidates:
             raise FingerprintsError(

@@ -131,11 +131,14 @@ def _build(
         images = np.lib.format.open_memmap(
             part / "images.npy", mode="w+", dtype=np.uint8, shape=(n, size, size)
         )
+        with (part / "images.npy").open("r+b") as handle:
+            # Without the space reserved, a full disk would kill the process at the first write.
+            os.posix_fallocate(handle.fileno(), 0, os.fstat(handle.fileno()).st_size)
         digests = np.zeros(n, dtype="S32")
         native_sizes = np.zeros((n, 2), dtype=np.int32)
         errors: dict[int, str] = {}
         shown = time.monotonic()
-        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        with _interruptible(ThreadPoolExecutor(workers or os.cpu_count())) as pool:
             for row, result in enumerate(pool.map(lambda f: _try_decode(f.path, preprocessing), files)):
                 if isinstance(result, str):
                     errors[row] = result
@@ -166,6 +169,15 @@ def _try_decode(path: str, preprocessing: Preprocessing) -> Decoded | str:
             return "the file is empty"
         text = str(error).replace(f"'{path}'", "the file").replace(path, "the file")
         return text or type(error).__name__
+
+
+@contextmanager
+def _interruptible(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
+    """A pool whose queue is dropped, not worked off, when something goes wrong."""
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fingerprints.decisions.distances import distance_to_set
 from fingerprints.decisions.part import EmbeddedPart
+from fingerprints.errors import FingerprintsError
 from fingerprints.tasks import NOT_USED, USED
 
 Rule = Literal["mean", "nearest", "k_nearest"]
@@ -66,7 +67,17 @@ class MembershipDecision:
         return {"mean": None, "nearest": 1, "k_nearest": self.k}[self.rule]
 
     def scores(self, part: EmbeddedPart) -> NDArray[np.float32]:
-        """`(n,)` score of each real image against the part's generated set."""
+        """`(n,)` score of each real image against the part's generated set.
+
+        Raises:
+            FingerprintsError: If there are fewer than 2 generated images.
+        """
+        if len(part.generated) < 2:
+            raise FingerprintsError(
+                f"Scores need at least 2 generated images; there are {len(part.generated)}.",
+                where="generated images of the part",
+                fix="give more images that the generator made",
+            )
         raw = self._raw(part.real, part.generated, leave_one_out=False)
         if not self.standardise:
             return raw
@@ -90,8 +101,9 @@ class MembershipDecision:
 
     def labels(self, scores: NDArray[np.float32]) -> NDArray[np.str_]:
         """`(n,)` `used` or `not_used`."""
-        cut = float(np.median(scores)) if self.threshold_source == "half" else self.threshold
-        return np.where(scores >= cut, USED, NOT_USED)
+        exact = scores.astype(np.float64)  # the threshold may lie between two float32 neighbours
+        cut = float(np.median(exact)) if self.threshold_source == "half" else self.threshold
+        return np.where(exact >= cut, USED, NOT_USED)
 
 
 def best_threshold(scores: NDArray[np.float32], labels: Sequence[str]) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torchmetrics import MaxMetric, MeanMetric, MinMetric, SumMetric
+from torchmetrics import MaxMetric, MeanMetric, MinMetric
 from torchmetrics.classification import BinaryAccuracy
 
 from fingerprints.data.datamodule import ImageBatch
@@ -69,7 +69,6 @@ class SiameseModule(pl.LightningModule):
         self.network = network
         self.settings, self.optimiser, self.augmentation = settings, optimiser, augmentation
         self.register_buffer("images_encoded", torch.zeros((), dtype=torch.int64))
-        self.zero_embeddings = SumMetric()
         self.val_loss, self.val_accuracy = MeanMetric(), BinaryAccuracy()
         self.val_nearest, self.val_farthest = MinMetric(), MaxMetric()
 
@@ -79,7 +78,10 @@ class SiameseModule(pl.LightningModule):
             images = self.augmentation(images, batch)
         raw = self.network.raw(images)
         if augment:
-            self.zero_embeddings.update((raw.detach().norm(dim=1) < 1e-8).sum())
+            counted = torch.cat([batch.left_classes, batch.right_classes]) >= 0
+            zeros = ((raw.detach().norm(dim=1) < 1e-8) & counted).sum().float()
+            # A ReLU before the norm can make them: summed over the epoch and all processes.
+            self.log("zero_embeddings", zeros, on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True)
         left, right = l2_normalise(raw).split([len(batch.left), len(batch.right)])
         return left, right
 
@@ -108,11 +110,6 @@ class SiameseModule(pl.LightningModule):
             return tensor
         gathered: Any = self.all_gather(tensor, sync_grads=sync_grads)
         return gathered.flatten(0, 1)
-
-    def on_train_epoch_end(self) -> None:
-        """Say how many embeddings were zero before the norm (a ReLU can make them)."""
-        self.log("zero_embeddings", self.zero_embeddings.compute())
-        self.zero_embeddings.reset()
 
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> None:
         """Collect loss and accuracy of held-out pairs; fillers do not count."""

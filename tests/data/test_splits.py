@@ -71,6 +71,14 @@ def test_share_of_each_label_is_near_the_target(counts: list[int], fraction: flo
         assert abs(held[labels == f"l{number}"].sum() - fraction * count) <= 1
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_rare_label_is_not_held_out_whole_for_the_sake_of_a_common_one(seed: int) -> None:
+    labels = np.array(["a", *"b" * 10] * 2 + ["b"] * 80)
+    groups = np.repeat(["1", "2", "3", "4"], [11, 11, 40, 40])
+    held = hold_out(labels, groups, fraction=0.2, seed=seed)
+    assert held[labels == "a"].sum() == 1
+
+
 def test_seeds_differ_and_the_order_of_images_does_not_matter() -> None:
     labels = np.repeat(["a", "b"], 40)
     groups = np.array([f"g{i // 2}" for i in range(80)])
