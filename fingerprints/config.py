@@ -56,9 +56,11 @@ class SiameseCNNConfig:
 
     name: str = "siamese_cnn"
     channels: list[int] = field(default_factory=lambda: [16, 32, 64, 128])
-    embedding: int = 256
+    embedding: int | None = 256
     final_relu: bool = True
     batch_norm: bool = False
+    downsampling: str = "max_pool"
+    standardise: bool = False
     projection: int | None = None
     weights: str | None = None
 
@@ -288,6 +290,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "data.on_test_overlap": ("error", "keep"),
     "training.optimiser.name": ("adam", "adamw"),
     "training.optimiser.schedule": ("constant", "cosine"),
+    "encoder.downsampling": ("max_pool", "stride"),
     "decision.rule": ("mean", "nearest", "k_nearest"),
     "pairing.contrast": ("pair", "batch"),
     "decision.reference": ("none", "training"),

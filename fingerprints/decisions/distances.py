@@ -27,7 +27,12 @@ def blocks(
 
 
 def distance_to_set(
-    queries: Vectors, references: Vectors, *, nearest: int | None, leave_one_out: bool = False
+    queries: Vectors,
+    references: Vectors,
+    *,
+    nearest: int | None,
+    leave_one_out: bool = False,
+    scales: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float32]:
     """Mean distance of each query to its `nearest` references, or to all of them.
 
@@ -36,6 +41,7 @@ def distance_to_set(
         references: `(m, d)`.
         nearest: How many neighbours count; `None` for all. More than there are counts all.
         leave_one_out: `queries` are the references themselves: row i is not its own neighbour.
+        scales: `(m,)` positive numbers that distances to each reference are divided by first.
 
     Returns:
         `(n,)` distances.
@@ -44,6 +50,8 @@ def distance_to_set(
     available = len(references) - leave_one_out
     count = available if nearest is None else min(nearest, available)
     for rows, distances in blocks(queries, references):
+        if scales is not None:
+            distances /= scales[None, :].astype(np.float32)
         if leave_one_out:
             distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf
         if count < distances.shape[1]:

@@ -25,10 +25,11 @@ ThresholdSource = Literal["out_of_fold", "validation", "half"]
 class MembershipDecision:
     """A real image is called used when it lies near its own part's generated images.
 
-    The raw score is minus the distance to the generated set. With a reference set it is the log of
-    the distance to the nearest reference images over that to the generated set: an image that is far
-    from everything is no evidence, one that is nearer to the generator's output than to other real
-    images is (after the calibrated attack of Chen et al. 2020, arXiv 1909.03935, section 4.4).
+    The raw score is minus the distance to the generated set. With a reference set every distance is
+    first divided by how far its two ends are from the nearest reference images, as local scaling does
+    (Zelnik-Manor and Perona 2004, section 2.1), and the score is minus the log: an image that is far
+    from everything is no evidence; two that are nearer to each other than either is to other real
+    images are (calibration by a reference set: Chen et al. 2020, arXiv 1909.03935, section 4.4).
 
     Scores are standardised by those of the generated images themselves, each left out of its own
     set, so that two generators, and a threshold between them, can be compared. Higher means more
@@ -87,11 +88,16 @@ class MembershipDecision:
     def _raw(
         self, queries: NDArray[np.float32], generated: NDArray[np.float32], *, leave_one_out: bool
     ) -> NDArray[np.float32]:
-        distance = distance_to_set(queries, generated, nearest=self.neighbours, leave_one_out=leave_one_out)
         if not len(self.references):
-            return -distance
-        to_real = distance_to_set(queries, self.references, nearest=self.reference_k)
-        return np.log(np.maximum(to_real, 1e-6)) - np.log(np.maximum(distance, 1e-6))
+            return -distance_to_set(queries, generated, nearest=self.neighbours, leave_one_out=leave_one_out)
+        of_queries, of_generated = (
+            np.sqrt(np.maximum(distance_to_set(side, self.references, nearest=self.reference_k), 1e-6))
+            for side in (queries, generated)
+        )
+        scaled = distance_to_set(
+            queries, generated, nearest=self.neighbours, leave_one_out=leave_one_out, scales=of_generated
+        )
+        return -np.log(np.maximum(scaled / of_queries, 1e-6))
 
     def with_threshold(
         self, scores: NDArray[np.float32], labels: Sequence[str], *, source: ThresholdSource

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +21,12 @@ class SiameseCNN(nn.Module):
     Args:
         size: S, pixels a side.
         channels: Filters of each block.
-        embedding: Units of the dense layer.
-        final_relu: ReLU on the dense layer [script]; it can make zero vectors.
+        embedding: Units of the dense layer; `None` takes the last map, flattened.
+        final_relu: ReLU on what comes out [script]; it can make zero vectors.
         batch_norm: Batch normalisation after each convolution.
+        downsampling: How a block halves its map: `max_pool` as published, or a convolution of
+            `stride` 2 with padding, which keeps where in the image something is.
+        standardise: Bring each image to mean 0 and deviation 1 first.
 
     Raises:
         FingerprintsError: If the images are too small for that many blocks.
@@ -33,15 +37,18 @@ class SiameseCNN(nn.Module):
         *,
         size: int,
         channels: Sequence[int] = (16, 32, 64, 128),
-        embedding: int = 256,
+        embedding: int | None = 256,
         final_relu: bool = True,
         batch_norm: bool = False,
+        downsampling: Literal["max_pool", "stride"] = "max_pool",
+        standardise: bool = False,
     ) -> None:
         super().__init__()
+        strided = downsampling == "stride"
         blocks: list[nn.Module] = []
         before, side = 1, size
         for number, width in enumerate(channels, start=1):
-            side = (side - 2) // 2
+            side = -(-side // 2) if strided else (side - 2) // 2
             if side < 1:
                 raise FingerprintsError(
                     f"Images of {size} x {size} pixels are too small for {len(channels)} convolution blocks "
@@ -49,23 +56,42 @@ class SiameseCNN(nn.Module):
                     where="data.size",
                     fix=f"data.size of at least {smallest_size(len(channels))}, or fewer encoder.channels",
                 )
-            blocks.append(nn.Conv2d(before, width, kernel_size=3, bias=not batch_norm))
+            blocks.append(
+                nn.Conv2d(
+                    before,
+                    width,
+                    kernel_size=3,
+                    stride=2 if strided else 1,
+                    padding=1 if strided else 0,
+                    bias=not batch_norm,
+                )
+            )
             if batch_norm:
                 blocks.append(nn.BatchNorm2d(width))
-            blocks += [nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+            last = number == len(channels) and embedding is None
+            if final_relu or not last:
+                blocks.append(nn.ReLU(inplace=True))
+            if not strided:
+                blocks.append(nn.MaxPool2d(2))
             before = width
+        flat = before * side * side
+        self.standardise = standardise
         self.features = nn.Sequential(*blocks)
-        self.dense = nn.Linear(before * side * side, embedding)
-        self.final = nn.ReLU(inplace=True) if final_relu else nn.Identity()
-        self.embedding = embedding
+        self.dense = nn.Identity() if embedding is None else nn.Linear(flat, embedding)
+        self.final = nn.ReLU(inplace=True) if final_relu and embedding is not None else nn.Identity()
+        self.embedding = flat if embedding is None else embedding
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed images `(n, 1, S, S)`, float in [0, 1], as `(n, embedding)`, not normalised."""
-        return self.final(self.dense(torch.flatten(self.features(images), 1)))
+        if self.standardise:
+            images = images - images.mean(dim=(1, 2, 3), keepdim=True)
+            images = images / (images.std(dim=(1, 2, 3), keepdim=True) + 1e-4)
+        embedded: Tensor = self.final(self.dense(torch.flatten(self.features(images), 1)))
+        return embedded
 
 
 def smallest_size(blocks: int) -> int:
-    """The least image side that `blocks` convolution blocks can take."""
+    """The least image side that `blocks` max-pooled convolution blocks can take."""
     side = 1
     for _ in range(blocks):
         side = 2 * side + 2

@@ -75,15 +75,17 @@ class TestScores:
         np.testing.assert_allclose(decision.scores(bigger), decision.scores(own), rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(plain.scores(bigger), scale * plain.scores(own), rtol=1e-3)
 
-    def test_references_calibrate(self) -> None:
+    def test_references_scale_every_distance_by_the_reach_of_both_ends(self) -> None:
         own, training = part(0), part(1)
         decision = MembershipDecision.fit(
             training, reference="training", rule="nearest", reference_k=3, standardise=False
         )
-        expected = [
-            np.log(naive_distance(q, training.real, 3)) - np.log(naive_distance(q, own.generated, 1))
-            for q in own.real
-        ]
+
+        def scaled(query: np.ndarray, image: np.ndarray) -> float:
+            reach = [naive_distance(end, training.real, 3) for end in (query, image)]
+            return float(np.linalg.norm(query - image) / np.sqrt(reach[0] * reach[1]))
+
+        expected = [-np.log(min(scaled(q, g) for g in own.generated)) for q in own.real]
         np.testing.assert_allclose(decision.scores(own), expected, rtol=1e-3, atol=1e-4)
         assert len(MembershipDecision.fit(training, rule="mean").references) == 0
 

@@ -78,3 +78,22 @@ def test_least_size_works_and_one_less_does_not(blocks: int) -> None:
 def test_published_blocks_need_46_pixels() -> None:
     with pytest.raises(FingerprintsError, match="at least 46"):
         build_network({"name": "siamese_cnn"}, size=45)
+
+
+def test_strided_blocks_halve_the_map_and_keep_it_where_no_dense_layer_follows():
+    encoder = SiameseCNN(size=33, channels=(4, 6), embedding=None, downsampling="stride", final_relu=False)
+    out = encoder(torch.rand(2, 1, 33, 33))
+    assert out.shape == (2, 6 * 9 * 9)
+    assert encoder.embedding == out.shape[1]
+    assert (out < 0).any()
+    with_relu = SiameseCNN(size=33, channels=(4, 6), embedding=None, downsampling="stride", final_relu=True)
+    assert (with_relu(torch.rand(2, 1, 33, 33)) >= 0).all()
+
+
+def test_standardised_images_lose_brightness_and_contrast():
+    torch.manual_seed(0)
+    images = torch.rand(2, 1, 48, 48)
+    encoder = SiameseCNN(size=48, channels=(4,), embedding=8, standardise=True, final_relu=False)
+    torch.testing.assert_close(encoder(images), encoder(0.2 + 0.5 * images), atol=1e-3, rtol=1e-3)
+    plain = SiameseCNN(size=48, channels=(4,), embedding=8, final_relu=False)
+    assert not torch.allclose(plain(images), plain(0.2 + 0.5 * images), atol=1e-3)
