@@ -264,6 +264,12 @@ def _score_notes(*, task: Task, evaluation: Evaluation, generators: int) -> list
         f"Intervals are conditional on {these}: they say how other images would score, not how the "
         "images of a generator trained again would."
     ]
+    if task.unit == "generated":
+        notes.append(
+            "The p-value asks whether these answers go with the truth, not whether the training labels made "
+            "them: images of one generator fall together, so that a detector trained on shuffled labels can "
+            "be off chance too. Training again with data.shuffle_labels=true shows by how much."
+        )
     perfect = [
         name
         for name in dict.fromkeys([task.official, "accuracy", "auc"])
