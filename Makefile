@@ -22,7 +22,7 @@ $(READY): requirements.txt pyproject.toml
 	touch $@
 
 test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 lint: $(READY)  ## check style and types
 	$(BIN)/ruff check .
