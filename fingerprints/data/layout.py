@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from fingerprints.errors import FingerprintsError, listing
 from fingerprints.tasks import Domain
@@ -44,8 +44,7 @@ class Source:
     generator: str | None = None
 
 
-@dataclass(frozen=True)
-class ImageFile:
+class ImageFile(NamedTuple):
     """One file of the data set, before it is opened.
 
     `name` is the path relative to the data root, POSIX style; `size` is in bytes, `mtime_ns`
@@ -64,7 +63,7 @@ class ImageFile:
     @property
     def id(self) -> str:
         """File name without its extension, as run files write it."""
-        return Path(self.name).stem
+        return os.path.splitext(self.name.rsplit("/", 1)[-1])[0]
 
 
 def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
@@ -119,7 +118,7 @@ def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
         folders, last = [*folders, "**"], "*"
     compiled = _component(last)
     empty: list[str] = []
-    for folder, fields in _folders(str(root), "", folders, {}):
+    for folder, below, fields in _folders(str(root), "", folders, {}):
         count = 0
         with os.scandir(folder) as entries:
             names = sorted((e.name, e) for e in entries if not e.name.startswith("."))
@@ -130,11 +129,11 @@ def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
             if not entry.is_file():
                 continue
             stat = entry.stat()
-            found = {**fields, **match.groupdict()}
+            found = {**fields, **match.groupdict()} if compiled.groups else fields
             count += 1
             yield ImageFile(
                 path=entry.path,
-                name=os.path.relpath(entry.path, root).replace(os.sep, "/"),
+                name=below + name,
                 size=stat.st_size,
                 mtime_ns=stat.st_mtime_ns,
                 domain=source.domain,
@@ -154,22 +153,24 @@ def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
 
 def _folders(
     folder: str, below: str, components: Sequence[str], fields: dict[str, str]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Folders that match the components, depth first, with the fields read from their names."""
+) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Folders that match the components, depth first: path, path below the root, fields read from it."""
     if not components:
-        yield folder, fields
+        yield folder, below, fields
         return
     head, *rest = components
     if head == "**":
         yield from _folders(folder, below, rest, fields)
         for name in _subfolders(folder):
-            yield from _folders(os.path.join(folder, name), below, components, fields)
+            yield from _folders(os.path.join(folder, name), f"{below}{name}/", components, fields)
         return
     compiled = _component(head)
     for name in _subfolders(folder):
         match = compiled.fullmatch(name)
         if match is not None:
-            yield from _folders(os.path.join(folder, name), below, rest, {**fields, **match.groupdict()})
+            yield from _folders(
+                os.path.join(folder, name), f"{below}{name}/", rest, {**fields, **match.groupdict()}
+            )
 
 
 def _subfolders(folder: str) -> list[str]:
