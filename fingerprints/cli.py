@@ -43,6 +43,10 @@ def launch(job: Job, root: str, *, usage: str) -> None:
     try:
         check_overrides(sys.argv[1:], root)
         _under_hydra(job, root)
+    except BrokenPipeError:
+        # The reader (`head`, say) has seen enough; what Python would still flush goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
     except Exception as error:
         message = explain(error, root)
         if message is None or os.environ.get("FINGERPRINTS_DEBUG") == "1":

@@ -7,7 +7,6 @@ import json
 import logging
 import resource
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -248,13 +247,6 @@ def _main_figures(scores: Scores) -> dict[str, Any]:
 @contextlib.contextmanager
 def _run_log(folder: Path, *, enabled: bool) -> Iterator[None]:
     """Send the package's log to the console and, on the main process, to the run folder."""
-    # Lightning's own lines (devices found, tips) say nothing that this log does not.
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
-    # Validation figures are torchmetrics states, already reduced over all processes when logged.
-    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
     logger = logging.getLogger("fingerprints")
     before = logger.level, logger.propagate
     logger.setLevel(logging.INFO if enabled else logging.ERROR)

@@ -6,6 +6,7 @@ import logging
 import math
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,13 @@ def make_trainer(
     validate: bool = False,
 ) -> pl.Trainer:
     """A Lightning trainer; pairs are sharded by the data module, so its own sampler is off."""
+    # Lightning's own lines (devices found, tips) say nothing that this log does not.
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
+    # Validation figures are torchmetrics states, already reduced over all processes when logged.
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
     return pl.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
