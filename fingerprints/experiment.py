@@ -32,7 +32,7 @@ from fingerprints.reporting.html import write_report
 from fingerprints.reporting.run_report import report_content
 from fingerprints.reporting.tables import predictions_table, summary_lines
 from fingerprints.runfiles import write_run_file
-from fingerprints.scoring import HELD_OUT_REAL, EvidenceSettings, Scores, metrics_document, score
+from fingerprints.scoring import HELD_OUT_REAL, EvidenceSettings, Scores, metrics_document, overall, score
 from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.fit import StoppingSettings, TrainerSettings, check_hardware
@@ -165,14 +165,14 @@ def conclude(index: Index, scores: Scores) -> Verdict:
     others = index.table[index.table["label"] == "not_used"]["group"]
     return verdict(
         task=index.task,
-        evaluation=_one(scores.test),
-        baselines={name: _one(figures) for name, figures in scores.baselines.items()},
-        validation=_one(scores.validation),
+        evaluation=overall(scores.test),
+        baselines={n: found for n, figures in scores.baselines.items() if (found := overall(figures))},
+        validation=overall(scores.validation),
         effective_n=units["group"].nunique(),
         pseudo_groups=index.pseudo_groups,
         generators=len(index.classes) if index.task.unit == "generated" else len(index.generators),
         shared_groups=bool(set(members) & set(others)),
-        held_out_real=_one(scores.controls.get(HELD_OUT_REAL, {})),
+        held_out_real=overall(scores.controls.get(HELD_OUT_REAL, {})),
     )
 
 
@@ -234,13 +234,8 @@ def _check_decision(config: dict[str, Any]) -> None:
         )
 
 
-def _one(figures: dict[str, Any]) -> Any:
-    """The figures of the one generator, or their mean over several; `None` where there are none."""
-    return figures.get("mean", figures.get(""))
-
-
 def _main_figures(scores: Scores) -> dict[str, Any]:
-    evaluation = _one(scores.test) or _one(scores.validation)
+    evaluation = overall(scores.test) or overall(scores.validation)
     return {} if evaluation is None else evaluation.metrics
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +10,13 @@ import pandas as pd
 
 from fingerprints.data.datamodule import PixelSource
 from fingerprints.data.decode import Preprocessing
-from fingerprints.data.index import Remedy, check_readable
-from fingerprints.data.layout import ImageFile, Source, scan
+from fingerprints.data.index import Remedy, check_readable, require_unique
+from fingerprints.data.layout import Source, scan
 from fingerprints.data.store import open_store
 from fingerprints.decisions.part import EmbeddedPart
 from fingerprints.detection import Predictions
 from fingerprints.embeddings import embed
-from fingerprints.errors import FingerprintsError, listing
+from fingerprints.errors import FingerprintsError
 from fingerprints.provenance import console_progress
 from fingerprints.runs import Run
 from fingerprints.training.fit import TrainerSettings, make_trainer
@@ -64,7 +63,7 @@ def predict_folder(
         )
     unit, other = ("real", "generated") if usage else ("generated", "real")
     files = scan(images, [Source("*", domain=unit, part="train")])  # type: ignore[arg-type]
-    _require_unique(files, images)
+    require_unique(pd.Series([f.id for f in files]), pd.Series([f.name for f in files]), images)
     count = len(files)
     if generated is not None:
         files += scan(generated, [Source("*", domain=other, part="train")])  # type: ignore[arg-type]
@@ -108,15 +107,3 @@ def _chosen_generator(run: Run, generator: str | None) -> str:
             fix=f"generator= one of {', '.join(run.generators)}",
         )
     return run.generators[0]
-
-
-def _require_unique(files: Sequence[ImageFile], folder: Path) -> None:
-    ids = pd.Series([file.id for file in files])
-    repeated = ids[ids.duplicated(keep=False)]
-    if len(repeated):
-        names = sorted(files[i].name for i in repeated.index)
-        raise FingerprintsError(
-            f"Duplicate ids: {len(names)} images share {repeated.nunique()} id(s):\n{listing(names)}",
-            where=folder,
-            fix="an id is the file name without its extension: rename or remove all but one",
-        )

@@ -78,6 +78,11 @@ def score(
     )
 
 
+def overall(figures: Figures) -> Evaluation | None:
+    """The figures of the one generator, or their mean over several; `None` where there are none."""
+    return figures.get(MEAN, figures.get(""))
+
+
 def _with_mean(figures: Figures) -> Figures:
     return figures if len(figures) < 2 else {**figures, MEAN: mean_evaluation(list(figures.values()))}
 

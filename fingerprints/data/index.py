@@ -288,16 +288,25 @@ def _check_classes(table: pd.DataFrame, task: Task, root: Path) -> tuple[str, ..
 
 def _check_ids(table: pd.DataFrame, task: Task, root: Path) -> None:
     """A path without its extension names one image; so does the id of a test unit."""
-    stems = table["path"].str.replace(r"\.[^./]+$", "", regex=True)
+    require_unique(table["path"].str.replace(r"\.[^./]+$", "", regex=True), table["path"], root)
     units = table[(table["domain"] == task.unit) & (table["split"] == "test")]
-    for repeated in (stems[stems.duplicated(keep=False)], units["id"][units["id"].duplicated(keep=False)]):
-        if len(repeated):
-            paths = sorted(table.loc[repeated.index, "path"])
-            raise FingerprintsError(
-                f"Duplicate ids: {len(paths)} images share {repeated.nunique()} id(s):\n{listing(paths)}",
-                where=root,
-                fix="an id is the file name without its extension: rename or remove all but one",
-            )
+    require_unique(units["id"], units["path"], root)
+
+
+def require_unique(ids: pd.Series, paths: pd.Series, root: Path) -> None:
+    """Every id stands for one image.
+
+    Raises:
+        FingerprintsError: Naming the images (`paths`, indexed as `ids`) that share an id.
+    """
+    repeated = ids[ids.duplicated(keep=False)]
+    if len(repeated):
+        shared = sorted(paths[repeated.index])
+        raise FingerprintsError(
+            f"Duplicate ids: {len(shared)} images share {repeated.nunique()} id(s):\n{listing(shared)}",
+            where=root,
+            fix="an id is the file name without its extension: rename or remove all but one",
+        )
 
 
 def _add_given_groups(table: pd.DataFrame, settings: DataSettings, notes: list[str]) -> bool:

@@ -18,7 +18,7 @@ from fingerprints.evidence.metrics import confusion, roc_curve
 from fingerprints.evidence.verdict import Verdict
 from fingerprints.reporting import plots
 from fingerprints.reporting.html import Baseline, FigurePanel, MetricRow, ReportContent, Section
-from fingerprints.scoring import MEAN, Scores
+from fingerprints.scoring import MEAN, Scores, overall
 from fingerprints.tasks import NOT_USED, USED
 
 DESCRIPTIONS = {
@@ -54,7 +54,7 @@ def report_content(
     if MEAN in scores.test:
         mean = Section("Mean over generators", _rows(scores.test[MEAN], config), _baselines(scores, MEAN), [])
         sections.insert(0, mean)
-    validation = scores.validation.get(MEAN, scores.validation.get(""))
+    validation = overall(scores.validation)
     return ReportContent(
         title=config["name"],
         task=config["task"],

@@ -11,7 +11,7 @@ from fingerprints.data.index import Index
 from fingerprints.detection import Detection, Predictions
 from fingerprints.evidence.intervals import Evaluation
 from fingerprints.evidence.verdict import Verdict
-from fingerprints.scoring import Scores
+from fingerprints.scoring import Scores, overall
 from fingerprints.tasks import Task
 
 
@@ -42,7 +42,7 @@ def summary_lines(
             name = f"{title} {generator}".strip()
             lines.append(f"{name}: " + "  ".join(text for text in shown if text) + f"  (n {evaluation.n:,})")
     for name, figures in scores.baselines.items():
-        shown_for = figures.get("mean", figures.get(""))
+        shown_for = overall(figures)
         if shown_for is not None:
             shown = [_figure(metric, shown_for) for metric in headline_metrics(index.task)]
             lines.append(f"  beside it, {name}: " + "  ".join(text for text in shown if text))
