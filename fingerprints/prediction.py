@@ -70,13 +70,20 @@ def predict_folder(
     size = run.config["data"]["size"]
     store = open_store(files, Preprocessing(size), cache=cache, progress=console_progress())
     notes: list[str] = []
-    readable = check_readable(
-        files,
-        store,
-        on_bad_image=on_bad_image,
-        on_mixed_size=run.config["data"]["on_mixed_size"],
-        notes=notes,
-    )
+    try:
+        readable = check_readable(
+            files,
+            store,
+            on_bad_image=on_bad_image,
+            on_mixed_size=run.config["data"]["on_mixed_size"],
+            notes=notes,
+        )
+    except FingerprintsError as error:
+        # `data.` keys are training's; here `on_bad_image` has no prefix and sizes are as in the run.
+        fix = "bring them to one size, as the run's own images were"
+        if store.errors:
+            fix = "repair or remove them, or go on without them: on_bad_image=skip"
+        raise FingerprintsError(error.what, where=error.where or images, fix=fix) from None
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     units, references = readable[readable < count], readable[readable >= count]
