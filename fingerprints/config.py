@@ -163,6 +163,7 @@ class TrainerConfig:
     strategy: str = "auto"
     precision: str = "32-true"
     max_epochs: int = 30
+    accumulate: int = 1
 
 
 @dataclass
@@ -196,6 +197,7 @@ class LoggerConfig:
 
     name: str = "none"
     project: str = "fingerprints"
+    group: str | None = None
     offline: bool = True
 
 
@@ -230,6 +232,7 @@ class TrainConfig:
     name: str = MISSING
     task: str = MISSING
     seed: int = 0
+    objective: str | None = None
     run_dir: str = "${paths.outputs}/${name}/${now:%Y-%m-%d_%H-%M-%S}"
     data: DataConfig = field(default_factory=DataConfig)
     encoder: Any = MISSING
@@ -296,7 +299,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "decision.reference": ("none", "training"),
     "decision.threshold": ("learned", "half"),
     "trainer.accelerator": ("auto", "cpu", "gpu"),
-    "trainer.precision": ("32-true", "bf16-mixed", "16-mixed"),
+    "trainer.strategy": ("auto", "ddp"),
+    "trainer.precision": ("auto", "32-true", "bf16-mixed", "16-mixed", "64-true"),
     "callbacks.early_stopping.monitor": ("val_loss", "val_pair_accuracy"),
     "callbacks.checkpoint.monitor": ("val_loss", "val_pair_accuracy"),
     "logger.name": ("none", "csv", "tensorboard", "wandb"),
@@ -328,7 +332,8 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "pairing.neighbours": (1, True, 1_000_000),
     "decision.reference_k": (1, True, float("inf")),
     "decision.k": (1, True, float("inf")),
-    "trainer.devices": (1, True, 65_536),
+    "trainer.devices": (-1, True, 65_536),
+    "trainer.accumulate": (1, True, 65_536),
     "trainer.num_nodes": (1, True, 65_536),
     "trainer.max_epochs": (1, True, 1_000_000),
     "callbacks.early_stopping.patience": (1, True, 1_000_000),

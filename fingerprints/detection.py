@@ -6,11 +6,12 @@ Everything after "embeddings" knows nothing of how the encoder was trained.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from fingerprints.embeddings import embed
 from fingerprints.encoders.network import EmbeddingNetwork
 from fingerprints.tasks import USED
 from fingerprints.training.fit import FitResult, StoppingSettings, TrainerSettings, fit, make_trainer
+from fingerprints.training.history import Row
 from fingerprints.training.siamese import SiameseModule
 
 log = logging.getLogger(__name__)
@@ -124,6 +126,17 @@ class Detection:
         return sum(result.seconds for result in self.fits.values())
 
 
+class EpochReport(Protocol):
+    """Takes the figures of an epoch of one training.
+
+    `part` is the training's folder below the run's checkpoints (`.` for the only one, `fold_2`,
+    `model1/fold_2`), `title` what the log calls it; `fresh` as in `fit`.
+    """
+
+    def __call__(self, part: str, title: str, row: Row, *, fresh: bool) -> None:
+        """Take them."""
+
+
 class Detector:
     """Trains and applies one recipe on one index.
 
@@ -132,14 +145,20 @@ class Detector:
         store: Its pixels.
         recipe: How a detector is made.
         folder: Where checkpoints go.
-        logger: A Lightning logger for the final training, or `False`.
+        report: Called with the figures of each epoch.
     """
 
     def __init__(
-        self, index: Index, store: ImageStore, recipe: Recipe, *, folder: Path, logger: Any = False
+        self,
+        index: Index,
+        store: ImageStore,
+        recipe: Recipe,
+        *,
+        folder: Path,
+        report: EpochReport | None = None,
     ) -> None:
         self.index, self.store, self.recipe = index, store, recipe
-        self.folder, self.logger = folder, logger
+        self.folder, self.report = folder, report
         self.pixels = PixelSource(store)
         # Embedding uses the same device and precision as training, but none of its callbacks.
         self._embedder = make_trainer(recipe.trainer)
@@ -170,9 +189,7 @@ class Detector:
             # Nothing is held out of the last training: the folds say how long it should be.
             epochs = round(float(np.median([result.chosen_epoch for result in fits.values()])))
             recipe = replace(recipe, trainer=replace(recipe.trainer, max_epochs=epochs))
-        network, fits[title] = self._train(
-            train, held, Path(generator), title, recipe=recipe, logger=self.logger
-        )
+        network, fits[title] = self._train(train, held, Path(generator), title, recipe=recipe)
         train_part = self._embed(network, train[train["domain"] == "real"], train)
         decision = recipe.decision(train_part)
 
@@ -231,7 +248,6 @@ class Detector:
         title: str,
         *,
         recipe: Recipe | None = None,
-        logger: Any = False,
     ) -> tuple[EmbeddingNetwork, FitResult]:
         recipe = self.recipe if recipe is None else recipe
         pl.seed_everything(recipe.seed, verbose=False)
@@ -251,7 +267,8 @@ class Detector:
             stopping=recipe.stopping,
             folder=self.folder / folder,
             title=title,
-            logger=logger,
+            seed=recipe.seed,
+            report=None if self.report is None else functools.partial(self.report, folder.as_posix(), title),
         )
         return module.network, result
 
