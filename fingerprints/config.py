@@ -44,6 +44,7 @@ class DataConfig:
     validation: float = 0.1
     folds: int = 5
     folds_below: int = 1000
+    fold: int | None = None
     on_bad_image: str = "error"
     on_mixed_size: str = "error"
     on_test_overlap: str = "error"
@@ -311,6 +312,7 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "data.validation": (0, False, 0.5),
     "data.folds": (2, True, 100),
     "data.folds_below": (0, True, float("inf")),
+    "data.fold": (0, True, 99),
     "encoder.embedding": (1, True, 65_536),
     "encoder.projection": (1, True, 65_536),
     "encoder.input_size": (1, True, 4096),
