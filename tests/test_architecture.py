@@ -21,7 +21,7 @@ ORDER = [
     ("provenance", "runs"),
     ("scoring",),
     ("reporting",),
-    ("prediction",),
+    ("prediction", "sweeps"),
     ("config",),
     ("cli",),
     ("experiment",),
