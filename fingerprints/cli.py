@@ -7,6 +7,7 @@ defect (with its traceback).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -68,6 +69,8 @@ def launch(job: Job, root: str, *, usage: str) -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(usage)
         return
+    # Hydra takes its flags before or after all other words only.
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
     with plain_errors(root):
         check_overrides(sys.argv[1:], root)
         _under_hydra(job, root)
@@ -152,12 +155,19 @@ def explain(error: Exception, root: str) -> str | None:
     """The error in plain words, or `None` if it is not the user's."""
     if isinstance(error, FingerprintsError):
         return str(error)
-    if isinstance(error, OSError) and error.filename is not None:
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # these name no file
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in full):
         return str(
             FingerprintsError(
                 f"Cannot write or read: {error.strerror}.",
-                where=error.filename,
+                where=error.filename or "the run folder or the image store",
                 fix="choose a folder that can be written (run_dir=DIR, paths.outputs=DIR) and has room",
+            )
+        )
+    if isinstance(error, ValueError) and "No trials are completed" in str(error):  # Optuna's words
+        return str(
+            FingerprintsError(
+                "No trial of the search finished.", where="sweep", fix="see what the jobs said above"
             )
         )
     from hydra.errors import HydraException

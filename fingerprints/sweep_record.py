@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +46,11 @@ def sweep_command(folder: Path) -> list[str]:
     return [*words, f"hydra.sweep.dir={folder.absolute()}"]
 
 
-@contextlib.contextmanager
-def concluded() -> Iterator[None]:
-    """Print and keep the table of all jobs when the sweep ends, however it ends."""
-    _begun.clear()
-    try:
-        yield
-    finally:
-        if _begun:
-            _conclude(_begun.pop())
-
-
-def _conclude(folder: Path) -> None:
+def conclude() -> None:
+    """Print and keep the table of all jobs of the sweep that this process began, if it did."""
+    if not _begun:
+        return
+    folder = _begun.pop()
     from fingerprints.sweeps import read_jobs, table_lines, write_table
 
     jobs = read_jobs(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,17 +54,12 @@ def main() -> None:
         with plain_errors("train"):
             _resume(Path(resumed[-1]), [word for word in words if not word.startswith("resume=")])
     else:
-        with _concluded(words):
+        try:
             launch(_job, "train", usage=usage())
-
-
-def _concluded(words: list[str]) -> contextlib.AbstractContextManager[None]:
-    """A sweep ends with a table of its jobs."""
-    if not {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(words) or {"-h", "--help"} & set(words):
-        return contextlib.nullcontext()
-    from fingerprints.sweep_record import concluded
-
-    return concluded()
+        finally:
+            # Loaded by Hydra, if it came so far; help and misspelt keys must not wait for it.
+            if (record := sys.modules.get("fingerprints.sweep_record")) is not None:
+                record.conclude()
 
 
 def _job(config: dict[str, Any], place: Place) -> float | None:
