@@ -53,10 +53,6 @@ class Place:
 Job = Callable[[dict[str, Any], Place], Any]
 
 
-class JobFailed(Exception):
-    """A job of a sweep failed, and has said why."""
-
-
 def launch(job: Job, root: str, *, usage: str) -> None:
     """Run `job(config, place)` under Hydra; exits the process on an error.
 
@@ -88,8 +84,6 @@ def plain_errors(root: str) -> Iterator[None]:
     except Interrupted as stop:
         print(f"interrupted by {stop}", file=sys.stderr)
         raise SystemExit(stop.exit_code) from None
-    except JobFailed:
-        raise SystemExit(2) from None
     except Exception as error:
         message = explain(error, root)
         if message is None or os.environ.get("FINGERPRINTS_DEBUG") == "1":
@@ -133,7 +127,11 @@ def _under_hydra(job: Job, root: str) -> None:
 
 
 def _sweep_job(job: Job, cfg: DictConfig, place: Place, root: str) -> Any:
-    """One job of a sweep: its failure is said at once and does not stop the others."""
+    """One job of a sweep: its failure is said at once and does not stop the others.
+
+    Returns:
+        What the job returns to Hydra's sweeper; `None` if it failed.
+    """
     from fingerprints.status import FAILED, new_status, read_status, write_status
 
     words = " ".join(place.overrides)
@@ -144,19 +142,22 @@ def _sweep_job(job: Job, cfg: DictConfig, place: Place, root: str) -> Any:
         if message is None:
             traceback.print_exc()
             message = f"{type(error).__name__}: {error}"
+        new = new_status(overrides=place.overrides, job=place.job)
         with contextlib.suppress(OSError):
-            status = read_status(place.folder) or new_status(overrides=place.overrides, job=place.job)
-            write_status(place.folder, {**status, "state": FAILED, "error": message})
+            status = read_status(place.folder) or new
+            if status["overrides"] == new["overrides"]:  # else the folder is another run's
+                write_status(place.folder, {**status, "state": FAILED, "error": message})
         print(f"job {place.job} failed ({words}): {message}", file=sys.stderr, flush=True)
-        raise JobFailed(message) from None  # Hydra counts it as failed and goes on
+        # Not raised: Hydra would go on, too, but end with an error that says it all again.
+        return None
 
 
 def explain(error: Exception, root: str) -> str | None:
     """The error in plain words, or `None` if it is not the user's."""
     if isinstance(error, FingerprintsError):
         return str(error)
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # these name no file
-    if isinstance(error, OSError) and (error.filename is not None or error.errno in full):
+    disk_full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # these name no file
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in disk_full):
         return str(
             FingerprintsError(
                 f"Cannot write or read: {error.strerror}.",

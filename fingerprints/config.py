@@ -199,8 +199,11 @@ class LoggerConfig:
 
     name: str = "none"
     project: str = "fingerprints"
+    entity: str | None = None
     group: str | None = None
     offline: bool = True
+    log_images: bool = False
+    tags: list[str] = field(default_factory=list)
 
 
 @dataclass

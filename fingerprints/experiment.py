@@ -7,12 +7,14 @@ import functools
 import json
 import logging
 import resource
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning.loggers import Logger
 
 from fingerprints import runs
 from fingerprints.data.index import DataSettings, Index, prepare
@@ -30,14 +32,15 @@ from fingerprints.provenance import console_progress, data_fingerprint, provenan
 from fingerprints.reporting.html import write_report
 from fingerprints.reporting.run_report import report_content
 from fingerprints.reporting.tables import predictions_table, summary_lines
+from fingerprints.reporting.tracking import log_results
 from fingerprints.runfiles import write_run_file
 from fingerprints.scoring import HELD_OUT_REAL, EvidenceSettings, Scores, metrics_document, overall, score
-from fingerprints.status import read_status, update_status
+from fingerprints.status import read_status, update_status, write_atomically
 from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.fit import StoppingSettings, TrainerSettings, describe, make_trainer
 from fingerprints.training.history import Row
-from fingerprints.training.loggers import open_logger
+from fingerprints.training.loggers import LoggerSettings, log_curve, open_logger, replays
 from fingerprints.training.optimise import OptimiserSettings
 from fingerprints.training.siamese import SiameseModule, SiameseSettings
 
@@ -101,11 +104,12 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         progress(stage="training")
         if main:
             _announce(config, index, folder, hardware, seconds=prepared)
-        with open_logger(config, folder) as logger:
+        with _tracked(config, folder, status) as logger:
 
             def curve(part: str, title: str, row: Row, *, fresh: bool) -> None:
-                if main:
-                    progress(stage=f"{title}, epoch {row['epoch']} of {hardware.max_epochs}")
+                progress(stage=f"{title}, epoch {int(row['epoch'])} of {hardware.max_epochs}")
+                if fresh or replays(logger):
+                    log_curve(logger, "" if part == "." else f"{part}/", [row])
 
             detector = Detector(index, store, recipe(config), folder=folder / runs.CHECKPOINTS, report=curve)
             detections = [detector.run(generator) for generator in index.generators]
@@ -121,6 +125,17 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
             facts["seconds"] = round(status.get("seconds", 0.0) + time.perf_counter() - started, 1)
             facts["peak_memory_mb"] = peak_memory()
             document = write_run(folder, config, index, detections, scores, conclusion, facts)
+            log_results(
+                logger,
+                index=index,
+                detections=detections,
+                document=document,
+                config=config,
+                images=store,
+            )
+        # Last, since it marks a finished run.
+        text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+        write_atomically(folder / runs.METRICS, text.encode())
         for line in summary_lines(index, scores, conclusion, folder, detections):
             log.info(line)
     return document
@@ -219,7 +234,7 @@ def write_run(
     conclusion: Verdict,
     facts: dict[str, Any],
 ) -> dict[str, Any]:
-    """Fill the run folder; `metrics.json` comes last, so that it marks a finished run."""
+    """Fill the run folder with all but `metrics.json`, whose content this returns."""
     for detection in detections:
         checkpoint = list(detection.fits.values())[-1].checkpoint
         runs.save_decision(
@@ -244,9 +259,6 @@ def write_run(
         config=config, index=index, detections=detections, scores=scores, conclusion=conclusion, facts=facts
     )
     write_report(folder / runs.REPORT, content)
-    part = folder / f"{runs.METRICS}.part"
-    part.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-    part.replace(folder / runs.METRICS)
     return document
 
 
@@ -268,9 +280,19 @@ def _check_decision(config: dict[str, Any]) -> None:
         )
 
 
-def _main_figures(scores: Scores) -> dict[str, Any]:
-    evaluation = overall(scores.test) or overall(scores.validation)
-    return {} if evaluation is None else evaluation.metrics
+def _tracked(
+    config: dict[str, Any], folder: Path, status: dict[str, Any]
+) -> contextlib.AbstractContextManager[Logger | None]:
+    """The run's logger; its W&B run is the same after a resume."""
+    return open_logger(
+        LoggerSettings(**config["logger"]),
+        folder=folder,
+        run_name=f"{config['name']}-{folder.name}",
+        run_id=status.get("id", secrets.token_hex(4)),
+        config=config,
+        tags=[config["name"], config["task"], config["encoder"]["name"], config["pairing"]["name"]],
+        resumed=status.get("attempts", 1) > 1,
+    )
 
 
 def _check_data(status: dict[str, Any], found: str, folder: Path) -> None:

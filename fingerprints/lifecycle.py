@@ -99,7 +99,7 @@ def resume(folder: Path) -> dict[str, Any]:
             or with another configuration.
         Interrupted: If a signal asked to stop.
     """
-    folder = folder.absolute()
+    folder = folder.resolve()
     if not (folder / runs.CONFIG).is_file():
         raise FingerprintsError(
             f"This is no run folder: it has no {runs.CONFIG}.",

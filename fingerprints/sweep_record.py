@@ -46,18 +46,24 @@ def sweep_command(folder: Path) -> list[str]:
     return [*words, f"hydra.sweep.dir={folder.absolute()}"]
 
 
-def conclude() -> None:
-    """Print and keep the table of all jobs of the sweep that this process began, if it did."""
+def conclude() -> bool:
+    """Print and keep the table of all jobs of the sweep that this process began, if it did.
+
+    Returns:
+        Whether all its jobs have finished.
+    """
     if not _begun:
-        return
+        return True
     folder = _begun.pop()
     from fingerprints.sweeps import read_jobs, table_lines, write_table
 
     jobs = read_jobs(folder)
     if not jobs:
-        return
+        return True
     print()
     print("\n".join(table_lines(jobs)))
     print(f"table: {write_table(folder, jobs)}")
-    if any(job.state != "finished" for job in jobs):
+    complete = all(job.state == "finished" for job in jobs)
+    if not complete:
         print(f"to go on with the jobs that have not finished: python -m fingerprints.train resume={folder}")
+    return complete

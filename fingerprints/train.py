@@ -54,12 +54,15 @@ def main() -> None:
         with plain_errors("train"):
             _resume(Path(resumed[-1]), [word for word in words if not word.startswith("resume=")])
     else:
+        complete = True
         try:
             launch(_job, "train", usage=usage())
         finally:
             # Loaded by Hydra, if it came so far; help and misspelt keys must not wait for it.
             if (record := sys.modules.get("fingerprints.sweep_record")) is not None:
-                record.conclude()
+                complete = record.conclude()
+        if not complete:
+            raise SystemExit(2)
 
 
 def _job(config: dict[str, Any], place: Place) -> float | None:

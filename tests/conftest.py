@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,26 @@ def prepared(tmp_path: Path, sources: Callable[[str], list[Any]]) -> Callable[..
         return prepare(DataSettings(root=root, **options), task, cache=tmp_path / "store", seed=seed)
 
     return make
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> Callable[..., tuple[int, str]]:
+    """Runs an entry point as the command line would; returns exit code and what it printed."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(module: Any, *words: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, words)])
+        GlobalHydra.instance().clear()
+        try:
+            module.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return run

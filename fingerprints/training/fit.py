@@ -345,7 +345,7 @@ def fit(
     frame = pd.DataFrame(history.rows)
     checkpoint, chosen = last, len(frame)
     if stopping.best and validated and checkpoints.best_model_path:
-        checkpoint = Path(checkpoints.best_model_path)
+        checkpoint = folder / Path(checkpoints.best_model_path).name  # Lightning resolves links
         monitored = frame[stopping.best_monitor]
         chosen = 1 + int(monitored.argmax() if checkpoints.mode == "max" else monitored.argmin())
         load_into(module, read_weights(checkpoint), where=checkpoint)
