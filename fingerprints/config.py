@@ -316,7 +316,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "decision.threshold": ("learned", "half"),
     "trainer.accelerator": ("auto", "cpu", "gpu"),
     "trainer.strategy": ("auto", "ddp"),
-    "trainer.precision": ("auto", "32-true", "bf16-mixed", "16-mixed", "64-true"),
+    "trainer.precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
     "callbacks.early_stopping.monitor": ("val_loss", "val_pair_accuracy"),
     "callbacks.checkpoint.monitor": ("val_loss", "val_pair_accuracy"),
     "logger.name": ("none", "csv", "tensorboard", "wandb"),

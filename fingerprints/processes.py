@@ -31,10 +31,19 @@ WORKER = "fingerprints.worker"
 
 
 def world_around() -> int:
-    """Processes that torchrun or SLURM started together with this one; 1 if nobody did."""
-    for environment in (TorchElasticEnvironment, SLURMEnvironment):
-        if environment.detect():
-            return environment().world_size()
+    """Processes that torchrun or SLURM started together with this one; 1 if nobody did.
+
+    Raises:
+        FingerprintsError: If SLURM was told how many, but not how many on a node.
+    """
+    try:
+        for environment in (TorchElasticEnvironment, SLURMEnvironment):
+            if environment.detect():
+                return environment().world_size()
+    except RuntimeError as error:
+        raise FingerprintsError(
+            f"SLURM's settings do not fit: {error}", where="sbatch or srun", fix="--ntasks-per-node=N --nodes=M"
+        ) from error
     return 1
 
 

@@ -41,7 +41,7 @@ class TrainerSettings:
         num_nodes: Nodes.
         strategy: `auto` or `ddp`.
         precision: `auto` (bf16-mixed on a GPU that has it, else 32-true), `32-true`, `bf16-mixed`,
-            `16-mixed`, `64-true` (slow: to compare hardware without rounding).
+            `16-mixed`.
         max_epochs: Epochs.
         accumulate: Parts in which a process' share of a batch passes the encoder.
     """
