@@ -196,7 +196,11 @@ class LoggerConfig:
 
     name: str = "none"
     project: str = "fingerprints"
+    entity: str | None = None
+    group: str | None = None
     offline: bool = True
+    log_images: bool = False
+    tags: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -273,6 +277,17 @@ class EvaluateConfig:
     permutations: int = 999
 
 
+@dataclass
+class DashboardConfig:
+    """Root of `python -m fingerprints.dashboard`."""
+
+    project: str = "fingerprints"
+    entity: str | None = None
+    name: str = "fingerprints"
+    generators: list[str] = field(default_factory=list)
+    out: str | None = None
+
+
 # Options of a group have a schema each; the YAML of an option starts from it.
 GROUP_SCHEMAS: dict[str, dict[str, type]] = {
     "data": {"_layout": DataConfig},
@@ -280,7 +295,12 @@ GROUP_SCHEMAS: dict[str, dict[str, type]] = {
     "pairing": {"_random": RandomPairingConfig, "_all": AllPairingConfig, "_nearest": NearestPairingConfig},
     "decision": {"_centroid": CentroidConfig, "_membership": MembershipConfig},
 }
-ROOTS: dict[str, type] = {"train": TrainConfig, "predict": PredictConfig, "evaluate": EvaluateConfig}
+ROOTS: dict[str, type] = {
+    "train": TrainConfig,
+    "predict": PredictConfig,
+    "evaluate": EvaluateConfig,
+    "dashboard": DashboardConfig,
+}
 
 FREE_KEYS = ("published.test",)  # mappings whose keys are the user's
 

@@ -25,7 +25,7 @@ ORDER = [
     ("config",),
     ("cli",),
     ("experiment",),
-    ("train", "predict", "evaluate"),
+    ("train", "predict", "evaluate", "dashboard"),
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

@@ -3,48 +3,264 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from fingerprints.errors import FingerprintsError
 
+log = logging.getLogger(__name__)
+
+INIT_SECONDS = 30
+"""Longest wait for a W&B server to open a run; before that, up to about 10 s to check the key."""
+
+FINISH_SECONDS = 120
+"""Longest wait for the last data to be sent; what is left stays on disk."""
+
+MODES = {
+    **dict.fromkeys(("online", "run", "shared"), "online"),
+    **dict.fromkeys(("offline", "dryrun"), "offline"),
+    "disabled": "disabled",
+}
+"""What `WANDB_MODE` may say, and what it means here."""
+
+
+@dataclass(frozen=True)
+class LoggerSettings:
+    """Where curves and results go beside the run folder.
+
+    Attributes:
+        name: `none`, `csv`, `tensorboard` or `wandb`.
+        project: W&B project.
+        entity: W&B user or team; `None` for the one that W&B knows.
+        group: W&B group; `None` for the experiment's name.
+        offline: Whether W&B writes to the run folder only; `WANDB_MODE` overrules it.
+        log_images: Whether test images may be logged (TensorBoard and W&B).
+        tags: W&B tags.
+    """
+
+    name: str = "none"
+    project: str = "fingerprints"
+    entity: str | None = None
+    group: str | None = None
+    offline: bool = True
+    log_images: bool = False
+    tags: list[str] = field(default_factory=list)
+
+
+class CurveLogger(WandbLogger):
+    """A Lightning logger around an open W&B run, in which every curve is drawn over its own epochs.
+
+    Args:
+        run: The run.
+    """
+
+    def __init__(self, run: Any) -> None:
+        super().__init__(experiment=run)
+        self._curves: set[str] = set()
+        run.define_metric("epoch", hidden=True)
+
+    def log_row(self, prefix: str, row: Mapping[str, float]) -> None:
+        """Add an epoch. W&B's own step only grows, so that it cannot be the axis of two trainings."""
+        figures = {f"{prefix}{name}": value for name, value in row.items() if name != "epoch"}
+        for key in figures.keys() - self._curves:
+            self.experiment.define_metric(key, step_metric="epoch")
+        self._curves |= figures.keys()
+        self.experiment.log({"epoch": row["epoch"], **figures})
+
 
 @contextlib.contextmanager
-def open_logger(config: dict[str, Any], folder: Path) -> Iterator[Any]:
-    """The configured Lightning logger, finished whatever happens; `False` for none.
+def open_logger(
+    settings: LoggerSettings,
+    *,
+    folder: Path,
+    run_name: str,
+    run_id: str,
+    config: Mapping[str, Any],
+    tags: Sequence[str] = (),
+    resumed: bool = False,
+) -> Iterator[Logger | None]:
+    """The configured Lightning logger, finished whatever happens; `None` for none.
 
-    W&B is offline unless `logger.offline=false`, and is never given pixels.
+    Only the main process logs; the others get `None`.
+
+    Args:
+        settings: Which, and how.
+        folder: The run folder: CSV and TensorBoard write to `curves/`, W&B to `wandb/` in it.
+        run_name: Name of the W&B run.
+        run_id: Id of the W&B run; the same after a resume.
+        config: The run's configuration; its `name` is the group where the settings have none.
+        tags: W&B tags beside those of the settings.
+        resumed: Whether this goes on with an earlier run.
 
     Raises:
-        FingerprintsError: If the logger's package is missing.
+        FingerprintsError: If the logger's package is missing, or W&B refuses a setting.
     """
-    name = config["logger"]["name"]
-    if name == "none":
-        yield False
-    elif name == "csv":
-        yield CSVLogger(save_dir=folder, name="curves", version="")
-    elif name == "tensorboard":
+    if settings.name == "none" or getattr(rank_zero_only, "rank", 0) != 0:
+        yield None
+    elif settings.name == "csv":
+        csv = CSVLogger(save_dir=folder, name="curves", version="")
+        with warnings.catch_warnings():
+            # After a resume; see `replays`.
+            warnings.filterwarnings("ignore", message="Experiment logs directory .* exists")
+            _ = csv.experiment
         try:
-            yield TensorBoardLogger(save_dir=folder, name="curves", version="")
+            yield csv
+        finally:
+            csv.save()
+    elif settings.name == "tensorboard":
+        try:
+            board = TensorBoardLogger(save_dir=folder, name="curves", version="")
         except ModuleNotFoundError as error:
             raise FingerprintsError(
                 "TensorBoard is not installed.", where="logger=tensorboard", fix="pip install tensorboard"
             ) from error
-    else:
-        import wandb
-
-        logger = WandbLogger(
-            project=config["logger"]["project"],
-            name=f"{config['name']}-{folder.name}",
-            group=config["name"],
-            save_dir=folder,
-            offline=config["logger"]["offline"],
-            config=config,
-        )
         try:
-            yield logger
+            yield board
         finally:
-            wandb.finish()
+            board.experiment.close()
+    else:
+        with _open_run(
+            settings,
+            folder=folder,
+            name=run_name,
+            id=run_id,
+            config=dict(config),
+            group=settings.group or config["name"],
+            tags=[tag[:64] for tag in dict.fromkeys([*settings.tags, *tags]) if tag],
+            resume="allow",
+        ) as run:
+            if run is not None and resumed and run.offline:
+                log.info("W&B: the new offline folder holds the whole run; earlier ones can be deleted")
+            yield None if run is None else CurveLogger(run)
+
+
+def replays(logger: Logger | None) -> bool:
+    """Whether a resumed run must log its earlier epochs again: the logger begins with an empty record.
+
+    So do CSV, which overwrites its file, and W&B unless the server knows the run.
+    """
+    if isinstance(logger, WandbLogger):
+        return not logger.experiment.resumed
+    return isinstance(logger, CSVLogger)
+
+
+def log_curve(logger: Logger | None, prefix: str, rows: Sequence[Mapping[str, float]]) -> None:
+    """Log epochs of one training.
+
+    Args:
+        logger: From `open_logger`.
+        prefix: Put before each name: empty for the final training, `fold_2/`, `m1/fold_2/`.
+        rows: Figures by name, among them `epoch`, from 1.
+    """
+    for row in rows:
+        if isinstance(logger, CurveLogger):
+            logger.log_row(prefix, row)
+        elif logger is not None:
+            figures = {f"{prefix}{name}": value for name, value in row.items() if name != "epoch"}
+            logger.log_metrics(figures, step=int(row["epoch"]))
+    if logger is not None:
+        logger.save()
+
+
+@contextlib.contextmanager
+def _open_run(settings: LoggerSettings, *, folder: Path, **options: Any) -> Iterator[Any]:
+    """An open W&B run, or `None` where `WANDB_MODE` switches W&B off."""
+    mode = _mode(settings)
+    if mode == "disabled":
+        log.info("W&B: switched off by WANDB_MODE")
+        yield None
+        return
+    import wandb
+
+    with _kept_inside(folder / "wandb"):
+        wandb.setup(settings=wandb.Settings(silent=True))
+        options |= {"project": settings.project, "entity": settings.entity}
+        run = None
+        if mode == "online":
+            run = _online(folder, options)
+        if run is None:
+            run = _init(folder, {**options, "mode": "offline"})
+        if run.offline:
+            log.info("W&B: offline; to send it later: wandb sync %s", Path(run.dir).parent)
+        else:
+            log.info("W&B: %s", run.url)
+        try:
+            yield run
+        except BaseException:
+            run.finish(exit_code=1)
+            raise
+        run.finish()
+
+
+def _mode(settings: LoggerSettings) -> str:
+    said = os.environ.get("WANDB_MODE") or ("offline" if settings.offline else "online")
+    if said not in MODES:
+        raise FingerprintsError(
+            f"There is no W&B mode '{said}'.", where="WANDB_MODE", fix=f"one of {', '.join(MODES)}"
+        )
+    return MODES[said]
+
+
+def _online(folder: Path, options: dict[str, Any]) -> Any:
+    """A run on the server; `None`, with a warning, if there is no key or no answer."""
+    import wandb
+
+    try:
+        # Asked first: `init` would ask for a key on the terminal, and leave a half-made folder.
+        if wandb.login(prompt=False, verify=True):
+            return _init(folder, {**options, "mode": "online"})
+        reason = "no API key (WANDB_API_KEY or `wandb login`)"
+    except wandb.Error as error:
+        reason = str(error).splitlines()[0]
+    log.warning("W&B: cannot go online (%s); going on offline", reason)
+    return None
+
+
+def _init(folder: Path, options: dict[str, Any]) -> Any:
+    """Open a run that records neither code, nor the machine's paths and users, nor the terminal."""
+    import wandb
+
+    try:
+        return wandb.init(
+            dir=folder,
+            reinit="create_new",  # whatever else runs in this process stays as it is
+            settings=wandb.Settings(
+                silent=True,
+                console="off",
+                init_timeout=INIT_SECONDS,
+                finish_timeout=FINISH_SECONDS,
+                save_code=False,
+                disable_code=True,
+                disable_git=True,
+                host="",
+                x_disable_meta=True,
+            ),
+            **options,
+        )
+    except (wandb.errors.UsageError, ValueError) as error:
+        raise FingerprintsError(
+            f"W&B refuses a setting: {str(error).splitlines()[-1].strip()}",
+            where="logger",
+            fix="another logger.project, logger.entity, logger.group or logger.tags",
+        ) from error
+
+
+@contextlib.contextmanager
+def _kept_inside(folder: Path) -> Iterator[None]:
+    """Let W&B stage tables in `folder` rather than in the home folder, unless the user says where."""
+    if "WANDB_DATA_DIR" in os.environ:
+        yield
+        return
+    os.environ["WANDB_DATA_DIR"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["WANDB_DATA_DIR"]
