@@ -70,6 +70,11 @@ def report_content(
     )
 
 
+def judged_part(index: Index, detection: Detection) -> Predictions | None:
+    """The predictions that figures are drawn of: the test part's with truth, else validation's."""
+    return detection.test if index.has_truth and detection.test is not None else detection.validation
+
+
 def _rows(evaluation: Evaluation | None, config: dict[str, Any] | None) -> list[MetricRow]:
     if evaluation is None:
         return []
@@ -94,7 +99,7 @@ def _baselines(scores: Scores, generator: str) -> list[Baseline]:
 
 def _panels(config: dict[str, Any], index: Index, detection: Detection, scores: Scores) -> list[FigurePanel]:
     panels = []
-    judged = detection.test if index.has_truth and detection.test is not None else detection.validation
+    judged = judged_part(index, detection)
     part = "test part" if judged is detection.test else "validation"
     if judged is not None:
         matrix = confusion(

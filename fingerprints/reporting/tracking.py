@@ -1,0 +1,266 @@
+"""A finished run's results in its logger: figures with their evidence, charts, scores, and no pixels.
+
+All figures are those of `metrics.json`. Images are logged only if `logger.log_images` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from fingerprints.data.index import Index
+from fingerprints.data.store import ImageStore
+from fingerprints.detection import Detection, Predictions
+from fingerprints.evidence.metrics import confusion, encode, roc_curve
+from fingerprints.reporting import plots
+from fingerprints.reporting.run_report import judged_part
+from fingerprints.reporting.tables import headline_metrics, predictions_table
+from fingerprints.scoring import MEAN
+from fingerprints.tasks import get_task
+
+MAX_IMAGES = 16
+"""Most test images that are logged, if any are."""
+
+ROC_POINTS = 200
+"""Most points of a curve, half of them spaced evenly and half ever wider from the first on."""
+
+RUN_FACTS = ("seconds", "training_seconds", "data_fingerprint", "fingerprints", "revision")
+FIGURE_COLUMNS = ("part", "generator", "metric", "value", "low", "high", "p", "reason")
+
+
+def log_results(
+    logger: Logger | None,
+    *,
+    index: Index,
+    detections: Sequence[Detection],
+    document: dict[str, Any],
+    config: dict[str, Any],
+    images: ImageStore,
+) -> None:
+    """Send a finished run's results to its logger.
+
+    Args:
+        logger: From `open_logger`; nothing happens for `None`.
+        index: The data set.
+        detections: The detectors.
+        document: What `metrics.json` holds; the one source of figures.
+        config: The run's configuration.
+        images: The pixels, looked at only if `logger.log_images` is set.
+    """
+    if logger is None:
+        return
+    shown = examples(index, detections) if config["logger"]["log_images"] else None
+    if isinstance(logger, WandbLogger):
+        _to_wandb(logger.experiment, index, detections, document, images, shown)
+        return
+    figures = {k: v for k, v in summary(document).items() if isinstance(v, int | float)}
+    logger.log_metrics(figures, step=0)
+    if isinstance(logger, TensorBoardLogger):
+        _to_tensorboard(logger, index, detections, document, images, shown)
+    logger.save()
+
+
+def summary(document: dict[str, Any]) -> dict[str, float | str]:
+    """Flat figures: `test/accuracy`, its `_low`, `_high` and `_p`, `baseline/file/accuracy`, ...
+
+    With several generators these are of their mean, and each generator has `<generator>/test/accuracy`.
+    Of baselines and controls there are the headline metrics. What could not be estimated is left out;
+    `figures_table` has everything, and the reasons.
+    """
+    flat: dict[str, float | str] = {}
+    headlines = headline_metrics(get_task(document["task"]))
+    for part, generator, metric, estimate in _estimates(document):
+        if "/" in part and (generator or metric not in headlines):
+            continue
+        key = f"{generator}/{part}/{metric}" if generator else f"{part}/{metric}"
+        if estimate["value"] is not None:
+            flat[key] = estimate["value"]
+            flat |= {f"{key}_{x}": estimate[x] for x in ("low", "high", "p") if estimate[x] is not None}
+    facts = document["run"]
+    flat |= {
+        "verdict/level": document["verdict"]["level"],
+        "verdict/headline": document["verdict"]["headline"],
+        "run/encoder_budget": sum(document["encoder_budget"].values()),
+        **{f"run/{name}": facts[name] for name in RUN_FACTS if facts[name] is not None},
+        **{f"run/peak_memory_mb_{name}": value for name, value in facts["peak_memory_mb"].items()},
+    }
+    return flat
+
+
+def figures_table(document: dict[str, Any]) -> pd.DataFrame:
+    """A row a figure, columns `FIGURE_COLUMNS`; what could not be estimated has a reason instead."""
+    rows = [
+        (part, generator, metric, *(estimate.get(name) for name in FIGURE_COLUMNS[3:]))
+        for part, generator, metric, estimate in _estimates(document)
+    ]
+    return pd.DataFrame(rows, columns=list(FIGURE_COLUMNS)).astype(object)
+
+
+def scores_table(index: Index, detections: Sequence[Detection]) -> pd.DataFrame:
+    """A row an image of the test part (without one, of validation).
+
+    Columns: `generator` if there are several, `id`, `truth` if it is known, `label`, and `score` or
+    `score_<class>`.
+    """
+    frames = []
+    for detection in detections:
+        part = detection.test or detection.validation
+        if part is None:
+            continue
+        frame = predictions_table(index.task, index.classes, [part])
+        if part is not detection.test or index.has_truth:
+            truth = [index.task.to_run(str(label)) for label in part.rows["label"]]
+            frame.insert(1, "truth", truth)
+        if len(detections) > 1:
+            frame.insert(0, "generator", detection.generator)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"id": []})
+
+
+def roc_table(index: Index, detections: Sequence[Detection]) -> pd.DataFrame:
+    """Points of the ROC, columns `class`, `fpr`, `tpr`: of `used`, or of each class against the rest.
+
+    With several generators the `class` begins with the generator. A curve has at most `ROC_POINTS`.
+    """
+    frames = [pd.DataFrame({"class": [], "fpr": [], "tpr": []})]
+    for detection in detections:
+        judged = judged_part(index, detection)
+        if judged is None:
+            continue
+        truth = judged.rows["label"].to_numpy(dtype=str)
+        classes = [index.task.positive] if judged.scores.ndim == 1 else list(index.classes)
+        for name, scores in zip(classes, judged.scores.reshape(len(truth), -1).T, strict=True):
+            fpr, tpr, _ = roc_curve(positive=truth == name, scores=scores)
+            if np.isfinite(fpr).all() and np.isfinite(tpr).all():
+                kept = _spread(len(fpr))
+                title = f"{detection.generator} {name}" if len(detections) > 1 else name
+                frames.append(pd.DataFrame({"class": title, "fpr": fpr[kept], "tpr": tpr[kept]}))
+    return pd.concat(frames[1:] or frames, ignore_index=True)
+
+
+def examples(index: Index, detections: Sequence[Detection]) -> pd.DataFrame:
+    """At most `MAX_IMAGES` test images, evenly spaced: columns `row` (of the store) and `caption`."""
+    tested = [d.test for d in detections if d.test is not None]
+    if not tested:
+        return pd.DataFrame({"row": [], "caption": []})
+    rows = np.concatenate([part.rows.index.to_numpy() for part in tested])
+    captions = [text for part in tested for text in _captions(index, part)]
+    kept = np.unique(np.linspace(0, len(rows) - 1, min(MAX_IMAGES, len(rows))).round().astype(int))
+    return pd.DataFrame({"row": rows[kept], "caption": [captions[i] for i in kept]})
+
+
+def _to_wandb(
+    run: Any,
+    index: Index,
+    detections: Sequence[Detection],
+    document: dict[str, Any],
+    images: ImageStore,
+    shown: pd.DataFrame | None,
+) -> None:
+    import wandb
+
+    for detection in detections:
+        judged = judged_part(index, detection)
+        if judged is not None:
+            chart = wandb.plot.confusion_matrix(
+                y_true=encode(judged.rows["label"].to_numpy(dtype=str), classes=index.classes).tolist(),
+                preds=encode(judged.labels, classes=index.classes).tolist(),
+                class_names=list(index.classes),
+                title=f"Confusion matrix {detection.generator}".strip(),
+            )
+            run.log({f"{_prefix(detection, detections)}confusion_matrix": chart})
+    curve = roc_table(index, detections)
+    columns = {"x": "fpr", "y": "tpr", "class": "class"}
+    preset = "wandb/area-under-curve/v0"
+    run.log({"roc": wandb.plot_table(preset, wandb.Table(dataframe=curve), columns, {"title": "ROC"})})
+    if index.task.positive is not None and len(detections) == 1:
+        _log_roc(run, curve)
+    verdict = document["verdict"]
+    lines = [(verdict["level"], verdict["headline"]), *(("note", note) for note in verdict["notes"])]
+    run.log(
+        {
+            "scores": wandb.Table(dataframe=scores_table(index, detections)),
+            "figures": wandb.Table(dataframe=figures_table(document)),
+            "verdict": wandb.Table(columns=["level", "text"], data=[list(line) for line in lines]),
+        }
+    )
+    if shown is not None and len(shown):
+        pictures = zip(images.images[shown["row"].to_numpy()], shown["caption"], strict=True)
+        run.log({"test_images": [wandb.Image(pixels, caption=caption) for pixels, caption in pictures]})
+    run.summary.update(summary(document))
+
+
+def _log_roc(run: Any, curve: pd.DataFrame) -> None:
+    """The ROC once more as a curve of its own axis: W&B draws that on log axes, and runs in one panel."""
+    run.define_metric("roc/fpr", hidden=True, summary="none")
+    run.define_metric("roc/tpr", step_metric="roc/fpr", summary="none")
+    for point in curve[curve["fpr"] > 0].itertuples():
+        run.log({"roc/fpr": point.fpr, "roc/tpr": point.tpr})
+
+
+def _to_tensorboard(
+    logger: TensorBoardLogger,
+    index: Index,
+    detections: Sequence[Detection],
+    document: dict[str, Any],
+    images: ImageStore,
+    shown: pd.DataFrame | None,
+) -> None:
+    board = logger.experiment
+    board.add_text("verdict", document["verdict"]["headline"])
+    for detection in detections:
+        judged = judged_part(index, detection)
+        if judged is None:
+            continue
+        prefix = _prefix(detection, detections)
+        truth = judged.rows["label"].to_numpy(dtype=str)
+        matrix = confusion(truth=truth, predicted=judged.labels, classes=index.classes)
+        figure = plots.confusion_matrix(matrix, index.classes)
+        board.add_figure(f"{prefix}confusion_matrix", figure, close=False)
+        if index.task.positive is not None:
+            positive = truth == index.task.positive
+            fpr, tpr, _ = roc_curve(positive=positive, scores=judged.scores)
+            figure = plots.roc_log(fpr=fpr, tpr=tpr, auc=None, n_negative=int((~positive).sum()))
+            board.add_figure(f"{prefix}roc", figure, close=False)
+    if shown is not None:
+        for row, caption in shown.itertuples(index=False):
+            board.add_image(f"test_images/{caption}", images.images[row], dataformats="HW")
+
+
+def _prefix(detection: Detection, detections: Sequence[Detection]) -> str:
+    return f"{detection.generator}/" if len(detections) > 1 else ""
+
+
+def _estimates(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Part, generator (empty for the only one and for the mean), metric and estimate of every figure."""
+    parts = {"test": document["test"], "validation": document["validation"]}
+    parts |= {f"baseline/{name}": figures for name, figures in document["baselines"].items()}
+    parts |= {f"control/{name}": figures for name, figures in document["controls"].items()}
+    for part, figures in parts.items():
+        one_level = all("value" in figure for figure in figures.values())
+        levels = {"": figures} if one_level else figures
+        for generator, metrics in levels.items():
+            name = "" if generator == MEAN or len(levels) == 1 else generator
+            for metric, estimate in metrics.items():
+                yield part, name, metric, estimate
+
+
+def _captions(index: Index, part: Predictions) -> list[str]:
+    best = part.scores if part.scores.ndim == 1 else part.scores.max(axis=1)
+    truth = [f"truth {label}, " if index.has_truth else "" for label in part.rows["label"]]
+    return [
+        f"{name}: {true}predicted {label}, score {score:.3f}"
+        for name, true, label, score in zip(part.rows["id"], truth, part.labels, best, strict=True)
+    ]
+
+
+def _spread(n: int) -> NDArray[np.int64]:
+    """At most `ROC_POINTS` of n places, first and last among them."""
+    half = ROC_POINTS // 2
+    even, wide = np.linspace(0, n - 1, half), np.geomspace(1, n, half) - 1
+    return np.unique(np.concatenate([even, wide]).round().astype(np.int64))
