@@ -132,11 +132,11 @@ class Detector:
         store: Its pixels.
         recipe: How a detector is made.
         folder: Where checkpoints go.
-        logger: A Lightning logger for the final training, or `False`.
+        logger: From `open_logger`; gets the curves of every training.
     """
 
     def __init__(
-        self, index: Index, store: ImageStore, recipe: Recipe, *, folder: Path, logger: Any = False
+        self, index: Index, store: ImageStore, recipe: Recipe, *, folder: Path, logger: Any = None
     ) -> None:
         self.index, self.store, self.recipe = index, store, recipe
         self.folder, self.logger = folder, logger
@@ -152,13 +152,16 @@ class Detector:
         folds = sorted(set(train["fold"]) - {-1})
         fits: dict[str, FitResult] = {}
         title = generator or "training"
+        curves = f"{generator}/" if len(self.index.generators) > 1 else ""
 
         out_of_fold: list[Predictions] = []
         distances: list[tuple[NDArray, NDArray]] = []
         for fold in folds:
             inside, outside = train[train["fold"] != fold], train[train["fold"] == fold]
             name = f"{title} fold {fold + 1}/{len(folds)}"
-            network, fits[name] = self._train(inside, outside, Path(generator) / f"fold_{fold}", name)
+            network, fits[name] = self._train(
+                inside, outside, Path(generator) / f"fold_{fold}", name, prefix=f"{curves}fold_{fold + 1}/"
+            )
             # Fitted on the images inside, asked about those outside.
             decision = self.recipe.decision(self._embed(network, inside[inside["domain"] == "real"], inside))
             part = self._embed(network, outside[outside["domain"] == "real"], train)
@@ -170,9 +173,7 @@ class Detector:
             # Nothing is held out of the last training: the folds say how long it should be.
             epochs = round(float(np.median([result.chosen_epoch for result in fits.values()])))
             recipe = replace(recipe, trainer=replace(recipe.trainer, max_epochs=epochs))
-        network, fits[title] = self._train(
-            train, held, Path(generator), title, recipe=recipe, logger=self.logger
-        )
+        network, fits[title] = self._train(train, held, Path(generator), title, prefix=curves, recipe=recipe)
         train_part = self._embed(network, train[train["domain"] == "real"], train)
         decision = recipe.decision(train_part)
 
@@ -230,8 +231,8 @@ class Detector:
         folder: Path,
         title: str,
         *,
+        prefix: str,
         recipe: Recipe | None = None,
-        logger: Any = False,
     ) -> tuple[EmbeddingNetwork, FitResult]:
         recipe = self.recipe if recipe is None else recipe
         pl.seed_everything(recipe.seed, verbose=False)
@@ -251,7 +252,8 @@ class Detector:
             stopping=recipe.stopping,
             folder=self.folder / folder,
             title=title,
-            logger=logger,
+            logger=self.logger,
+            prefix=prefix,
         )
         return module.network, result
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import resource
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,12 +32,13 @@ from fingerprints.provenance import console_progress, data_fingerprint, provenan
 from fingerprints.reporting.html import write_report
 from fingerprints.reporting.run_report import report_content
 from fingerprints.reporting.tables import predictions_table, summary_lines
+from fingerprints.reporting.tracking import log_results
 from fingerprints.runfiles import write_run_file
 from fingerprints.scoring import HELD_OUT_REAL, EvidenceSettings, Scores, metrics_document, overall, score
 from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.fit import StoppingSettings, TrainerSettings, check_hardware
-from fingerprints.training.loggers import open_logger
+from fingerprints.training.loggers import LoggerSettings, open_logger
 from fingerprints.training.optimise import OptimiserSettings
 from fingerprints.training.siamese import SiameseModule, SiameseSettings
 
@@ -72,7 +74,15 @@ def run_experiment(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         if main_process:
             OmegaConf.save(OmegaConf.create(config), folder / runs.CONFIG)
             _announce(config, index, folder, seconds=prepared)
-        with open_logger(config, folder) as logger:
+        tracked = open_logger(
+            LoggerSettings(**config["logger"]),
+            folder=folder,
+            run_name=f"{config['name']}-{folder.name}",
+            run_id=secrets.token_hex(4),
+            config=config,
+            tags=[config["task"], config["encoder"]["name"], config["pairing"]["name"]],
+        )
+        with tracked as logger:
             detector = Detector(index, store, recipe(config), folder=folder / runs.CHECKPOINTS, logger=logger)
             detections = [detector.run(generator) for generator in index.generators]
             if not main_process:
@@ -84,14 +94,14 @@ def run_experiment(config: dict[str, Any], folder: Path) -> dict[str, Any]:
             facts["seconds"] = round(time.perf_counter() - started, 1)
             facts["peak_memory_mb"] = peak_memory()
             document = write_run(folder, config, index, detections, scores, conclusion, facts)
-            if logger:
-                logger.log_metrics(
-                    {
-                        f"test/{name}": e.value
-                        for name, e in _main_figures(scores).items()
-                        if e.value is not None
-                    }
-                )
+            log_results(
+                logger,
+                index=index,
+                detections=detections,
+                document=document,
+                config=config,
+                images=store,
+            )
         for line in summary_lines(index, scores, conclusion, folder, detections):
             log.info(line)
     return document
@@ -232,11 +242,6 @@ def _check_decision(config: dict[str, Any]) -> None:
             where="decision",
             fix=f"decision={wanted}",
         )
-
-
-def _main_figures(scores: Scores) -> dict[str, Any]:
-    evaluation = overall(scores.test) or overall(scores.validation)
-    return {} if evaluation is None else evaluation.metrics
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from fingerprints.data.datamodule import PairDataModule
 from fingerprints.encoders.weights import load_into, read_weights
 from fingerprints.errors import FingerprintsError
+from fingerprints.training.loggers import log_curve
 from fingerprints.training.siamese import SiameseModule
 
 log = logging.getLogger(__name__)
@@ -76,13 +77,13 @@ class FitResult:
 class _History(Callback):
     """Keeps the figures of each epoch and says them in the log."""
 
-    def __init__(self, title: str) -> None:
-        self.title = title
+    def __init__(self, title: str, logger: Any, prefix: str) -> None:
+        self.title, self.logger, self.prefix = title, logger, prefix
         self.rows: list[dict[str, float]] = []
         self._started = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._started = time.perf_counter()
+        self._started, self._images = time.perf_counter(), int(pl_module.images_encoded)  # type: ignore[arg-type]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Validation of this epoch has already run; train_loss is reduced after the callbacks' turn
@@ -95,6 +96,10 @@ class _History(Callback):
                 fix="lower training.optimiser.lr, or use trainer.precision=32-true",
             )
         self.rows.append({"epoch": trainer.current_epoch + 1, **figures})
+        seconds = time.perf_counter() - self._started
+        timed = {"lr": trainer.optimizers[0].param_groups[0]["lr"], "seconds": seconds}
+        timed["images_per_second"] = (int(pl_module.images_encoded) - self._images) / seconds  # type: ignore[arg-type]
+        log_curve(self.logger, self.prefix, [self.rows[-1] | timed])
         shown = "  ".join(
             f"{name} {figures[name]:.4f}"
             for name in ("train_loss", "val_loss", "val_pair_accuracy")
@@ -114,7 +119,6 @@ def make_trainer(
     settings: TrainerSettings,
     *,
     callbacks: list[Callback] | None = None,
-    logger: Any = False,
     validate: bool = False,
 ) -> pl.Trainer:
     """A Lightning trainer; pairs are sharded by the data module, so its own sampler is off."""
@@ -133,7 +137,7 @@ def make_trainer(
         precision=settings.precision,  # type: ignore[arg-type]
         max_epochs=settings.max_epochs,
         callbacks=callbacks,
-        logger=logger,
+        logger=False,
         use_distributed_sampler=False,
         enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks or ()),
         enable_progress_bar=any(isinstance(c, TQDMProgressBar) for c in callbacks or ()),
@@ -170,7 +174,8 @@ def fit(
     stopping: StoppingSettings,
     folder: Path,
     title: str,
-    logger: Any = False,
+    logger: Any = None,
+    prefix: str = "",
 ) -> FitResult:
     """Train the module's network in place; it ends with the weights that are kept.
 
@@ -181,10 +186,11 @@ def fit(
         stopping: Early stopping and choice of weights; without validation pairs neither applies.
         folder: Where checkpoints go.
         title: What the log calls this training.
-        logger: A Lightning logger, or `False`.
+        logger: From `open_logger`.
+        prefix: Put before the names of this training's curves.
     """
     validated = data.validation_strategy is not None
-    history = _History(title)
+    history = _History(title, logger, prefix)
     best = ModelCheckpoint(
         dirpath=folder,
         filename="best",
@@ -202,7 +208,7 @@ def fit(
         )
     if sys.stderr.isatty():
         callbacks.append(TQDMProgressBar(leave=False))
-    runner = make_trainer(trainer, callbacks=callbacks, logger=logger, validate=validated)
+    runner = make_trainer(trainer, callbacks=callbacks, validate=validated)
     log.info(
         "%s: %s pairs, %d steps an epoch, %s images encoded an epoch, %s in %d epochs",
         title,
