@@ -1,14 +1,19 @@
-"""What the entry points share: help, configuration errors in plain words, clean exits.
+"""What the entry points share: help, configuration errors in plain words, sweeps, clean exits.
 
-Exit codes: 0 done, 2 the user can mend it, 130 interrupted, 1 a defect (with its traceback).
+Exit codes: 0 done, 2 the user can mend it (or jobs of a sweep failed), 130 and 143 interrupted, 1 a
+defect (with its traceback).
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,31 +27,63 @@ from fingerprints.config import (
     validate,
 )
 from fingerprints.errors import FingerprintsError
+from fingerprints.interruption import Interrupted
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-Job = Callable[[dict[str, Any], Path], Any]
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job runs.
+
+    Attributes:
+        folder: Its output folder, made by Hydra.
+        overrides: What the command line said.
+        job: Its number in a sweep; `None` outside one.
+        sweep: Name of the sweep's folder, or `None`.
+    """
+
+    folder: Path
+    overrides: tuple[str, ...] = ()
+    job: int | None = None
+    sweep: str | None = None
+
+
+Job = Callable[[dict[str, Any], Place], Any]
 
 
 def launch(job: Job, root: str, *, usage: str) -> None:
-    """Run `job(config, output folder)` under Hydra; exits the process on an error.
+    """Run `job(config, place)` under Hydra; exits the process on an error.
 
     Args:
-        job: The entry point's work; gets the validated configuration as plain data.
+        job: The entry point's work; gets the validated configuration as plain data. In a sweep what it
+            returns goes to Hydra's sweeper.
         root: Name of the root config: `train`, `predict` or `evaluate`.
         usage: Text of `--help`.
     """
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(usage)
         return
-    try:
+    # Hydra takes its flags before or after all other words only.
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
+    with plain_errors(root):
         check_overrides(sys.argv[1:], root)
         _under_hydra(job, root)
+
+
+@contextlib.contextmanager
+def plain_errors(root: str) -> Iterator[None]:
+    """Say what is wrong in plain words and exit; a defect keeps its traceback."""
+    try:
+        yield
     except BrokenPipeError:
         # The reader (`head`, say) has seen enough; what Python would still flush goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
+    except Interrupted as stop:
+        print(f"interrupted by {stop}", file=sys.stderr)
+        raise SystemExit(stop.exit_code) from None
     except Exception as error:
         message = explain(error, root)
         if message is None or os.environ.get("FINGERPRINTS_DEBUG") == "1":
@@ -63,6 +100,8 @@ def _under_hydra(job: Job, root: str) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
+    from fingerprints.runs import remove_if_empty
+
     # Hydra would print errors its own way and exit; here they are ours to word.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     register()
@@ -70,13 +109,16 @@ def _under_hydra(job: Job, root: str) -> None:
     failures: list[FingerprintsError] = []
 
     def task(cfg: DictConfig) -> Any:
-        folder = Path(HydraConfig.get().runtime.output_dir)
+        hydra_config = HydraConfig.get()
+        folder = Path(hydra_config.runtime.output_dir)
+        overrides = tuple(hydra_config.overrides.task)
+        if hydra_config.mode == RunMode.MULTIRUN:
+            sweep = Path(hydra_config.sweep.dir).name
+            return _sweep_job(job, cfg, Place(folder, overrides, hydra_config.job.num, sweep), root)
         try:
-            return job(validate(cfg), folder)
+            return job(validate(cfg), Place(folder, overrides))
         except FingerprintsError as error:
-            _remove_if_empty(folder, cfg.get("name"))
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
+            remove_if_empty(folder, cfg.get("name"))
             failures.append(error)  # raised below: Hydra would print words of its own about it
 
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=root)(task)()
@@ -84,16 +126,49 @@ def _under_hydra(job: Job, root: str) -> None:
         raise failures[0]
 
 
+def _sweep_job(job: Job, cfg: DictConfig, place: Place, root: str) -> Any:
+    """One job of a sweep: its failure is said at once and does not stop the others.
+
+    Returns:
+        What the job returns to Hydra's sweeper; `None` if it failed.
+    """
+    from fingerprints.status import FAILED, new_status, read_status, write_status
+
+    words = " ".join(place.overrides)
+    try:
+        return job(validate(cfg), place)
+    except Exception as error:
+        message = explain(error, root)
+        if message is None:
+            traceback.print_exc()
+            message = f"{type(error).__name__}: {error}"
+        new = new_status(overrides=place.overrides, job=place.job)
+        with contextlib.suppress(OSError):
+            status = read_status(place.folder) or new
+            if status["overrides"] == new["overrides"]:  # else the folder is another run's
+                write_status(place.folder, {**status, "state": FAILED, "error": message})
+        print(f"job {place.job} failed ({words}): {message}", file=sys.stderr, flush=True)
+        # Not raised: Hydra would go on, too, but end with an error that says it all again.
+        return None
+
+
 def explain(error: Exception, root: str) -> str | None:
     """The error in plain words, or `None` if it is not the user's."""
     if isinstance(error, FingerprintsError):
         return str(error)
-    if isinstance(error, OSError) and error.filename is not None:
+    disk_full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # these name no file
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in disk_full):
         return str(
             FingerprintsError(
                 f"Cannot write or read: {error.strerror}.",
-                where=error.filename,
+                where=error.filename or "the run folder or the image store",
                 fix="choose a folder that can be written (run_dir=DIR, paths.outputs=DIR) and has room",
+            )
+        )
+    if isinstance(error, ValueError) and "No trials are completed" in str(error):  # Optuna's words
+        return str(
+            FingerprintsError(
+                "No trial of the search finished.", where="sweep", fix="see what the jobs said above"
             )
         )
     from hydra.errors import HydraException
@@ -150,15 +225,3 @@ def _innermost(error: BaseException) -> str:
         texts.append(str(current))
         current = current.__cause__
     return "\n".join(texts)
-
-
-def _remove_if_empty(folder: Path, experiment: str | None) -> None:
-    """Leave no half-made run folder behind, nor an empty one of its experiment above it."""
-    if folder.resolve() == Path.cwd():
-        return
-    above = [folder.parent] if folder.parent.name == experiment else []
-    for candidate in (folder, *above):
-        try:
-            candidate.rmdir()
-        except OSError:
-            return

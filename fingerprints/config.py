@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ class DataConfig:
     validation: float = 0.1
     folds: int = 5
     folds_below: int = 1000
+    fold: int | None = None
     on_bad_image: str = "error"
     on_mixed_size: str = "error"
     on_test_overlap: str = "error"
@@ -163,6 +165,7 @@ class TrainerConfig:
     strategy: str = "auto"
     precision: str = "32-true"
     max_epochs: int = 30
+    accumulate: int = 1
 
 
 @dataclass
@@ -234,7 +237,8 @@ class TrainConfig:
     name: str = MISSING
     task: str = MISSING
     seed: int = 0
-    run_dir: str = "${paths.outputs}/${name}/${now:%Y-%m-%d_%H-%M-%S}"
+    objective: str | None = None
+    run_dir: str | None = MISSING  # conf/train.yaml: unless given, runs and sweeps have folders of their own
     data: DataConfig = field(default_factory=DataConfig)
     encoder: Any = MISSING
     pairing: Any = MISSING
@@ -302,6 +306,17 @@ ROOTS: dict[str, type] = {
     "dashboard": DashboardConfig,
 }
 
+# Options that need an extra: the module it brings, and its name.
+EXTRAS: dict[str, tuple[str, str]] = {
+    "sweep=side_by_side": ("hydra_joblib_launcher", "sweep"),
+    "sweep=optuna": ("hydra_optuna_sweeper", "sweep"),
+    "sweep=slurm": ("hydra_submitit_launcher", "slurm"),
+    "hydra/launcher=joblib": ("hydra_joblib_launcher", "sweep"),
+    "hydra/launcher=submitit_local": ("hydra_submitit_launcher", "slurm"),
+    "hydra/launcher=submitit_slurm": ("hydra_submitit_launcher", "slurm"),
+    "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "sweep"),
+}
+
 FREE_KEYS = ("published.test",)  # mappings whose keys are the user's
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -316,7 +331,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "decision.reference": ("none", "training"),
     "decision.threshold": ("learned", "half"),
     "trainer.accelerator": ("auto", "cpu", "gpu"),
-    "trainer.precision": ("32-true", "bf16-mixed", "16-mixed"),
+    "trainer.strategy": ("auto", "ddp"),
+    "trainer.precision": ("auto", "32-true", "bf16-mixed", "16-mixed", "64-true"),
     "callbacks.early_stopping.monitor": ("val_loss", "val_pair_accuracy"),
     "callbacks.checkpoint.monitor": ("val_loss", "val_pair_accuracy"),
     "logger.name": ("none", "csv", "tensorboard", "wandb"),
@@ -331,6 +347,7 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "data.validation": (0, False, 0.5),
     "data.folds": (2, True, 100),
     "data.folds_below": (0, True, float("inf")),
+    "data.fold": (0, True, 99),
     "encoder.embedding": (1, True, 65_536),
     "encoder.projection": (1, True, 65_536),
     "encoder.input_size": (1, True, 4096),
@@ -348,7 +365,8 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "pairing.neighbours": (1, True, 1_000_000),
     "decision.reference_k": (1, True, float("inf")),
     "decision.k": (1, True, float("inf")),
-    "trainer.devices": (1, True, 65_536),
+    "trainer.devices": (-1, True, 65_536),
+    "trainer.accumulate": (1, True, 65_536),
     "trainer.num_nodes": (1, True, 65_536),
     "trainer.max_epochs": (1, True, 1_000_000),
     "callbacks.early_stopping.patience": (1, True, 1_000_000),
@@ -403,22 +421,45 @@ def check_overrides(words: Sequence[str], root: str) -> None:
     """Look at command-line overrides before Hydra is even imported.
 
     Raises:
-        FingerprintsError: If a key or the option of a group does not exist; names the nearest.
+        FingerprintsError: If a key or the option of a group does not exist; names the nearest. If an
+            option needs an extra that is not installed; names the extra.
     """
     keys = set(valid_keys(root))
     for word in words:
         name, equals, value = word.partition("=")
         key = name.lstrip("+~")
+        for option in value.strip("[]").split(","):
+            _require_extra(f"{key}={option.strip()}")
         if word.startswith("-") or not equals or key == "hydra" or key.startswith("hydra.") or "@" in key:
             continue
         if key.startswith("hydra/") or any(key.startswith(f"{k}.") for k in FREE_KEYS):
             continue
         if key not in keys:
             raise unknown_key(key, root)
+        if key == "sweep" and "," in value and not value.startswith("["):
+            raise FingerprintsError(
+                "Sweeps are combined as a list.", where=word, fix=f"'sweep=[{value}]', with the quotes"
+            )
+        if key == "sweep" and value.startswith("["):
+            value = value.strip("[]")
         if root == "train" and key in groups() and value and not set("([{*$") & set(value):
             for option in value.split(","):
                 if option.strip() not in (*options(key), "null"):
                     raise unknown_option(key, option.strip())
+
+
+def _require_extra(word: str) -> None:
+    module, extra = EXTRAS.get(word, ("", ""))
+    try:
+        missing = bool(module) and find_spec(f"hydra_plugins.{module}") is None
+    except ModuleNotFoundError:  # not even a package of that name above it
+        missing = True
+    if missing:
+        raise FingerprintsError(
+            f"{word} needs a package that is not installed.",
+            where="command line",
+            fix=f"pip install 'fingerprints[{extra}]'",
+        )
 
 
 def unknown_key(key: str, root: str) -> FingerprintsError:
@@ -470,7 +511,7 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    missing = sorted(OmegaConf.missing_keys(cfg))
+    missing = sorted(OmegaConf.missing_keys(cfg) - {"run_dir"})
     if missing:
         example = "data.root=DIR" if "data.root" in missing else f"{missing[0]}=..."
         raise FingerprintsError(
@@ -479,6 +520,8 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
             fix=f"give {example}",
         )
     plain: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    if plain.get("run_dir") == MISSING:
+        plain["run_dir"] = None
     for key, value in _leaves(plain, ""):
         if key in CHOICES and value not in CHOICES[key]:
             raise FingerprintsError(
@@ -486,6 +529,13 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
             )
         if key in BOUNDS and value is not None:
             _check_bounds(key, value, *BOUNDS[key])
+    if plain.get("objective") is not None and not plain["objective"].startswith("validation."):
+        raise FingerprintsError(
+            f"A search must not choose by '{plain['objective']}': what is chosen on the test part says "
+            "nothing about it any more.",
+            where="objective",
+            fix="objective=validation.accuracy, or another figure of the validation part",
+        )
     return plain
 
 

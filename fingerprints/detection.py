@@ -6,11 +6,12 @@ Everything after "embeddings" knows nothing of how the encoder was trained.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from fingerprints.embeddings import embed
 from fingerprints.encoders.network import EmbeddingNetwork
 from fingerprints.tasks import USED
 from fingerprints.training.fit import FitResult, StoppingSettings, TrainerSettings, fit, make_trainer
+from fingerprints.training.history import Row
 from fingerprints.training.siamese import SiameseModule
 
 log = logging.getLogger(__name__)
@@ -124,6 +126,17 @@ class Detection:
         return sum(result.seconds for result in self.fits.values())
 
 
+class EpochReport(Protocol):
+    """Takes the figures of an epoch of one training.
+
+    `part` is the training's folder below the run's checkpoints (`.` for the only one, `fold_2`,
+    `model1/fold_2`), `title` what the log calls it; `fresh` as in `fit`.
+    """
+
+    def __call__(self, part: str, title: str, row: Row, *, fresh: bool) -> None:
+        """Take them."""
+
+
 class Detector:
     """Trains and applies one recipe on one index.
 
@@ -132,14 +145,20 @@ class Detector:
         store: Its pixels.
         recipe: How a detector is made.
         folder: Where checkpoints go.
-        logger: From `open_logger`; gets the curves of every training.
+        report: Called with the figures of each epoch.
     """
 
     def __init__(
-        self, index: Index, store: ImageStore, recipe: Recipe, *, folder: Path, logger: Any = None
+        self,
+        index: Index,
+        store: ImageStore,
+        recipe: Recipe,
+        *,
+        folder: Path,
+        report: EpochReport | None = None,
     ) -> None:
         self.index, self.store, self.recipe = index, store, recipe
-        self.folder, self.logger = folder, logger
+        self.folder, self.report = folder, report
         self.pixels = PixelSource(store)
         # Embedding uses the same device and precision as training, but none of its callbacks.
         self._embedder = make_trainer(recipe.trainer)
@@ -152,16 +171,13 @@ class Detector:
         folds = sorted(set(train["fold"]) - {-1})
         fits: dict[str, FitResult] = {}
         title = generator or "training"
-        curves = f"{generator}/" if len(self.index.generators) > 1 else ""
 
         out_of_fold: list[Predictions] = []
         distances: list[tuple[NDArray, NDArray]] = []
         for fold in folds:
             inside, outside = train[train["fold"] != fold], train[train["fold"] == fold]
             name = f"{title} fold {fold + 1}/{len(folds)}"
-            network, fits[name] = self._train(
-                inside, outside, Path(generator) / f"fold_{fold}", name, prefix=f"{curves}fold_{fold + 1}/"
-            )
+            network, fits[name] = self._train(inside, outside, Path(generator) / f"fold_{fold}", name)
             # Fitted on the images inside, asked about those outside.
             decision = self.recipe.decision(self._embed(network, inside[inside["domain"] == "real"], inside))
             part = self._embed(network, outside[outside["domain"] == "real"], train)
@@ -173,7 +189,7 @@ class Detector:
             # Nothing is held out of the last training: the folds say how long it should be.
             epochs = round(float(np.median([result.chosen_epoch for result in fits.values()])))
             recipe = replace(recipe, trainer=replace(recipe.trainer, max_epochs=epochs))
-        network, fits[title] = self._train(train, held, Path(generator), title, prefix=curves, recipe=recipe)
+        network, fits[title] = self._train(train, held, Path(generator), title, recipe=recipe)
         train_part = self._embed(network, train[train["domain"] == "real"], train)
         decision = recipe.decision(train_part)
 
@@ -231,7 +247,6 @@ class Detector:
         folder: Path,
         title: str,
         *,
-        prefix: str,
         recipe: Recipe | None = None,
     ) -> tuple[EmbeddingNetwork, FitResult]:
         recipe = self.recipe if recipe is None else recipe
@@ -252,8 +267,8 @@ class Detector:
             stopping=recipe.stopping,
             folder=self.folder / folder,
             title=title,
-            logger=self.logger,
-            prefix=prefix,
+            seed=recipe.seed,
+            report=None if self.report is None else functools.partial(self.report, folder.as_posix(), title),
         )
         return module.network, result
 

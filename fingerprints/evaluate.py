@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fingerprints.cli import launch
+from fingerprints.cli import Place, launch
 
 USAGE = """\
 Score any run file against a truth file.
@@ -28,7 +28,7 @@ def main() -> None:
     launch(_job, "evaluate", usage=USAGE)
 
 
-def _job(config: dict[str, Any], folder: Path) -> None:
+def _job(config: dict[str, Any], place: Place) -> None:
     from fingerprints.evidence.intervals import estimate_metrics
     from fingerprints.evidence.runs import read_predictions
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import resource
@@ -13,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from pytorch_lightning.loggers import Logger
 
 from fingerprints import runs
 from fingerprints.data.index import DataSettings, Index, prepare
@@ -35,63 +35,94 @@ from fingerprints.reporting.tables import predictions_table, summary_lines
 from fingerprints.reporting.tracking import log_results
 from fingerprints.runfiles import write_run_file
 from fingerprints.scoring import HELD_OUT_REAL, EvidenceSettings, Scores, metrics_document, overall, score
+from fingerprints.status import read_status, update_status, write_atomically
 from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.fit import StoppingSettings, TrainerSettings, check_hardware
-from fingerprints.training.loggers import LoggerSettings, open_logger
+from fingerprints.training.fit import StoppingSettings, TrainerSettings, describe, make_trainer
+from fingerprints.training.history import Row
+from fingerprints.training.loggers import LoggerSettings, log_curve, open_logger, replays
 from fingerprints.training.optimise import OptimiserSettings
 from fingerprints.training.siamese import SiameseModule, SiameseSettings
 
 log = logging.getLogger(__name__)
 
+READING = "reading the data"
 
-def run_experiment(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Train, predict, evaluate and report; returns what `metrics.json` holds.
 
-    Args:
-        config: The validated configuration (`TrainConfig`) as plain data.
-        folder: The run folder; left untouched if the input is bad.
+def check(config: dict[str, Any]) -> None:
+    """What can be known to be wrong before any image is read.
 
     Raises:
-        FingerprintsError: Before any training, if the data, the configuration or the folder is bad.
+        FingerprintsError: If the decision does not fit the task, or the encoder the image size.
+    """
+    _check_decision(config)
+    build_network(config["encoder"], size=config["data"]["size"])
+
+
+def load_data(config: dict[str, Any]) -> tuple[Index, ImageStore]:
+    """The index of the configured data and its decoded images.
+
+    Raises:
+        FingerprintsError: If the data are bad.
+    """
+    return prepare(
+        data_settings(config["data"]),
+        get_task(config["task"]),
+        cache=Path(config["paths"]["store"]),
+        seed=config["seed"],
+        progress=console_progress(),
+    )
+
+
+def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Train, predict, evaluate and report into a run folder; goes on with what the folder holds.
+
+    Args:
+        config: The validated configuration (`TrainConfig`) as plain data, its hardware resolved.
+        folder: The run folder with its status.
+
+    Returns:
+        What `metrics.json` holds; `{}` in all but the main process.
+
+    Raises:
+        FingerprintsError: If the data are bad or not those that the run began with.
     """
     started = time.perf_counter()
-    main_process = getattr(rank_zero_only, "rank", 0) == 0
-    if main_process:
-        runs.refuse_used_folder(folder)
-    task = get_task(config["task"])
-    _check_decision(config)
-    settings = data_settings(config["data"])
-    check_hardware(TrainerSettings(**config["trainer"]))
-    build_network(config["encoder"], size=settings.size)  # an unfit encoder must fail before decoding
-    index, store = prepare(
-        settings, task, cache=Path(config["paths"]["store"]), seed=config["seed"], progress=console_progress()
-    )
+    hardware = TrainerSettings(**config["trainer"])
+    # The processes of a run must know each other before one of them writes.
+    main = not hardware.processes > 1 or make_trainer(hardware).is_global_zero
+    status = read_status(folder) or {}
+    progress = functools.partial(update_status, folder) if main else _nothing
+    progress(stage=READING)
+    index, store = load_data(config)
     prepared = time.perf_counter() - started
 
-    with _run_log(folder, enabled=main_process):
+    with _run_log(folder, enabled=main, job=status.get("job")):
         facts = provenance() | {"data_fingerprint": data_fingerprint(index, store)}
-        if main_process:
-            OmegaConf.save(OmegaConf.create(config), folder / runs.CONFIG)
-            _announce(config, index, folder, seconds=prepared)
-        tracked = open_logger(
-            LoggerSettings(**config["logger"]),
-            folder=folder,
-            run_name=f"{config['name']}-{folder.name}",
-            run_id=secrets.token_hex(4),
-            config=config,
-            tags=[config["task"], config["encoder"]["name"], config["pairing"]["name"]],
-        )
-        with tracked as logger:
-            detector = Detector(index, store, recipe(config), folder=folder / runs.CHECKPOINTS, logger=logger)
+        _check_data(status, facts["data_fingerprint"], folder)
+        progress(data_fingerprint=facts["data_fingerprint"])
+        progress(stage="training")
+        if main:
+            _announce(config, index, folder, hardware, seconds=prepared)
+        with _tracked(config, folder, status) as logger:
+
+            def curve(part: str, title: str, row: Row, *, fresh: bool) -> None:
+                progress(stage=f"{title}, epoch {int(row['epoch'])} of {hardware.max_epochs}")
+                if fresh or replays(logger):
+                    log_curve(logger, "" if part == "." else f"{part}/", [row])
+
+            detector = Detector(index, store, recipe(config), folder=folder / runs.CHECKPOINTS, report=curve)
             detections = [detector.run(generator) for generator in index.generators]
-            if not main_process:
+            if not main:
                 return {}
+            progress(stage="evaluating")
             evidence = EvidenceSettings(seed=config["seed"], **config["evidence"])
-            scores = score(index, store, detections, root=settings.root, settings=evidence)
+            scores = score(index, store, detections, root=Path(config["data"]["root"]), settings=evidence)
             conclusion = conclude(index, scores)
+            facts["attempts"] = status.get("attempts", 1)
+            facts["hardware"] = describe(hardware)
             facts["training_seconds"] = round(sum(d.training_seconds for d in detections), 1)
-            facts["seconds"] = round(time.perf_counter() - started, 1)
+            facts["seconds"] = round(status.get("seconds", 0.0) + time.perf_counter() - started, 1)
             facts["peak_memory_mb"] = peak_memory()
             document = write_run(folder, config, index, detections, scores, conclusion, facts)
             log_results(
@@ -102,6 +133,9 @@ def run_experiment(config: dict[str, Any], folder: Path) -> dict[str, Any]:
                 config=config,
                 images=store,
             )
+        # Last, since it marks a finished run.
+        text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+        write_atomically(folder / runs.METRICS, text.encode())
         for line in summary_lines(index, scores, conclusion, folder, detections):
             log.info(line)
     return document
@@ -124,12 +158,17 @@ def data_settings(config: dict[str, Any]) -> DataSettings:
 def recipe(config: dict[str, Any]) -> Recipe:
     """How the configured detector is made."""
     training, seed = config["training"], config["seed"]
+    hardware = TrainerSettings(**config["trainer"])
     callbacks = config["callbacks"]
 
     def module() -> SiameseModule:
         return SiameseModule(
             build_network(config["encoder"], size=config["data"]["size"]),
-            settings=SiameseSettings(margin=training["margin"], pair_threshold=training["pair_threshold"]),
+            settings=SiameseSettings(
+                margin=training["margin"],
+                pair_threshold=training["pair_threshold"],
+                accumulate=hardware.accumulate,
+            ),
             optimiser=OptimiserSettings(**training["optimiser"]),
             augmentation=Augmentation(seed=seed, **training["augment"]),
         )
@@ -154,7 +193,7 @@ def recipe(config: dict[str, Any]) -> Recipe:
         module=module,
         strategy=strategy,
         decision=decision,
-        trainer=TrainerSettings(**config["trainer"]),
+        trainer=hardware,
         stopping=StoppingSettings(
             early=callbacks["early_stopping"]["enabled"],
             early_monitor=callbacks["early_stopping"]["monitor"],
@@ -195,7 +234,7 @@ def write_run(
     conclusion: Verdict,
     facts: dict[str, Any],
 ) -> dict[str, Any]:
-    """Fill the run folder; `metrics.json` comes last, so that it marks a finished run."""
+    """Fill the run folder with all but `metrics.json`, whose content this returns."""
     for detection in detections:
         checkpoint = list(detection.fits.values())[-1].checkpoint
         runs.save_decision(
@@ -220,9 +259,6 @@ def write_run(
         config=config, index=index, detections=detections, scores=scores, conclusion=conclusion, facts=facts
     )
     write_report(folder / runs.REPORT, content)
-    part = folder / f"{runs.METRICS}.part"
-    part.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-    part.replace(folder / runs.METRICS)
     return document
 
 
@@ -244,15 +280,45 @@ def _check_decision(config: dict[str, Any]) -> None:
         )
 
 
+def _tracked(
+    config: dict[str, Any], folder: Path, status: dict[str, Any]
+) -> contextlib.AbstractContextManager[Logger | None]:
+    """The run's logger; its W&B run is the same after a resume."""
+    return open_logger(
+        LoggerSettings(**config["logger"]),
+        folder=folder,
+        run_name=f"{config['name']}-{folder.name}",
+        run_id=status.get("id", secrets.token_hex(4)),
+        config=config,
+        tags=[config["name"], config["task"], config["encoder"]["name"], config["pairing"]["name"]],
+        resumed=status.get("attempts", 1) > 1,
+    )
+
+
+def _check_data(status: dict[str, Any], found: str, folder: Path) -> None:
+    began_with = status.get("data_fingerprint")
+    if began_with is not None and began_with != found:
+        raise FingerprintsError(
+            "The data have changed since the run began: images, labels or groups are others.",
+            where=folder,
+            fix="put the data back as they were, or start a new run",
+        )
+
+
+def _nothing(**facts: Any) -> None:
+    """What the other processes say."""
+
+
 @contextlib.contextmanager
-def _run_log(folder: Path, *, enabled: bool) -> Iterator[None]:
+def _run_log(folder: Path, *, enabled: bool, job: int | None) -> Iterator[None]:
     """Send the package's log to the console and, on the main process, to the run folder."""
     logger = logging.getLogger("fingerprints")
     before = logger.level, logger.propagate
     logger.setLevel(logging.INFO if enabled else logging.ERROR)
     logger.propagate = False
     handlers: list[logging.Handler] = [logging.StreamHandler()]
-    handlers[0].setFormatter(logging.Formatter("%(message)s"))
+    # Jobs of a sweep may run side by side.
+    handlers[0].setFormatter(logging.Formatter("%(message)s" if job is None else f"[{job}] %(message)s"))
     if enabled:
         folder.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(folder / runs.LOG, encoding="utf-8"))
@@ -269,8 +335,11 @@ def _run_log(folder: Path, *, enabled: bool) -> Iterator[None]:
         logger.propagate = before[1]
 
 
-def _announce(config: dict[str, Any], index: Index, folder: Path, *, seconds: float) -> None:
+def _announce(
+    config: dict[str, Any], index: Index, folder: Path, hardware: TrainerSettings, *, seconds: float
+) -> None:
     log.info("%s: task %s, run folder %s", config["name"], config["task"], folder)
+    log.info("hardware: %s", describe(hardware))
     log.info("data: %s (%s); ready in %.1f s", config["data"]["root"], index.counts(), seconds)
     kind = "near-duplicate clusters stand in for groups" if index.pseudo_groups else "groups as given"
     real = index.select(domain="real")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fingerprints.cli import launch
+from fingerprints.cli import Place, launch
 
 USAGE = """\
 Label images with a finished run and write a run file.
@@ -29,7 +29,7 @@ def main() -> None:
     launch(_job, "predict", usage=USAGE)
 
 
-def _job(config: dict[str, Any], folder: Path) -> None:
+def _job(config: dict[str, Any], place: Place) -> None:
     # Imported late: help and configuration errors must not wait for torch.
     from fingerprints.prediction import predict_folder
     from fingerprints.reporting.tables import predictions_table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,8 +34,20 @@ def refuse_used_folder(folder: Path) -> None:
     """
     if (folder / CONFIG).exists():
         raise FingerprintsError(
-            "The run folder already holds a run.", where=folder, fix="run_dir=DIR with another folder"
+            "The run folder already holds a run.",
+            where=folder,
+            fix=f"run_dir=DIR with another folder, or to go on with that run: resume={folder}",
         )
+
+
+def remove_if_empty(folder: Path, experiment: str | None) -> None:
+    """Leave no empty run folder behind, nor an empty one of its experiment above it."""
+    if folder.resolve() == Path.cwd():
+        return
+    above = [folder.parent] if folder.parent.name == experiment else []
+    with contextlib.suppress(OSError):
+        for candidate in (folder, *above):
+            candidate.rmdir()
 
 
 def save_decision(
@@ -164,7 +177,9 @@ def load_run(folder: str | Path) -> Run:
     found = sorted((folder / CHECKPOINTS).glob("**/decision.safetensors"))
     if not found:
         raise FingerprintsError(
-            "The run was stopped before it made its decision.", where=folder, fix="train again"
+            "The run was stopped before it made its decision.",
+            where=folder,
+            fix=f"python -m fingerprints.train resume={folder}",
         )
     generators = [path.parent.relative_to(folder / CHECKPOINTS).as_posix() for path in found]
     metrics = folder / METRICS

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
-from fingerprints.cli import describe_options, launch
+from fingerprints.cli import Place, describe_options, launch, plain_errors
+from fingerprints.errors import FingerprintsError
 
 USAGE = """\
 Train and evaluate a detector of training-data traces.
@@ -46,14 +48,60 @@ def usage() -> str:
 
 def main() -> None:
     """Entry point."""
-    launch(_job, "train", usage=usage())
+    words = sys.argv[1:]
+    resumed = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
+    if resumed:
+        with plain_errors("train"):
+            _resume(Path(resumed[-1]), [word for word in words if not word.startswith("resume=")])
+    else:
+        complete = True
+        try:
+            launch(_job, "train", usage=usage())
+        finally:
+            # Loaded by Hydra, if it came so far; help and misspelt keys must not wait for it.
+            if (record := sys.modules.get("fingerprints.sweep_record")) is not None:
+                complete = record.conclude()
+        if not complete:
+            raise SystemExit(2)
 
 
-def _job(config: dict[str, Any], folder: Path) -> Any:
+def _job(config: dict[str, Any], place: Place) -> float | None:
     # Imported late: help and configuration errors must not wait for torch.
-    from fingerprints.experiment import run_experiment
+    from fingerprints.lifecycle import start
 
-    return run_experiment(config, folder)
+    if place.sweep is not None and config["logger"]["group"] is None:
+        config["logger"]["group"] = place.sweep
+    document = start(config, place.folder, overrides=place.overrides, job=place.job)
+    if place.sweep is None or not document:
+        return None
+    from fingerprints.sweeps import objective
+
+    return objective(document, config["objective"])
+
+
+def _resume(folder: Path, others: list[str]) -> None:
+    """Go on with a run or a sweep."""
+    if others:
+        raise FingerprintsError(
+            f"resume= goes on with the run's own configuration and takes no other words: {' '.join(others)}.",
+            where="command line",
+            fix="leave them out, or start a new run with them",
+        )
+    if (folder / "sweep.json").is_file():
+        from fingerprints.sweep_record import sweep_command
+
+        sys.argv[1:] = sweep_command(folder)
+        main()
+        return
+    from fingerprints.lifecycle import resume
+    from fingerprints.reporting.tables import document_lines
+    from fingerprints.runs import METRICS
+
+    finished = (folder / METRICS).is_file()
+    document = resume(folder)
+    if finished:
+        print(f"The run is finished: {folder}")
+        print("\n".join(document_lines(document)))
 
 
 if __name__ == "__main__":

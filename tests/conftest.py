@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -308,3 +309,26 @@ def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
         )
 
     return make
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> Callable[..., tuple[int, str]]:
+    """Runs an entry point as the command line would; returns exit code and what it printed."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(module: Any, *words: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, words)])
+        GlobalHydra.instance().clear()
+        try:
+            module.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return run

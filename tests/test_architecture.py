@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "fingerprints"
 # In the order of the data flow: a module imports from its own line or from lines above.
 ORDER = [
-    ("errors", "tasks"),
+    ("errors", "tasks", "interruption", "status"),
     ("data", "runfiles"),
     ("encoders",),
     ("training",),
@@ -18,14 +18,15 @@ ORDER = [
     ("decisions",),
     ("detection",),
     ("evidence",),
-    ("provenance", "runs"),
+    ("provenance", "runs", "processes"),
     ("scoring",),
     ("reporting",),
-    ("prediction",),
+    ("prediction", "sweeps"),
     ("config",),
-    ("cli",),
+    ("cli", "sweep_record"),
     ("experiment",),
-    ("train", "predict", "evaluate", "dashboard"),
+    ("lifecycle",),
+    ("train", "predict", "evaluate", "dashboard", "worker"),
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
@@ -56,7 +57,7 @@ def test_imports_go_one_way(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_configuration_and_command_line_know_hydra(path):
-    if top(path) not in ("config", "cli"):
+    if top(path) not in ("config", "cli", "sweep_record"):
         assert not any(name.split(".")[0] == "hydra" for name in imports(path))
 
 

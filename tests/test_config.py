@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -12,9 +15,9 @@ from fingerprints.errors import FingerprintsError
 def composed():
     config.register()
 
-    def make(*overrides: str, root: str = "train"):
+    def make(*overrides: str, root: str = "train", hydra: bool = False):
         with initialize_config_dir(version_base="1.3", config_dir=str(config.conf_dir())):
-            return compose(root, overrides=list(overrides))
+            return compose(root, overrides=list(overrides), return_hydra_config=hydra)
 
     return make
 
@@ -38,6 +41,96 @@ def test_every_option_of_every_group_composes(composed, group):
             "experiment=siamese_subtask2", f"{group}={option}", "data.root=DIR", *sources, "run_dir=O"
         )
         config.validate(cfg)
+
+
+def sweep_options():
+    """Each option of `sweep`, skipped where its extra is not installed."""
+    marked = []
+    for option in config.options("sweep"):
+        module, extra = config.EXTRAS.get(f"sweep={option}", ("", ""))
+        there = not module or importlib.util.find_spec(f"hydra_plugins.{module}") is not None
+        skip = pytest.mark.skipif(not there, reason=f"needs the extra {extra}")
+        marked.append(pytest.param(option, marks=skip))
+    return marked
+
+
+@pytest.mark.parametrize("option", sweep_options())
+def test_every_sweep_composes_and_changes_no_job(composed, option):
+    words = ("experiment=siamese_subtask2", "data.root=DIR", "trainer.devices=2")
+    cfg = composed(*words, f"sweep={option}", hydra=True)
+    assert cfg.hydra.mode.name == "MULTIRUN"
+    params = dict(cfg.hydra.sweeper.params or {})
+    assert bool(params) == (option not in ("side_by_side", "slurm"))
+    config.check_overrides([f"{key}={value}" for key, value in params.items()], "train")
+    assert composed(*words, f"sweep={option}") == composed(*words)
+
+
+def test_sweeps_can_be_combined(composed):
+    cfg = composed("experiment=siamese_subtask2", "sweep=[seeds,folds]", "data.folds=3", hydra=True)
+    assert cfg.hydra.sweeper.params == {"seed": "range(5)", "data.fold": "range(3)"}
+
+
+def test_slurm_has_a_task_for_each_device(composed):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    words = ("experiment=siamese_subtask2", "sweep=slurm", "trainer.devices=4", "trainer.num_nodes=2")
+    launcher = composed(*words, hydra=True).hydra.launcher
+    assert (launcher.nodes, launcher.tasks_per_node, launcher.gpus_per_node) == (2, 4, 4)
+
+
+def test_jobs_of_several_experiments_share_a_folder(composed):
+    for experiment in ("siamese_subtask1", "metric_subtask2"):
+        folders = composed(f"experiment={experiment}", "paths.outputs=O", hydra=True).hydra
+        assert Path(folders.run.dir).parent == Path("O", experiment)
+        assert Path(folders.sweep.dir).parent == Path("O/sweeps")
+        given = composed(f"experiment={experiment}", "run_dir=OUT", hydra=True).hydra
+        assert (given.run.dir, given.sweep.dir) == ("OUT", "OUT")
+
+
+@pytest.mark.parametrize(
+    ("word", "extra"),
+    [
+        ("sweep=optuna", "sweep"),
+        ("sweep=[seeds,side_by_side]", "sweep"),
+        ("hydra/launcher=joblib", "sweep"),
+        ("sweep=slurm", "slurm"),
+        ("hydra/launcher=submitit_local", "slurm"),
+    ],
+)
+def test_an_extra_that_is_not_installed_is_named(word, extra, monkeypatch):
+    monkeypatch.setattr(config, "find_spec", lambda name: None)
+    with pytest.raises(FingerprintsError, match="not installed") as caught:
+        config.check_overrides(["seed=1", word], "train")
+    assert f"fingerprints[{extra}]" in caught.value.fix
+
+    def no_package_above(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(config, "find_spec", no_package_above)
+    with pytest.raises(FingerprintsError, match="not installed"):
+        config.check_overrides([word], "train")
+    config.check_overrides(["sweep=seeds", "sweep=[seeds,folds]", "hydra/launcher=basic"], "train")
+
+
+@pytest.mark.parametrize(
+    ("word", "fix"),
+    [("sweep=seeds,folds", "sweep=[seeds,folds]"), ("sweep=[seeds,fold]", "sweep=folds")],
+)
+def test_a_wrong_combination_of_sweeps_is_put_right(word, fix):
+    with pytest.raises(FingerprintsError) as caught:
+        config.check_overrides([word], "train")
+    assert fix in caught.value.fix
+
+
+def test_a_search_does_not_look_at_the_test_part(composed):
+    words = ("experiment=siamese_subtask2", "data.root=DIR")
+    assert config.validate(composed(*words, "objective=validation.f1"))["objective"] == "validation.f1"
+    with pytest.raises(FingerprintsError, match=r"test\.accuracy") as caught:
+        config.validate(composed(*words, "objective=test.accuracy"))
+    assert caught.value.where == "objective"
+
+
+def test_without_a_run_dir_none_is_recorded(composed):
+    assert config.validate(composed("experiment=siamese_subtask2", "data.root=DIR"))["run_dir"] is None
 
 
 def test_experiments_are_deltas_that_win_over_root_values(composed):
@@ -88,6 +181,8 @@ def test_limits_and_choices_are_of_keys_that_exist():
         ("max_epochs=3", "trainer.max_epochs"),
         ("experiment=siamese_subtsk2", "siamese_subtask2"),
         ("pairing=al", "pairing=all"),
+        ("sweep=seed", "sweep=seeds"),
+        ("data.flod=1", "data.fold"),
     ],
 )
 def test_misspelt_words_name_the_nearest(word, nearest):
@@ -108,6 +203,12 @@ def test_valid_words_pass():
             "experiment=glob(*)",
             "hydra.sweep.dir=x",
             "hydra/launcher=basic",
+            "hydra.sweep.subdir=${name}/${seed}",
+            "hydra.sweeper.params.seed=range(3)",
+            "data.root=B/${task}",
+            "sweep=seeds",
+            "sweep=null",
+            "sweep=[seeds,folds]",
             "~callbacks",
             "published.test.mine=1",
         ],
@@ -128,6 +229,7 @@ def test_valid_words_pass():
         ("pairing.batch_size=1", "pairing.batch_size"),
         ("data.on_bad_image=ignore", "data.on_bad_image"),
         ("trainer.precision=8", "trainer.precision"),
+        ("data.fold=-1", "data.fold"),
     ],
 )
 def test_values_out_of_range_are_refused(composed, override, key):

@@ -7,30 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hydra.core.global_hydra import GlobalHydra
 
 from benchmarks.wandb_offline import offline_runs
 from fingerprints import config, dashboard, train
 
 SWEEP = Path(__file__).parents[1] / "docs" / "wandb_sweep.yaml"
-
-
-@pytest.fixture
-def command(monkeypatch, tmp_path, capsys):
-    monkeypatch.chdir(tmp_path)
-
-    def run(module, *words):
-        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, words)])
-        GlobalHydra.instance().clear()
-        try:
-            module.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
-
-    return run
 
 
 def panels(spec):

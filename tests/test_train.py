@@ -12,32 +12,12 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
 from fingerprints import config, evaluate, predict, train
 from fingerprints.runs import load_run
 
 METRICS = {"accuracy", "precision", "recall", "f1", "specificity", "kappa", "auc"}
 FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=50", "evidence.permutations=49"]
-
-
-@pytest.fixture
-def command(monkeypatch, tmp_path, capsys):
-    """Runs an entry point as the command line would; returns exit code and what it printed."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(module, *words: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, words)])
-        GlobalHydra.instance().clear()
-        try:
-            module.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
-
-    return run
 
 
 def root_of(task: str, subset_root, usage_root):

@@ -110,10 +110,16 @@ class _Steps(Dataset):
 
 
 class EpochSteps(Sampler):
-    """Yields (epoch, step); Lightning tells it the epoch through `set_epoch`."""
+    """Yields (epoch, step); Lightning tells it the epoch through `set_epoch`.
+
+    Args:
+        steps: Steps an epoch.
+        fixed_epoch: The epoch of all steps, whatever Lightning says.
+    """
 
     def __init__(self, steps: int, *, fixed_epoch: int | None = None) -> None:
         self.steps, self.epoch, self.fixed = steps, 0, fixed_epoch
+        self.next = 0  # the step that comes next: not 0 after a resume within an epoch
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch of the steps to come; ignored where it is fixed."""
@@ -123,8 +129,26 @@ class EpochSteps(Sampler):
         return self.steps
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        epoch = self.epoch if self.fixed is None else self.fixed
-        return iter([(epoch, step) for step in range(self.steps)])
+        # A generator, since Lightning makes the iterator of a resumed epoch before it says which it is.
+        for step in range(self.next, self.steps):
+            self.next = (step + 1) % self.steps
+            yield (self.epoch if self.fixed is None else self.fixed), step
+
+
+class StepLoader(DataLoader):
+    """A loader of planned steps that knows how far into the epoch it is, for checkpoints within one."""
+
+    def __init__(self, steps: _Steps, sampler: EpochSteps) -> None:
+        super().__init__(steps, batch_size=None, sampler=sampler, num_workers=0)
+        self.steps = sampler
+
+    def state_dict(self) -> dict[str, int]:
+        """The step that comes next."""
+        return {"next": self.steps.next}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on with the step that the checkpoint says."""
+        self.steps.next = state["next"]
 
 
 class PairDataModule(pl.LightningDataModule):
@@ -176,12 +200,8 @@ class PairDataModule(pl.LightningDataModule):
 
     def _loader(self, strategy: PairStrategy, *, fixed_epoch: int | None) -> DataLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return DataLoader(
-            _Steps(strategy, rank=rank, world=world),
-            batch_size=None,
-            sampler=EpochSteps(strategy.steps, fixed_epoch=fixed_epoch),
-            num_workers=0,
-        )
+        steps = _Steps(strategy, rank=rank, world=world)
+        return StepLoader(steps, EpochSteps(strategy.steps, fixed_epoch=fixed_epoch))
 
     def transfer_batch_to_device(
         self, batch: PlannedStep, device: torch.device, dataloader_idx: int

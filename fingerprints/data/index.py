@@ -38,8 +38,11 @@ class DataSettings:
         groups: CSV of groups; `None`: `groups.csv` in `root`, else near-duplicate clusters.
         near_duplicate: Thumbnail correlation from which two images form one pseudo-group.
         validation: Share of each label held out for validation.
-        folds: Folds of the out-of-fold scores that small parts get instead.
+        folds: Number of folds: of the out-of-fold scores that small parts get instead of the share, and
+            of the partition that `fold` chooses from.
         folds_below: A `usage` part with fewer labelled real images than this is small.
+        fold: Hold out this fold, `0..folds-1`, for validation, and nothing else; the partition depends on
+            the seed alone, so that runs over all folds hold out every group once.
         on_bad_image: `error` lists all unreadable files; `skip` goes on without them.
         on_mixed_size: `error` or `resize` where files differ in size.
         on_test_overlap: `error` or `keep` where a test image or group also stands in training.
@@ -55,6 +58,7 @@ class DataSettings:
     validation: float = 0.1
     folds: int = 5
     folds_below: int = 1000
+    fold: int | None = None
     on_bad_image: Remedy = "error"
     on_mixed_size: Literal["error", "resize"] = "error"
     on_test_overlap: Literal["error", "keep"] = "error"
@@ -127,6 +131,12 @@ def prepare(
     Raises:
         FingerprintsError: On anything that would make a run fail or its figures mean nothing.
     """
+    if settings.fold is not None and not 0 <= settings.fold < settings.folds:
+        raise FingerprintsError(
+            f"There is no fold {settings.fold} of {settings.folds}: folds are counted from 0.",
+            where="data.fold",
+            fix=f"data.fold=0 to {settings.folds - 1}, or more folds (data.folds=N)",
+        )
     # What names alone can tell comes first: decoding takes a while.
     files = scan(settings.root, settings.sources)
     notes: list[str] = []
@@ -347,7 +357,7 @@ def _digest(rows: NDArray[np.int64]) -> str:
 
 
 def _split_training(table: pd.DataFrame, task: Task, settings: DataSettings, *, seed: int) -> None:
-    """Validation share by group, or folds for small `usage` parts; per generator and domain."""
+    """One fold or a share held out by group, or folds for small `usage` parts; per generator and domain."""
     generators = table["generator"].unique() if task.name != "model" else [None]
     for generator in generators:
         own = table["split"] == "train"
@@ -359,15 +369,29 @@ def _split_training(table: pd.DataFrame, task: Task, settings: DataSettings, *, 
             part = table[own & (table["domain"] == domain)]
             if part.empty:
                 continue
-            if small:
-                table.loc[part.index, "fold"] = k_folds(
-                    part["label"].tolist(), part["group"].tolist(), k=settings.folds, seed=seed
-                )
-            elif settings.validation > 0:
-                held = hold_out(
-                    part["label"].tolist(), part["group"].tolist(), fraction=settings.validation, seed=seed
-                )
+            labels, groups = part["label"].tolist(), part["group"].tolist()
+            if settings.fold is not None:
+                folds = k_folds(labels, groups, k=settings.folds, seed=seed)
+                held = folds == settings.fold
+                _require_labels(part["label"], held, settings)
                 table.loc[part.index[held], "split"] = "validation"
+            elif small:
+                table.loc[part.index, "fold"] = k_folds(labels, groups, k=settings.folds, seed=seed)
+            elif settings.validation > 0:
+                held = hold_out(labels, groups, fraction=settings.validation, seed=seed)
+                table.loc[part.index[held], "split"] = "validation"
+
+
+def _require_labels(labels: pd.Series, held: NDArray[np.bool_], settings: DataSettings) -> None:
+    """Large groups can leave a fold without a label, or the rest without it: no figure would be whole."""
+    lacking = sorted(set(labels[held]) ^ set(labels[~held]))
+    if lacking:
+        raise FingerprintsError(
+            f"Fold {settings.fold} of {settings.folds} cannot have label(s) {', '.join(lacking)} on both "
+            "sides: their groups are too few or too large.",
+            where="data.fold",
+            fix="fewer folds (data.folds=N), another seed, or finer groups (data.groups=CSV)",
+        )
 
 
 def _check_overlap(

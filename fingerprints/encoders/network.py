@@ -36,5 +36,5 @@ def l2_normalise(embeddings: Tensor, *, epsilon: float = 1e-8) -> Tensor:
 
 
 def as_unit_float(images: Tensor) -> Tensor:
-    """Pixels in [0, 1], float32; uint8 is divided by 255."""
-    return images.float().div(255.0) if images.dtype == torch.uint8 else images
+    """Pixels in [0, 1] in the default precision; uint8 is divided by 255."""
+    return images.to(torch.get_default_dtype()).div(255.0) if images.dtype == torch.uint8 else images

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from fingerprints.detection import Detection, Predictions
 from fingerprints.evidence.intervals import Evaluation
 from fingerprints.evidence.verdict import Verdict
 from fingerprints.scoring import Scores, overall
-from fingerprints.tasks import Task
+from fingerprints.tasks import Task, get_task
 
 
 def predictions_table(task: Task, classes: Sequence[str], parts: Sequence[Predictions]) -> pd.DataFrame:
@@ -49,6 +50,27 @@ def summary_lines(
     lines.append(conclusion.headline)
     lines.append(f"report: {folder / 'report.html'}")
     return lines
+
+
+def document_lines(document: dict[str, Any]) -> list[str]:
+    """The main figures of a finished run, out of what `metrics.json` holds."""
+    lines = []
+    names = headline_metrics(get_task(document["task"]))
+    for part in ("validation", "test"):
+        levels = document[part]
+        by_generator = levels if levels and "value" not in next(iter(levels.values())) else {"": levels}
+        for generator, figures in by_generator.items():
+            shown = [_stored(name, figures[name]) for name in names if name in figures]
+            if any(shown):
+                lines.append(f"{part} {generator}".strip() + ": " + "  ".join(text for text in shown if text))
+    return [*lines, document["verdict"]["headline"]]
+
+
+def _stored(name: str, figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return ""
+    interval = "" if figure["low"] is None else f" [{figure['low']:.3f}, {figure['high']:.3f}]"
+    return f"{name} {figure['value']:.3f}{interval}"
 
 
 def headline_metrics(task: Task) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from torchmetrics.classification import BinaryAccuracy
 
 from fingerprints.data.datamodule import ImageBatch
 from fingerprints.encoders.network import EmbeddingNetwork, as_unit_float, l2_normalise
+from fingerprints.training.accumulate import in_parts
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.losses import (
     aligned_distances,
@@ -35,10 +36,12 @@ class SiameseSettings:
     Attributes:
         margin: Distance from which a negative pair costs nothing; unit vectors are at most 2 apart.
         pair_threshold: A validation pair counts as positive below this distance.
+        accumulate: Parts in which a process' share of a batch passes the encoder.
     """
 
     margin: float = 1.0
     pair_threshold: float = 0.5
+    accumulate: int = 1
 
 
 class SiameseModule(pl.LightningModule):
@@ -72,22 +75,20 @@ class SiameseModule(pl.LightningModule):
         self.val_loss, self.val_accuracy = MeanMetric(), BinaryAccuracy()
         self.val_nearest, self.val_farthest = MinMetric(), MaxMetric()
 
-    def _embed(self, batch: ImageBatch, *, augment: bool) -> tuple[Tensor, Tensor]:
+    def _raw(self, batch: ImageBatch, *, augment: bool) -> Tensor:
+        """`(left + right images, d)` embeddings before the norm."""
         images = as_unit_float(torch.cat([batch.left, batch.right]))
-        if augment:
-            images = self.augmentation(images, batch)
-        raw = self.network.raw(images)
-        if augment:
-            counted = torch.cat([batch.left_classes, batch.right_classes]) >= 0
-            zeros = ((raw.detach().norm(dim=1) < 1e-8) & counted).sum().float()
-            # A ReLU before the norm can make them: summed over the epoch and all processes.
-            self.log("zero_embeddings", zeros, on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True)
-        left, right = l2_normalise(raw).split([len(batch.left), len(batch.right)])
-        return left, right
+        if not augment:
+            return self.network.raw(images)
+        return in_parts(self.network.raw, self.augmentation(images, batch), parts=self.settings.accumulate)
 
-    def training_step(self, batch: ImageBatch, batch_idx: int) -> Tensor:
-        """Contrastive loss of the global batch."""
-        left, right = self._embed(batch, augment=True)
+    def training_step(self, batch: ImageBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Contrastive loss of the global batch, and how many of this process' embeddings are zero."""
+        raw = self._raw(batch, augment=True)
+        # A ReLU before the norm can make them.
+        images = torch.cat([batch.left_classes, batch.right_classes]) >= 0
+        zeros = ((raw.detach().norm(dim=1) < 1e-8) & images).sum()
+        left, right = l2_normalise(raw).split([len(batch.left), len(batch.right)])
         if batch.aligned:
             positive, counted = _pairs(batch.left_classes, batch.right_classes, batch)
             terms = contrastive_terms(aligned_distances(left, right), positive, margin=self.settings.margin)
@@ -102,8 +103,7 @@ class SiameseModule(pl.LightningModule):
                 all_distances(left, right), positive, counted, margin=self.settings.margin
             )
         self.images_encoded += batch.images
-        self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=batch.images)
-        return loss
+        return {"loss": loss, "zeros": zeros}
 
     def _gather(self, tensor: Tensor, *, sync_grads: bool = False) -> Tensor:
         if self.trainer.world_size == 1:
@@ -113,7 +113,8 @@ class SiameseModule(pl.LightningModule):
 
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> None:
         """Collect loss and accuracy of held-out pairs; fillers do not count."""
-        left, right = self._embed(batch, augment=False)
+        raw = self._raw(batch, augment=False)
+        left, right = l2_normalise(raw).split([len(batch.left), len(batch.right)])
         positive, counted = _pairs(batch.left_classes, batch.right_classes, batch)
         distance, positive = aligned_distances(left, right)[counted], positive[counted]
         if not len(distance):
@@ -141,9 +142,11 @@ class SiameseModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule over all steps of the training."""
-        return configure(
-            self.parameters(), self.optimiser, steps=int(self.trainer.estimated_stepping_batches)
-        )
+        # Not `trainer.estimated_stepping_batches`: it makes the loaders, and loaders made before a
+        # checkpoint is read are not told at which step to go on.
+        strategy = self.trainer.datamodule.train_strategy  # type: ignore[attr-defined]
+        steps = strategy.steps * int(self.trainer.max_epochs or 1)
+        return configure(self.parameters(), self.optimiser, steps=steps)
 
 
 def _pairs(left_classes: Tensor, right_classes: Tensor, batch: ImageBatch) -> tuple[Tensor, Tensor]:

@@ -157,6 +157,71 @@ class TestSubset:
         assert "control run" in control.notes[-1]
 
 
+class TestFolds:
+    """`data.fold` holds one fold out; all folds together hold out everything once."""
+
+    @pytest.mark.parametrize("layout", ["subset", "usage", "usage_2024"])
+    def test_every_group_is_held_out_once(
+        self, layout: str, subset_root: Root, usage_root: Root, prepared: Prepared
+    ) -> None:
+        generators = {"generators": ("a", "b")} if layout == "usage_2024" else {}
+        root = subset_root() if layout == "subset" else usage_root(**generators)
+        held = []
+        for fold in range(3):
+            index, _ = prepared(root, layout, folds=3, fold=fold)
+            assert set(index.table["fold"]) == {-1}
+            assert (parts_of_groups(index.table) == 1).all()
+            for domain in ("real", "generated"):
+                labels = [
+                    set(index.select(domain=domain, split=split)["label"])
+                    for split in ("train", "validation")
+                ]
+                assert labels[0] == labels[1]
+            held.append(index.select(split="validation"))
+        rows = pd.concat(held).index
+        training = index.select(split=("train", "validation"))
+        assert sorted(rows) == sorted(training.index)
+        of_groups = pd.concat([part[["generator", "group"]].drop_duplicates() for part in held])
+        assert not of_groups.duplicated().any()
+
+    def test_label_shares_are_those_of_the_whole(self, subset_root: Root, prepared: Prepared) -> None:
+        for fold in range(3):
+            index, _ = prepared(subset_root(per_class=12), "subset", folds=3, fold=fold)
+            for domain in ("real", "generated"):
+                counts = index.select(domain=domain, split="validation")["label"].value_counts()
+                assert counts.to_dict() == {"t1": 4, "t2": 4, "t3": 4}
+
+    def test_the_partition_follows_the_seed_alone(self, subset_root: Root, prepared: Prepared) -> None:
+        root = subset_root()
+        first, again, other = (
+            prepared(root, "subset", fold=1, folds=3, seed=seed)[0].table["split"].tolist()
+            for seed in (0, 0, 1)
+        )
+        assert first == again
+        assert first != other
+
+    def test_two_folds_are_each_others_rest(self, subset_root: Root, prepared: Prepared) -> None:
+        root = subset_root()
+        splits = [prepared(root, "subset", folds=2, fold=fold)[0].table["split"] for fold in (0, 1)]
+        swapped = splits[1].replace({"train": "validation", "validation": "train"})
+        assert splits[0].tolist() == swapped.tolist()
+
+    @pytest.mark.parametrize("fold", [-1, 4, 5])
+    def test_a_fold_that_is_not_there(self, fold: int, subset_root: Root, prepared: Prepared) -> None:
+        with pytest.raises(FingerprintsError, match=f"no fold {fold} of 4") as error:
+            prepared(subset_root(), "subset", folds=4, fold=fold)
+        assert error.value.where == "data.fold"
+        assert "0 to 3" in str(error.value.fix)
+
+    def test_a_fold_without_a_label_is_refused(self, subset_root: Root, prepared: Prepared) -> None:
+        root = subset_root(per_class=2, classes=2)
+        groups = {"t1_000.png": "a", "t1_001.png": "both", "t2_000.png": "both", "t2_001.png": "b"}
+        regroup(root, lambda file, _: groups[Path(file).name])
+        with pytest.raises(FingerprintsError, match=r"Fold \d of 2 cannot have label\(s\) t\d") as error:
+            prepared(root, "subset", folds=2, fold=0)
+        assert error.value.where == "data.fold"
+
+
 class TestUsage:
     def test_small_parts_get_folds(self, usage_root: Root, prepared: Prepared) -> None:
         index, _ = prepared(usage_root(), "usage", folds=4)

@@ -1,0 +1,73 @@
+"""SIGTERM and SIGINT: finish the step, save, and leave; the second signal leaves at once."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+
+class Interrupted(BaseException):
+    """The run was asked to stop. No `Exception`: nobody shall catch it by accident.
+
+    Args:
+        number: The signal's number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell calls the end by this signal: 130 for SIGINT, 143 for SIGTERM."""
+        return 128 + self.number
+
+
+class _State:
+    """Signals are the process', so is this."""
+
+    deferring = False
+    pending: int | None = None
+
+
+def pending() -> int | None:
+    """Number of the signal that came while stopping was deferred."""
+    return _State.pending
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Let the caller choose when to stop: it asks `pending()`; one that came meanwhile is raised after."""
+    _State.deferring = True
+    try:
+        yield
+    finally:
+        _State.deferring = False
+    if _State.pending is not None:
+        raise Interrupted(_State.pending)
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into `Interrupted`; outside the main thread nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _State.pending = None
+    before = {number: signal.signal(number, _receive) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _State.pending = None
+
+
+def _receive(number: int, frame: FrameType | None) -> None:
+    first = _State.pending is None
+    _State.pending = number
+    if not (first and _State.deferring):
+        raise Interrupted(number)

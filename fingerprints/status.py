@@ -1,0 +1,120 @@
+"""Where a run stands: `status.json` in its folder, and the lock that keeps a second one out."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fingerprints import __version__
+from fingerprints.errors import FingerprintsError
+
+STATUS, LOCK = "status.json", ".lock"
+RUNNING, FINISHED, FAILED, STOPPED = "running", "finished", "failed", "stopped"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put `content` under the name `path`, or leave what was there: never a part of it.
+
+    The part file lies beside it (a rename is atomic within a file system only) and is on the disk before
+    it gets its name, so that a loss of power cannot leave an empty file.
+
+    Raises:
+        OSError: If the disk is full or the folder cannot be written; the part file is removed.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def new_status(*, overrides: Sequence[str] = (), job: int | None = None) -> dict[str, Any]:
+    """Facts of a run that begins.
+
+    Args:
+        overrides: What the command line said.
+        job: Its number in a sweep.
+    """
+    return {
+        "state": RUNNING,
+        "stage": "starting",
+        "id": uuid.uuid4().hex[:8],
+        "version": __version__,
+        "config_digest": None,
+        "data_fingerprint": None,
+        "overrides": list(overrides),
+        "job": job,
+        "cwd": str(Path.cwd()),
+        "started": _now(),
+        "seconds": 0.0,
+        "attempts": 1,
+        "error": None,
+    }
+
+
+def read_status(folder: Path) -> dict[str, Any] | None:
+    """The status of a run folder; `None` if there is none."""
+    try:
+        return json.loads((folder / STATUS).read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise FingerprintsError(
+            f"The run's status cannot be read: {error}", where=folder / STATUS, fix="start a new run"
+        ) from error
+
+
+def write_status(folder: Path, status: dict[str, Any]) -> None:
+    """Write it whole, with the process that did."""
+    facts = {**status, "updated": _now(), "pid": os.getpid(), "host": platform.node()}
+    write_atomically(folder / STATUS, (json.dumps(facts, indent=1) + "\n").encode())
+
+
+def update_status(folder: Path, **facts: Any) -> None:
+    """Change some facts; a full disk is no reason to end a run that can go on."""
+    with contextlib.suppress(OSError):
+        write_status(folder, {**(read_status(folder) or {}), **facts})
+
+
+def digest(path: Path) -> str:
+    """Digest of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold the run folder; the system lets go of it if the process dies.
+
+    Raises:
+        FingerprintsError: If another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            status = read_status(folder) or {}
+            raise FingerprintsError(
+                f"The run is still going: process {status.get('pid')} on {status.get('host')}.",
+                where=folder,
+                fix="wait for it, or end that process",
+            ) from None
+        yield
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
