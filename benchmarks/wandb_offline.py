@@ -19,6 +19,7 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from wandb.proto import wandb_internal_pb2
 
 BLOCK, HEADER, CHUNK = 32_768, 7, 7
@@ -102,7 +103,8 @@ def read_run(path: Path) -> OfflineRun:
             run.machine |= {item.key for item in record.stats.item}
         elif kind == "exit":
             run.exit_code = record.exit.exit_code
-    run.config.pop("_wandb", None)
+    for bookkeeping in (run.config, run.summary):
+        bookkeeping.pop("_wandb", None)
     return run
 
 
@@ -187,8 +189,9 @@ def charts(run: OfflineRun) -> Figure:
 def _lines(axes: Any, run: OfflineRun, names: tuple[str, ...], title: str) -> None:
     keys = dict.fromkeys(k for row in run.history for k in row if k.rsplit("/", 1)[-1] in names)
     for key in keys:
-        axes.plot(*run.curve(key), marker=".", linewidth=1, label=key)
+        axes.plot(*run.curve(key), marker=".", linestyle="--" if "train" in key else "-", label=key)
     axes.set(title=title, xlabel="epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if keys:
         axes.legend(fontsize=7)
 
@@ -231,7 +234,8 @@ def _confusion(axes: Any, run: OfflineRun) -> None:
     axes.imshow(matrix, cmap="Blues")
     for i, row in enumerate(matrix):
         for j, count in enumerate(row):
-            axes.text(j, i, count, ha="center", va="center")
+            colour = "white" if count > sum(row) / 2 else "black"
+            axes.text(j, i, f"{count:g}", ha="center", va="center", color=colour)
     axes.set_xticks(range(len(classes)), classes)
     axes.set_yticks(range(len(classes)), classes)
     axes.set(title=key.removesuffix("_table"), xlabel="predicted", ylabel="actual")

@@ -281,6 +281,17 @@ class EvaluateConfig:
     permutations: int = 999
 
 
+@dataclass
+class DashboardConfig:
+    """Root of `python -m fingerprints.dashboard`."""
+
+    project: str = "fingerprints"
+    entity: str | None = None
+    name: str = "fingerprints"
+    generators: list[str] = field(default_factory=list)
+    out: str | None = None
+
+
 # Options of a group have a schema each; the YAML of an option starts from it.
 GROUP_SCHEMAS: dict[str, dict[str, type]] = {
     "data": {"_layout": DataConfig},
@@ -288,7 +299,12 @@ GROUP_SCHEMAS: dict[str, dict[str, type]] = {
     "pairing": {"_random": RandomPairingConfig, "_all": AllPairingConfig, "_nearest": NearestPairingConfig},
     "decision": {"_centroid": CentroidConfig, "_membership": MembershipConfig},
 }
-ROOTS: dict[str, type] = {"train": TrainConfig, "predict": PredictConfig, "evaluate": EvaluateConfig}
+ROOTS: dict[str, type] = {
+    "train": TrainConfig,
+    "predict": PredictConfig,
+    "evaluate": EvaluateConfig,
+    "dashboard": DashboardConfig,
+}
 
 # Options that need an extra: the module it brings, and its name.
 EXTRAS: dict[str, tuple[str, str]] = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,87 @@ def prepared(tmp_path: Path, sources: Callable[[str], list[Any]]) -> Callable[..
         options = {"size": SIZE, "sources": sources(layout), **options}
         task = get_task(layout.split("_")[0])
         return prepare(DataSettings(root=root, **options), task, cache=tmp_path / "store", seed=seed)
+
+    return make
+
+
+@pytest.fixture
+def private_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """W&B as on a machine where nobody ever logged in, with its service restarted before and after."""
+    import wandb
+
+    wandb.teardown()
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.setenv("WANDB_HTTP_TIMEOUT", "1")
+    yield
+    wandb.teardown()
+
+
+@pytest.fixture
+def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
+    """`detected(root, layout)`: index, store, detections and `metrics.json` of a detector that guesses."""
+    from fingerprints.detection import Detection, Predictions
+    from fingerprints.evidence.verdict import Verdict
+    from fingerprints.scoring import EvidenceSettings, metrics_document, score
+
+    def predictions(index: Any, rows: Any) -> Any:
+        units = rows[rows["domain"] == index.task.unit]
+        rng = np.random.default_rng(len(units))
+        if index.task.positive is None:
+            scores = rng.random((len(units), len(index.classes)))
+            labels = np.array(index.classes)[scores.argmax(1)]
+        else:
+            scores = rng.random(len(units))
+            labels = np.where(scores > 0.5, "used", "not_used")
+        return Predictions(rows=units, labels=labels, scores=scores)
+
+    def make(root: Path, layout: str) -> Any:
+        index, store = prepared(root, layout, validation=0.3, folds=2)
+        detections = []
+        for generator in index.generators:
+            rows = index.select(generator=generator)
+            held = rows[(rows["split"] == "validation") | (rows["fold"] >= 0)]
+            test = rows[rows["split"] == "test"]
+            detections.append(
+                Detection(
+                    generator=generator,
+                    network=None,
+                    decision=None,
+                    validation=predictions(index, held),
+                    test=predictions(index, test) if len(test) else None,
+                    held_out_real=None,
+                    fits={},
+                    train_part=None,
+                    test_part=None,
+                    pair_distances=(np.empty(0), np.empty(0)),
+                )
+            )
+        evidence = EvidenceSettings(seed=0, resamples=20, permutations=19)
+        scores = score(index, store, detections, root=root, settings=evidence)
+        verdict = Verdict(level="nothing", headline="Nothing found.", notes=["a note"])
+        run = {
+            "seconds": 2.5,
+            "training_seconds": 1.5,
+            "peak_memory_mb": {"host": 100.0},
+            "data_fingerprint": "abc",
+            "fingerprints": "0",
+            "revision": None,
+        }
+        extra = {
+            "verdict": {"level": verdict.level, "headline": verdict.headline, "notes": verdict.notes},
+            "encoder_budget": {d.generator or "images_encoded": 7 for d in detections},
+            "run": run,
+        }
+        return (
+            index,
+            store,
+            detections,
+            metrics_document(scores, index, detections, experiment="x", extra=extra),
+        )
 
     return make
 

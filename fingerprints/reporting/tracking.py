@@ -29,6 +29,7 @@ MAX_IMAGES = 16
 ROC_POINTS = 200
 """Most points of a curve, half of them spaced evenly and half ever wider from the first on."""
 
+RUN_FACTS = ("seconds", "training_seconds", "data_fingerprint", "fingerprints", "revision")
 FIGURE_COLUMNS = ("part", "generator", "metric", "value", "low", "high", "p", "reason")
 
 
@@ -84,14 +85,11 @@ def summary(document: dict[str, Any]) -> dict[str, float | str]:
     flat |= {
         "verdict/level": document["verdict"]["level"],
         "verdict/headline": document["verdict"]["headline"],
-        "encoder_budget": sum(document["encoder_budget"].values()),
-        "seconds": facts["seconds"],
-        "training_seconds": facts["training_seconds"],
-        "data_fingerprint": facts["data_fingerprint"],
-        "fingerprints": facts["fingerprints"],
+        "run/encoder_budget": sum(document["encoder_budget"].values()),
+        **{f"run/{name}": facts[name] for name in RUN_FACTS if facts[name] is not None},
+        **{f"run/peak_memory_mb_{name}": value for name, value in facts["peak_memory_mb"].items()},
     }
-    flat |= {f"peak_memory_mb/{name}": value for name, value in facts["peak_memory_mb"].items()}
-    return flat if facts["revision"] is None else {**flat, "revision": facts["revision"]}
+    return flat
 
 
 def figures_table(document: dict[str, Any]) -> pd.DataFrame:

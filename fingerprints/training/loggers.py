@@ -56,7 +56,7 @@ class LoggerSettings:
 
 
 class CurveLogger(WandbLogger):
-    """A Lightning logger around an open W&B run, in which every curve has its own epoch axis.
+    """A Lightning logger around an open W&B run, in which every curve is drawn over its own epochs.
 
     Args:
         run: The run.
@@ -65,18 +65,15 @@ class CurveLogger(WandbLogger):
     def __init__(self, run: Any) -> None:
         super().__init__(experiment=run)
         self._curves: set[str] = set()
+        run.define_metric("epoch", hidden=True)
 
     def log_row(self, prefix: str, row: Mapping[str, float]) -> None:
         """Add an epoch. W&B's own step only grows, so that it cannot be the axis of two trainings."""
-        axis = f"{prefix}epoch"
-        for key in (f"{prefix}{name}" for name in row):
-            if key not in self._curves:
-                self._curves.add(key)
-                if key == axis:
-                    self.experiment.define_metric(key, hidden=True)
-                else:
-                    self.experiment.define_metric(key, step_metric=axis)
-        self.experiment.log({f"{prefix}{name}": value for name, value in row.items()})
+        figures = {f"{prefix}{name}": value for name, value in row.items() if name != "epoch"}
+        for key in figures.keys() - self._curves:
+            self.experiment.define_metric(key, step_metric="epoch")
+        self._curves |= figures.keys()
+        self.experiment.log({"epoch": row["epoch"], **figures})
 
 
 @contextlib.contextmanager
@@ -243,6 +240,7 @@ def _init(folder: Path, options: dict[str, Any]) -> Any:
                 save_code=False,
                 disable_code=True,
                 disable_git=True,
+                host="",
                 x_disable_meta=True,
             ),
             **options,

@@ -1,0 +1,46 @@
+"""`python -m fingerprints.dashboard project=NAME`: the W&B dashboard, made by code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fingerprints.cli import launch
+
+USAGE = """\
+Make the dashboard of a W&B project, or write its specification to a file.
+
+usage: python -m fingerprints.dashboard [KEY=VALUE ...]
+
+  project=NAME        W&B project (default fingerprints)
+  entity=NAME         W&B user or team (default: yours)
+  name=TEXT           what the view is called
+  generators=[A,B]    names of the generators, where runs have several
+  out=FILE.json       write the specification instead of saving it on the server
+"""
+
+
+def main() -> None:
+    """Entry point."""
+    launch(_job, "dashboard", usage=USAGE)
+
+
+def _job(config: dict[str, Any], _: Any) -> None:
+    # Imported late: help and configuration errors must not wait for it.
+    from fingerprints.reporting.workspace import dashboard, save_online, save_spec
+
+    workspace = dashboard(
+        project=config["project"],
+        entity=config["entity"] or "",
+        name=config["name"],
+        generators=config["generators"],
+    )
+    if config["out"] is None:
+        print(f"dashboard: {save_online(workspace)}")
+    else:
+        save_spec(workspace, Path(config["out"]))
+        print(f"specification of the dashboard: {config['out']}")
+
+
+if __name__ == "__main__":
+    main()
