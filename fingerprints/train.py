@@ -13,6 +13,7 @@ USAGE = """\
 Train and evaluate a detector of training-data traces.
 
 usage: python -m fingerprints.train experiment=NAME data.root=DIR [KEY=VALUE ...]
+       python -m fingerprints.train resume=OUT
 
   data.root=DIR            folder of the training part; DIR/test/ is predicted, and scored
                            if DIR/test_truth.csv is there (id,label)
@@ -20,11 +21,16 @@ usage: python -m fingerprints.train experiment=NAME data.root=DIR [KEY=VALUE ...
   data.groups=CSV          patient of each image (file,group); default DIR/groups.csv,
                            else near-duplicate clusters stand in
   data.on_bad_image=skip   go on without unreadable images
-  trainer=cpu              auto, cpu, gpu, ddp, ddp_cpu
+  trainer=cpu              auto (default: a GPU if there is one), cpu, gpu, ddp, ddp_cpu
+  trainer.devices=N        processes on each node (ddp: default all GPUs; ddp_cpu: 2)
+  trainer.precision=P      32-true, bf16-mixed, 16-mixed, auto (bf16-mixed on a GPU that has it)
+  trainer.accumulate=N     a batch passes the encoder in N parts: less memory, the same step
   trainer.max_epochs=N     epochs (default 30)
-  pairing=all              random, all
+  pairing=all              random, all, nearest
+  logger=wandb             none, csv, tensorboard, wandb (offline unless logger.offline=false)
   seed=N                   seed of splits, weights and pairs (default 0)
   run_dir=OUT              run folder (default outputs/<experiment>/<time>)
+  resume=OUT               go on with a stopped run, or with a sweep's unfinished jobs
   --multirun               every combination of comma-separated values
   --cfg job                print the whole configuration and stop
 
@@ -34,15 +40,20 @@ experiments:
 layouts (data=...):
 {layouts}
 
+sweeps (sweep=...):
+{sweeps}
+
 A run folder holds config.yaml, metrics.json, predictions.csv, run.csv, report.html,
-checkpoints/ and train.log. FINGERPRINTS_DEBUG=1 shows tracebacks.
+checkpoints/, status.json and train.log. FINGERPRINTS_DEBUG=1 shows tracebacks.
 """
 
 
 def usage() -> str:
     """The text of `--help`, with the experiments and layouts that there are."""
     return USAGE.format(
-        experiments="\n".join(describe_options("experiment")), layouts="\n".join(describe_options("data"))
+        experiments="\n".join(describe_options("experiment")),
+        layouts="\n".join(describe_options("data")),
+        sweeps="\n".join(describe_options("sweep")),
     )
 
 

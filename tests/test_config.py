@@ -269,7 +269,7 @@ def test_schema_and_settings_agree():
     from fingerprints.training.optimise import OptimiserSettings
     from fingerprints.training.siamese import SiameseSettings
 
-    own = {"seed", "optimiser", "augment", "name", "root", "sources", "groups"}
+    own = {"seed", "accumulate", "optimiser", "augment", "name", "root", "sources", "groups"}
     for schema, settings in (
         (config.DataConfig, DataSettings),
         (config.TrainerConfig, TrainerSettings),
