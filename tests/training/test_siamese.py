@@ -24,6 +24,7 @@ from fingerprints.data.store import ImageStore
 from fingerprints.encoders import build_network
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.fit import TrainerSettings, make_trainer
+from fingerprints.training.history import History
 from fingerprints.training.optimise import OptimiserSettings
 from fingerprints.training.siamese import SiameseModule, SiameseSettings
 
@@ -105,7 +106,7 @@ def naive_loss(module: SiameseModule, batch: ImageBatch) -> float:
 def test_loss_agrees_with_loops_over_pairs(data: Data, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, (batch,) = make_module(), shares(data, kind, 1)
     attach(module, 1, monkeypatch)
-    assert module.training_step(batch, 0).item() == pytest.approx(naive_loss(module, batch), rel=1e-5)
+    assert module.training_step(batch, 0)["loss"].item() == pytest.approx(naive_loss(module, batch), rel=1e-5)
     assert int(module.images_encoded) == batch.images
 
 
@@ -127,7 +128,7 @@ def test_image_with_itself_is_no_pair(data: Data, monkeypatch: pytest.MonkeyPatc
     expected = (
         0.5 * distance[same & apart].pow(2).mean() + 0.5 * (1 - distance[~same]).clamp_min(0).pow(2).mean()
     )
-    assert module.training_step(itself, 0).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert module.training_step(itself, 0)["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("world", [2, 4])
@@ -137,12 +138,12 @@ def test_aligned_shares_give_the_global_loss_and_gradient(
     augmentation = Augmentation(seed=3, flip=True, noise=0.05)
     module, (whole,) = make_module(augmentation=augmentation), shares(data, "random", 1)
     attach(module, 1, monkeypatch)
-    loss = module.training_step(whole, 0)
+    loss = module.training_step(whole, 0)["loss"]
     loss.backward()
     expected = gradient(module)
     module.zero_grad()
     attach(module, world, monkeypatch)
-    parts = [module.training_step(share, 0) for share in shares(data, "random", world)]
+    parts = [module.training_step(share, 0)["loss"] for share in shares(data, "random", world)]
     mean = torch.stack(parts).mean()
     mean.backward()
     assert mean.item() == pytest.approx(loss.item(), rel=1e-5)
@@ -156,7 +157,7 @@ def test_gathered_shares_give_the_global_loss_and_gradient(
 ) -> None:
     module, (whole,) = make_module(), shares(data, "all", 1)
     attach(module, 1, monkeypatch)
-    loss = module.training_step(whole, 0)
+    loss = module.training_step(whole, 0)["loss"]
     loss.backward()
     expected = gradient(module)
     module.zero_grad()
@@ -174,7 +175,7 @@ def test_gathered_shares_give_the_global_loss_and_gradient(
         module.training_step(share, 0)
     received = iter([torch.cat(tensors) for tensors in zip(*sent, strict=True)])
     monkeypatch.setattr(module, "_gather", lambda *_, **__: next(received))
-    together = module.training_step(shares(data, "all", world)[0], 0)
+    together = module.training_step(shares(data, "all", world)[0], 0)["loss"]
     together.backward()
     assert together.item() == pytest.approx(loss.item(), rel=1e-5)
     torch.testing.assert_close(gradient(module), expected, rtol=1e-4, atol=1e-6)
@@ -185,7 +186,7 @@ def test_augmentation_is_for_training_only(data: Data, monkeypatch: pytest.Monke
     (batch,) = shares(data, "random", 1)
     attach(plain, 1, monkeypatch)
     attach(changed, 1, monkeypatch)
-    assert plain.training_step(batch, 0).item() != changed.training_step(batch, 0).item()
+    assert plain.training_step(batch, 0)["loss"].item() != changed.training_step(batch, 0)["loss"].item()
     for module in (plain, changed):
         module.validation_step(batch, 0)
     assert plain.val_loss.compute() == changed.val_loss.compute()
@@ -242,17 +243,19 @@ def test_collapse_is_told_and_zero_embeddings_are_counted(
     with torch.no_grad():
         module.network.encoder.dense.bias.fill_(-100)
     with caplog.at_level(logging.WARNING, "fingerprints.training.siamese"):
-        trainer = trained(module, made, epochs=1)
+        history = History("training")
+        trained(module, made, epochs=1, callbacks=[history])
     assert "collapsed" in caplog.text
-    assert trainer.callback_metrics["zero_embeddings"] == made.train_strategy.images_per_epoch
-    assert trainer.callback_metrics["val_distance_spread"] < 1e-3
+    assert history.rows[0]["zero_embeddings"] == made.train_strategy.images_per_epoch
+    assert history.rows[0]["val_distance_spread"] < 1e-3
 
 
 def test_healthy_training_raises_no_alarm(data: Data, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "fingerprints.training.siamese"):
-        trainer = trained(make_module(), make_data(data, "random"), epochs=2)
+        history = History("training")
+        trained(make_module(), make_data(data, "random"), epochs=2, callbacks=[history])
     assert caplog.text == ""
-    assert trainer.callback_metrics["zero_embeddings"] == 0
+    assert [row["zero_embeddings"] for row in history.rows] == [0, 0]
 
 
 SCRIPT = """
@@ -278,9 +281,9 @@ from fingerprints.training.siamese import SiameseModule, SiameseSettings
 
 class Watched(SiameseModule):
     def training_step(self, batch, batch_idx):
-        loss = super().training_step(batch, batch_idx)
-        self.losses.append(float(self.all_gather(loss.detach()).mean()))
-        return loss
+        outputs = super().training_step(batch, batch_idx)
+        self.losses.append(float(self.all_gather(outputs["loss"].detach()).mean()))
+        return outputs
 
     def on_before_optimizer_step(self, optimizer):
         self.gradients.append(torch.cat([p.grad.flatten() for p in self.parameters()]).numpy().copy())
