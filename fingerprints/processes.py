@@ -42,7 +42,9 @@ def world_around() -> int:
                 return environment().world_size()
     except RuntimeError as error:
         raise FingerprintsError(
-            f"SLURM's settings do not fit: {error}", where="sbatch or srun", fix="--ntasks-per-node=N --nodes=M"
+            f"SLURM's settings do not fit: {error}",
+            where="sbatch or srun",
+            fix="--ntasks-per-node=N --nodes=M",
         ) from error
     return 1
 

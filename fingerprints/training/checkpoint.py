@@ -44,6 +44,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 fix=f"make room for {buffer.tell() / 1e6:,.0f} MB, then go on with resume=OUT",
             ) from error
 
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read a checkpoint.
+
+        Raises:
+            FingerprintsError: If it is damaged.
+        """
+        try:
+            return super().load_checkpoint(path, *args, **kwargs)
+        except Exception as error:  # damaged files raise whatever their reader stumbles over
+            raise FingerprintsError(
+                f"The checkpoint cannot be read: {str(error).splitlines()[0] if str(error) else error!r}",
+                where=path,
+                fix="delete it, and this training begins anew with resume=OUT",
+            ) from error
+
 
 class Checkpoints(ModelCheckpoint):
     """The last weights after every epoch, and the best if asked.

@@ -140,8 +140,21 @@ class _SeedSteps(Callback):
 class _EarlyStopping(EarlyStopping):
     """Knows after a resume that it had already stopped."""
 
+    stopped = False
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        self.stopped = trainer.should_stop
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+        trainer.should_stop = self.stopped
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "stopped": self.stopped}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.stopped = state_dict["stopped"]
 
 
 def make_trainer(
@@ -325,7 +338,13 @@ def fit(
     if stopping.early and validated:
         monitor = stopping.early_monitor
         callbacks.append(
-            _EarlyStopping(monitor, patience=stopping.patience, mode=_mode(monitor), check_finite=True)
+            _EarlyStopping(
+                monitor,
+                patience=stopping.patience,
+                mode=_mode(monitor),
+                check_finite=True,
+                check_on_train_epoch_end=True,
+            )
         )
     if sys.stderr.isatty():
         callbacks.append(TQDMProgressBar(leave=False))

@@ -48,13 +48,16 @@ class History(Callback):
         self._images, self._seconds, self._since = 0, 0.0, 0.0
         self._world: Callable[[Tensor], Tensor] = lambda tensor: tensor
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell of the epochs that a checkpoint knows, also where it was the last one."""
+        if self.report is not None:
+            for row in self.rows:
+                self.report(row, fresh=False)
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Lightning does not announce the epoch that a checkpoint interrupted: the clock starts here."""
         self._since = time.perf_counter()
         self._world = lambda tensor: trainer.strategy.reduce(tensor.clone(), reduce_op="sum")
-        if self.report is not None:
-            for row in self.rows:
-                self.report(row, fresh=False)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
