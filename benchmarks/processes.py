@@ -25,7 +25,7 @@ from fingerprints.embeddings import embed
 from fingerprints.evidence.intervals import estimate_metrics
 from fingerprints.experiment import load_data, recipe
 from fingerprints.runs import load_run
-from fingerprints.training.fit import TrainerSettings, make_trainer
+from fingerprints.training.hardware import TrainerSettings, make_trainer
 
 
 class Watch(pl.Callback):

@@ -32,7 +32,7 @@ from fingerprints.embeddings import embed
 from fingerprints.encoders import build_network
 from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.fit import TrainerSettings, make_trainer
+from fingerprints.training.hardware import TrainerSettings, make_trainer
 from fingerprints.training.optimise import OptimiserSettings
 from fingerprints.training.siamese import SiameseModule, SiameseSettings
 

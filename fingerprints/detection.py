@@ -28,7 +28,8 @@ from fingerprints.decisions.part import EmbeddedPart
 from fingerprints.embeddings import embed
 from fingerprints.encoders.network import EmbeddingNetwork
 from fingerprints.tasks import USED
-from fingerprints.training.fit import FitResult, StoppingSettings, TrainerSettings, fit, make_trainer
+from fingerprints.training.fit import FitResult, StoppingSettings, fit
+from fingerprints.training.hardware import TrainerSettings, make_trainer
 from fingerprints.training.history import Row
 from fingerprints.training.siamese import SiameseModule
 

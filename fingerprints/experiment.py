@@ -38,7 +38,8 @@ from fingerprints.scoring import HELD_OUT_REAL, EvidenceSettings, Scores, metric
 from fingerprints.status import read_status, update_status, write_atomically
 from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.fit import StoppingSettings, TrainerSettings, describe, make_trainer
+from fingerprints.training.fit import StoppingSettings
+from fingerprints.training.hardware import TrainerSettings, describe, make_trainer
 from fingerprints.training.history import Row
 from fingerprints.training.loggers import LoggerSettings, log_curve, open_logger, replays
 from fingerprints.training.optimise import OptimiserSettings

@@ -33,7 +33,7 @@ from fingerprints.status import (
     update_status,
     write_status,
 )
-from fingerprints.training.fit import TrainerSettings, resolve
+from fingerprints.training.hardware import TrainerSettings, resolve
 
 BEFORE_TRAINING = ("starting", READING)
 

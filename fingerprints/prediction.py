@@ -19,7 +19,7 @@ from fingerprints.embeddings import embed
 from fingerprints.errors import FingerprintsError
 from fingerprints.provenance import console_progress
 from fingerprints.runs import Run
-from fingerprints.training.fit import TrainerSettings, make_trainer
+from fingerprints.training.hardware import TrainerSettings, make_trainer
 
 
 def predict_folder(

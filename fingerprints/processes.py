@@ -25,7 +25,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from fingerprints.errors import FingerprintsError
 from fingerprints.interruption import Interrupted
-from fingerprints.training.fit import TrainerSettings, make_trainer
+from fingerprints.training.hardware import TrainerSettings, make_trainer
 
 WORKER = "fingerprints.worker"
 

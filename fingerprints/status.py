@@ -37,7 +37,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             handle.flush()
             os.fsync(handle.fileno())
         part.replace(path)
-    except OSError:
+    except BaseException:  # a second signal, too
         part.unlink(missing_ok=True)
         raise
 

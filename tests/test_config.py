@@ -265,7 +265,7 @@ def test_schema_and_settings_agree():
 
     from fingerprints.data.index import DataSettings
     from fingerprints.training.augment import Augmentation
-    from fingerprints.training.fit import TrainerSettings
+    from fingerprints.training.hardware import TrainerSettings
     from fingerprints.training.optimise import OptimiserSettings
     from fingerprints.training.siamese import SiameseSettings
 

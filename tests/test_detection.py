@@ -10,7 +10,8 @@ from fingerprints.decisions.membership import MembershipDecision, best_threshold
 from fingerprints.detection import Detector, Recipe
 from fingerprints.encoders import build_network
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.fit import FitResult, StoppingSettings, TrainerSettings, fit
+from fingerprints.training.fit import FitResult, StoppingSettings, fit
+from fingerprints.training.hardware import TrainerSettings
 from fingerprints.training.optimise import OptimiserSettings
 from fingerprints.training.siamese import SiameseModule, SiameseSettings
 

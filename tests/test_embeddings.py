@@ -15,7 +15,7 @@ from fingerprints.data.store import ImageStore
 from fingerprints.embeddings import embed
 from fingerprints.encoders import build_network
 from fingerprints.encoders.network import EmbeddingNetwork
-from fingerprints.training.fit import TrainerSettings, make_trainer
+from fingerprints.training.hardware import TrainerSettings, make_trainer
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from benchmarks.wandb_offline import offline_runs
 from fingerprints import processes, train
 from fingerprints.errors import FingerprintsError
 from fingerprints.status import read_status
-from fingerprints.training.fit import TrainerSettings
+from fingerprints.training.hardware import TrainerSettings
 
 FAST = ["data.size=48", "evidence.resamples=20", "evidence.permutations=19", "trainer.max_epochs=1"]
 HERE = str(Path(__file__).parents[1])

@@ -20,6 +20,7 @@ import pytest
 
 from fingerprints import __version__
 from fingerprints.errors import FingerprintsError
+from fingerprints.interruption import Interrupted
 from fingerprints.status import (
     LOCK,
     RUNNING,
@@ -161,17 +162,18 @@ def test_content_that_does_not_fit_leaves_the_previous_one_and_no_part(tmp_path:
 
 
 @pytest.mark.parametrize(("owner", "name"), [(os, "fsync"), (Path, "replace")])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), Interrupted(signal.SIGTERM)])
 def test_write_that_fails_late_leaves_the_previous_content_and_no_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException
 ) -> None:
     write_atomically(tmp_path / "file", b"previous")
 
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def fail(*_: Any) -> None:
+        raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(owner, name, full)
-        with pytest.raises(OSError, match="No space left"):
+        patch.setattr(owner, name, fail)
+        with pytest.raises(type(error)):
             write_atomically(tmp_path / "file", b"next")
     assert (tmp_path / "file").read_bytes() == b"previous"
     assert names(tmp_path) == ["file"]

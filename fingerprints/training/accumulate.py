@@ -41,12 +41,15 @@ def in_parts(encode: Callable[[Tensor], Tensor], images: Tensor, *, parts: int) 
 @contextlib.contextmanager
 def _batch_norm_kept(module: nn.Module) -> Iterator[None]:
     """The second pass must not enter the running statistics a second time."""
-    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    before = [norm.momentum for norm in norms]
+    norms = [
+        m
+        for m in module.modules()
+        if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
+    ]
     for norm in norms:
-        norm.momentum = 0.0
+        norm.track_running_stats = False
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, before, strict=True):
-            norm.momentum = momentum
+        for norm in norms:
+            norm.track_running_stats = True

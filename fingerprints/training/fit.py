@@ -1,12 +1,11 @@
-"""Fitting a network on pairs: trainer, callbacks, checkpoints, and what the training cost."""
+"""Fitting a network on pairs: callbacks, checkpoints, going on, and what the training cost."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
-import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,50 +13,20 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
 
 from fingerprints.data.datamodule import PairDataModule
 from fingerprints.encoders.weights import load_into, read_weights
-from fingerprints.errors import FingerprintsError
 from fingerprints.interruption import deferred
 from fingerprints.status import write_atomically
-from fingerprints.training.checkpoint import LAST, AtomicCheckpointIO, Checkpoints
+from fingerprints.training.checkpoint import LAST, Checkpoints
+from fingerprints.training.hardware import TrainerSettings, make_trainer
 from fingerprints.training.history import History, Report
 from fingerprints.training.siamese import SiameseModule
 
 log = logging.getLogger(__name__)
 
 RESULT = "fit.json"
-
-
-@dataclass(frozen=True)
-class TrainerSettings:
-    """Hardware, precision and length of training; as Lightning's Trainer takes them.
-
-    Attributes:
-        accelerator: `auto`, `cpu` or `gpu`.
-        devices: Processes on each node; -1 for all its GPUs.
-        num_nodes: Nodes.
-        strategy: `auto` or `ddp`.
-        precision: `auto` (bf16-mixed on a GPU that has it, else 32-true), `32-true`, `bf16-mixed`,
-            `16-mixed`.
-        max_epochs: Epochs.
-        accumulate: Parts in which a process' share of a batch passes the encoder.
-    """
-
-    accelerator: str = "auto"
-    devices: int = 1
-    num_nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "32-true"
-    max_epochs: int = 30
-    accumulate: int = 1
-
-    @property
-    def processes(self) -> int:
-        """Processes on all nodes together; settings must be resolved."""
-        return self.devices * self.num_nodes
 
 
 @dataclass(frozen=True)
@@ -157,133 +126,6 @@ class _EarlyStopping(EarlyStopping):
         self.stopped = state_dict["stopped"]
 
 
-def make_trainer(
-    settings: TrainerSettings, *, callbacks: list[Callback] | None = None, validate: bool = True
-) -> pl.Trainer:
-    """A quiet Lightning trainer.
-
-    Args:
-        settings: Hardware, precision, length.
-        callbacks: Callbacks.
-        validate: Whether to run the validation loop.
-    """
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # Batches come as row numbers and cost nothing to load: more loader workers would only be slower.
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    # A run folder may hold older trainings.
-    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")
-    # A trainer that only embeds.
-    warnings.filterwarnings("ignore", message="GPU available but not used.*")
-    # Deprecations inside Lightning.
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
-    # Validation figures are torchmetrics states, already reduced over all processes when logged.
-    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
-    trainer = pl.Trainer(
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        num_nodes=settings.num_nodes,
-        strategy=settings.strategy,
-        precision=settings.precision,  # type: ignore[arg-type]
-        max_epochs=settings.max_epochs,
-        callbacks=callbacks,
-        logger=False,
-        plugins=[AtomicCheckpointIO()],
-        # Each process sees its share of the batch; its statistics alone would be another network's.
-        sync_batchnorm=settings.processes > 1 and settings.accelerator == "gpu",
-        use_distributed_sampler=False,
-        enable_checkpointing=any(isinstance(c, Checkpoints) for c in callbacks or ()),
-        enable_progress_bar=any(isinstance(c, TQDMProgressBar) for c in callbacks or ()),
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        limit_val_batches=1.0 if validate else 0,
-        log_every_n_steps=1,
-        deterministic=True if settings.accelerator == "cpu" else "warn",
-    )
-    # Signals are the run's (`interruption`): Lightning's handler talks to the other processes from
-    # within the signal, while they may be in the middle of other talk, and they would hang.
-    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-    return trainer
-
-
-def resolve(settings: TrainerSettings) -> TrainerSettings:
-    """Settings with what depends on this machine filled in.
-
-    Raises:
-        FingerprintsError: If this machine cannot do what they ask.
-    """
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    accelerator = settings.accelerator
-    if accelerator == "auto":
-        accelerator = "gpu" if gpus else "cpu"
-    if accelerator == "gpu" and not gpus:
-        raise FingerprintsError(
-            "This machine has no GPU that PyTorch can use.",
-            where=f"trainer.accelerator={settings.accelerator}",
-            fix="trainer=cpu, or see what `nvidia-smi` and torch.cuda.is_available() say",
-        )
-    devices = settings.devices
-    if devices == 0:
-        raise FingerprintsError(
-            "A run needs a device.", where="trainer.devices=0", fix="trainer.devices=1, or -1 for all GPUs"
-        )
-    if devices == -1:
-        devices = gpus if accelerator == "gpu" else 1
-    if accelerator == "gpu" and devices > gpus:
-        raise FingerprintsError(
-            f"{devices} GPUs were asked for; this machine has {gpus}.",
-            where=f"trainer.devices={devices}",
-            fix=f"trainer.devices={gpus}, or trainer.devices=-1 for all there are",
-        )
-    if accelerator == "cpu" and devices * settings.num_nodes > 1 and settings.strategy != "ddp":
-        raise FingerprintsError(
-            f"{devices * settings.num_nodes} processes on the CPU need a strategy.",
-            where=f"trainer.devices={devices}, trainer.strategy={settings.strategy}",
-            fix=f"trainer=ddp_cpu trainer.devices={devices}",
-        )
-    bf16 = accelerator == "gpu" and torch.cuda.is_bf16_supported(including_emulation=False)
-    precision = settings.precision
-    if precision == "auto":
-        precision = "bf16-mixed" if bf16 else "32-true"
-    lacking = {"16-mixed": accelerator == "cpu", "bf16-mixed": accelerator == "gpu" and not bf16}
-    if lacking.get(precision):
-        raise FingerprintsError(
-            f"Precision {precision} is not for this {'CPU' if accelerator == 'cpu' else 'GPU'}.",
-            where=f"trainer.precision={precision}",
-            fix="trainer.precision=32-true, or bf16-mixed"
-            if accelerator == "cpu"
-            else "trainer.precision=16-mixed, or 32-true",
-        )
-    resolved = replace(settings, accelerator=accelerator, devices=devices, precision=precision)
-    try:
-        make_trainer(resolved)
-    except (MisconfigurationException, ValueError) as error:
-        raise FingerprintsError(
-            f"This machine cannot train so: {str(error).splitlines()[0]}",
-            where=f"trainer.accelerator={accelerator}, trainer.devices={devices}, "
-            f"trainer.precision={precision}",
-            fix="trainer=cpu, or fewer trainer.devices",
-        ) from error
-    return resolved
-
-
-def describe(settings: TrainerSettings) -> str:
-    """Resolved hardware in words, and what several processes change."""
-    kind = "GPU" if settings.accelerator == "gpu" else "CPU"
-    count = settings.processes
-    words = (
-        f"{kind}, {settings.precision}" if count == 1 else f"{count} {kind} processes, {settings.precision}"
-    )
-    if count > 1:
-        words += (
-            f"; each takes 1/{count} of every batch: pairs, loss and learning rate stay as configured"
-            + ("" if kind == "GPU" else ", batch norm (if any) sees a process' share")
-        )
-    if settings.accumulate > 1:
-        words += f"; every share passes the encoder in {settings.accumulate} parts"
-    return words
-
-
 def fit(
     module: SiameseModule,
     data: PairDataModule,
@@ -359,6 +201,9 @@ def fit(
         trainer.max_epochs,
     )
     last = folder / LAST
+    if runner.is_global_zero:
+        for stale in folder.glob(f"{LAST}.*.part"):  # its writer was killed
+            stale.unlink()
     with deferred():
         runner.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     frame = pd.DataFrame(history.rows)

@@ -23,7 +23,7 @@ from fingerprints.errors import FingerprintsError
 from fingerprints.interruption import Interrupted, deferred, handled, pending
 from fingerprints.training import checkpoint as checkpoint_module
 from fingerprints.training.checkpoint import LAST, AtomicCheckpointIO, Checkpoints
-from fingerprints.training.fit import TrainerSettings, make_trainer
+from fingerprints.training.hardware import TrainerSettings, make_trainer
 
 STEPS = 3
 

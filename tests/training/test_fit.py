@@ -26,18 +26,10 @@ from fingerprints.encoders import build_network
 from fingerprints.encoders.weights import read_weights
 from fingerprints.errors import FingerprintsError
 from fingerprints.interruption import Interrupted, handled
-from fingerprints.training import fit as fit_module
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.checkpoint import LAST
-from fingerprints.training.fit import (
-    RESULT,
-    FitResult,
-    StoppingSettings,
-    TrainerSettings,
-    describe,
-    fit,
-    resolve,
-)
+from fingerprints.training.fit import RESULT, FitResult, StoppingSettings, fit
+from fingerprints.training.hardware import TrainerSettings
 from fingerprints.training.optimise import OptimiserSettings
 from fingerprints.training.siamese import SiameseModule, SiameseSettings
 
@@ -482,7 +474,7 @@ def test_damaged_checkpoint_is_an_error_that_names_the_file(data: Data, tmp_path
     with pytest.raises(Interrupted), handled():
         run(module, make_data(data), tmp_path)
     (tmp_path / LAST).write_bytes((tmp_path / LAST).read_bytes()[:1000])
-    with pytest.raises(FingerprintsError) as error:
+    with pytest.raises(FingerprintsError, match="checkpoint cannot be read") as error:
         run(make_module(), make_data(data), tmp_path)
     assert error.value.where == str(tmp_path / LAST)
 
@@ -496,94 +488,3 @@ def test_training_that_stopped_at_a_figure_that_is_not_finite_does_not_train_on(
     assert run(make_module(), make_data(data), tmp_path, **options).epochs == 2
     (tmp_path / RESULT).unlink()
     assert run(make_module(), make_data(data), tmp_path, **options).epochs == 2
-
-
-@pytest.fixture
-def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`gpus(count, bf16=True)`: a machine with so many GPUs. Lightning is not asked: it knows better."""
-
-    def pretend(count: int, *, bf16: bool = True) -> None:
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
-        if count:
-            monkeypatch.setattr(fit_module, "make_trainer", lambda *_, **__: None)
-
-    return pretend
-
-
-def test_machine_without_gpu_takes_the_cpu(gpus: Callable[..., None]) -> None:
-    gpus(0)
-    settings = TrainerSettings(accelerator="auto", devices=-1, precision="auto", max_epochs=7, accumulate=2)
-    resolved = resolve(settings)
-    assert resolved == replace(settings, accelerator="cpu", devices=1, precision="32-true")
-    assert resolved.processes == 1
-    assert describe(resolved).startswith("CPU, 32-true; ")
-    assert resolve(resolved) == resolved
-
-
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        ({}, {"accelerator": "gpu", "devices": 1, "precision": "32-true"}),
-        ({"devices": -1}, {"accelerator": "gpu", "devices": 4}),
-        ({"devices": -1, "num_nodes": 2}, {"devices": 4, "num_nodes": 2}),
-        ({"devices": 4}, {"accelerator": "gpu", "devices": 4}),
-        ({"precision": "auto"}, {"precision": "bf16-mixed"}),
-        ({"precision": "16-mixed"}, {"precision": "16-mixed"}),
-        ({"accelerator": "cpu", "precision": "auto"}, {"accelerator": "cpu", "precision": "32-true"}),
-        ({"accelerator": "cpu", "devices": -1}, {"accelerator": "cpu", "devices": 1}),
-    ],
-)
-def test_machine_with_gpus(gpus: Callable[..., None], settings: dict, expected: dict) -> None:
-    gpus(4)
-    given = TrainerSettings(**settings)
-    resolved = resolve(given)
-    assert {name: getattr(resolved, name) for name in expected} == expected
-    assert resolved.processes == resolved.devices * resolved.num_nodes
-
-
-def test_gpu_without_bf16_computes_in_full_precision(gpus: Callable[..., None]) -> None:
-    gpus(1, bf16=False)
-    assert resolve(TrainerSettings(precision="auto")).precision == "32-true"
-    with pytest.raises(FingerprintsError, match="bf16-mixed is not for this GPU") as error:
-        resolve(TrainerSettings(precision="bf16-mixed"))
-    assert "trainer.precision=16-mixed" in str(error.value.fix)
-
-
-@pytest.mark.parametrize(
-    ("count", "settings", "what", "where", "fix"),
-    [
-        (0, {"accelerator": "gpu"}, "no GPU", "trainer.accelerator=gpu", "trainer=cpu"),
-        (
-            2,
-            {"accelerator": "gpu", "devices": 3},
-            "3 GPUs .* has 2",
-            "trainer.devices=3",
-            "trainer.devices=2",
-        ),
-        (2, {"devices": 3}, "3 GPUs .* has 2", "trainer.devices=3", "trainer.devices=-1"),
-        (0, {"devices": 0}, "needs a device", "trainer.devices=0", "trainer.devices=1"),
-        (2, {"devices": 0}, "needs a device", "trainer.devices=0", "trainer.devices=1"),
-        (0, {"precision": "16-mixed"}, "16-mixed .* CPU", "trainer.precision=16-mixed", "32-true"),
-        (0, {"devices": 2}, "2 processes", "trainer.devices=2, trainer.strategy=auto", "trainer=ddp_cpu"),
-        (0, {"num_nodes": 2}, "2 processes", "trainer.devices=1, trainer.strategy=auto", "trainer=ddp_cpu"),
-    ],
-)
-def test_what_the_machine_cannot_do_is_told_with_the_key_to_change(
-    gpus: Callable[..., None], count: int, settings: dict, what: str, where: str, fix: str
-) -> None:
-    gpus(count)
-    with pytest.raises(FingerprintsError, match=what) as error:
-        resolve(TrainerSettings(**settings))
-    assert where in str(error.value.where)
-    assert fix in str(error.value.fix)
-
-
-def test_several_cpu_processes_are_fine_with_ddp(gpus: Callable[..., None]) -> None:
-    gpus(0)
-    settings = TrainerSettings(accelerator="cpu", devices=2, strategy="ddp")
-    assert resolve(settings) == settings
-    assert settings.processes == 2
-    assert "2 CPU processes, 32-true" in describe(settings)
-    assert "1/2 of every batch" in describe(settings)

@@ -24,7 +24,8 @@ from fingerprints.errors import FingerprintsError
 from fingerprints.interruption import Interrupted, handled
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.checkpoint import LAST
-from fingerprints.training.fit import FitResult, StoppingSettings, TrainerSettings, fit
+from fingerprints.training.fit import FitResult, StoppingSettings, fit
+from fingerprints.training.hardware import TrainerSettings
 from fingerprints.training.history import History
 from fingerprints.training.optimise import OptimiserSettings, rate
 from fingerprints.training.siamese import SiameseModule, SiameseSettings

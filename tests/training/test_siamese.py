@@ -23,7 +23,7 @@ from fingerprints.data.pairs import AllPairs, PairStrategy, RandomPairs
 from fingerprints.data.store import ImageStore
 from fingerprints.encoders import build_network
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.fit import TrainerSettings, make_trainer
+from fingerprints.training.hardware import TrainerSettings, make_trainer
 from fingerprints.training.history import History
 from fingerprints.training.optimise import OptimiserSettings
 from fingerprints.training.siamese import SiameseModule, SiameseSettings
@@ -274,7 +274,8 @@ from fingerprints.embeddings import embed
 from fingerprints.encoders import build_network
 from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.fit import StoppingSettings, TrainerSettings, fit, make_trainer
+from fingerprints.training.fit import StoppingSettings, fit
+from fingerprints.training.hardware import TrainerSettings, make_trainer
 from fingerprints.training.optimise import OptimiserSettings
 from fingerprints.training.siamese import SiameseModule, SiameseSettings
 

@@ -1,0 +1,171 @@
+"""What a training runs on: accelerator, processes, precision, and the Lightning trainer for them."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass, replace
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import Callback, TQDMProgressBar
+
+from fingerprints.errors import FingerprintsError
+from fingerprints.training.checkpoint import AtomicCheckpointIO, Checkpoints
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """Hardware, precision and length of training; as Lightning's Trainer takes them.
+
+    Attributes:
+        accelerator: `auto`, `cpu` or `gpu`.
+        devices: Processes on each node; -1 for all its GPUs.
+        num_nodes: Nodes.
+        strategy: `auto` or `ddp`.
+        precision: `auto` (bf16-mixed on a GPU that has it, else 32-true), `32-true`, `bf16-mixed`,
+            `16-mixed`.
+        max_epochs: Epochs.
+        accumulate: Parts in which a process' share of a batch passes the encoder.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    max_epochs: int = 30
+    accumulate: int = 1
+
+    @property
+    def processes(self) -> int:
+        """Processes on all nodes together; settings must be resolved."""
+        return self.devices * self.num_nodes
+
+
+def make_trainer(
+    settings: TrainerSettings, *, callbacks: list[Callback] | None = None, validate: bool = True
+) -> pl.Trainer:
+    """A quiet Lightning trainer.
+
+    Args:
+        settings: Hardware, precision, length.
+        callbacks: Callbacks.
+        validate: Whether to run the validation loop.
+    """
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Batches come as row numbers and cost nothing to load: more loader workers would only be slower.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # A run folder may hold older trainings.
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")
+    # A trainer that only embeds.
+    warnings.filterwarnings("ignore", message="GPU available but not used.*")
+    # Deprecations inside Lightning.
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
+    # Validation figures are torchmetrics states, already reduced over all processes when logged.
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+    trainer = pl.Trainer(
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.num_nodes,
+        strategy=settings.strategy,
+        precision=settings.precision,  # type: ignore[arg-type]
+        max_epochs=settings.max_epochs,
+        callbacks=callbacks,
+        logger=False,
+        plugins=[AtomicCheckpointIO()],
+        # Each process sees its share of the batch; its statistics alone would be another network's.
+        sync_batchnorm=settings.processes > 1 and settings.accelerator == "gpu",
+        use_distributed_sampler=False,
+        enable_checkpointing=any(isinstance(c, Checkpoints) for c in callbacks or ()),
+        enable_progress_bar=any(isinstance(c, TQDMProgressBar) for c in callbacks or ()),
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=1.0 if validate else 0,
+        log_every_n_steps=1,
+        deterministic=True if settings.accelerator == "cpu" else "warn",
+    )
+    # Signals are the run's (`interruption`): Lightning's handler talks to the other processes from
+    # within the signal, while they may be in the middle of other talk, and they would hang.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
+
+
+def resolve(settings: TrainerSettings) -> TrainerSettings:
+    """Settings with what depends on this machine filled in.
+
+    Raises:
+        FingerprintsError: If this machine cannot do what they ask.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    accelerator = settings.accelerator
+    if accelerator == "auto":
+        accelerator = "gpu" if gpus else "cpu"
+    if accelerator == "gpu" and not gpus:
+        raise FingerprintsError(
+            "This machine has no GPU that PyTorch can use.",
+            where=f"trainer.accelerator={settings.accelerator}",
+            fix="trainer=cpu, or see what `nvidia-smi` and torch.cuda.is_available() say",
+        )
+    devices = settings.devices
+    if devices == 0:
+        raise FingerprintsError(
+            "A run needs a device.", where="trainer.devices=0", fix="trainer.devices=1, or -1 for all GPUs"
+        )
+    if devices == -1:
+        devices = gpus if accelerator == "gpu" else 1
+    if accelerator == "gpu" and devices > gpus:
+        raise FingerprintsError(
+            f"{devices} GPUs were asked for; this machine has {gpus}.",
+            where=f"trainer.devices={devices}",
+            fix=f"trainer.devices={gpus}, or trainer.devices=-1 for all there are",
+        )
+    if accelerator == "cpu" and devices * settings.num_nodes > 1 and settings.strategy != "ddp":
+        raise FingerprintsError(
+            f"{devices * settings.num_nodes} processes on the CPU need a strategy.",
+            where=f"trainer.devices={devices}, trainer.strategy={settings.strategy}",
+            fix=f"trainer=ddp_cpu trainer.devices={devices}",
+        )
+    bf16 = accelerator == "gpu" and torch.cuda.is_bf16_supported(including_emulation=False)
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if bf16 else "32-true"
+    lacking = {"16-mixed": accelerator == "cpu", "bf16-mixed": accelerator == "gpu" and not bf16}
+    if lacking.get(precision):
+        raise FingerprintsError(
+            f"Precision {precision} is not for this {'CPU' if accelerator == 'cpu' else 'GPU'}.",
+            where=f"trainer.precision={precision}",
+            fix="trainer.precision=32-true, or bf16-mixed"
+            if accelerator == "cpu"
+            else "trainer.precision=16-mixed, or 32-true",
+        )
+    resolved = replace(settings, accelerator=accelerator, devices=devices, precision=precision)
+    try:
+        make_trainer(resolved)
+    except (MisconfigurationException, ValueError) as error:
+        raise FingerprintsError(
+            f"This machine cannot train so: {str(error).splitlines()[0]}",
+            where=f"trainer.accelerator={accelerator}, trainer.devices={devices}, "
+            f"trainer.precision={precision}",
+            fix="trainer=cpu, or fewer trainer.devices",
+        ) from error
+    return resolved
+
+
+def describe(settings: TrainerSettings) -> str:
+    """Resolved hardware in words, and what several processes change."""
+    kind = "GPU" if settings.accelerator == "gpu" else "CPU"
+    count = settings.processes
+    words = (
+        f"{kind}, {settings.precision}" if count == 1 else f"{count} {kind} processes, {settings.precision}"
+    )
+    if count > 1:
+        words += (
+            f"; each takes 1/{count} of every batch: pairs, loss and learning rate stay as configured"
+            + ("" if kind == "GPU" else ", batch norm (if any) sees a process' share")
+        )
+    if settings.accumulate > 1:
+        words += f"; every share passes the encoder in {settings.accumulate} parts"
+    return words
