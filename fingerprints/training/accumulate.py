@@ -41,15 +41,12 @@ def in_parts(encode: Callable[[Tensor], Tensor], images: Tensor, *, parts: int) 
 @contextlib.contextmanager
 def _batch_norm_kept(module: nn.Module) -> Iterator[None]:
     """The second pass must not enter the running statistics a second time."""
-    norms = [
-        m
-        for m in module.modules()
-        if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
-    ]
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    before = [(n.momentum, None if (t := n.num_batches_tracked) is None else t.clone()) for n in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, (momentum, batches) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, batches
