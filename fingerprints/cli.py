@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import sys
@@ -132,9 +133,17 @@ def _sweep_job(job: Job, cfg: DictConfig, place: Place, root: str) -> Any:
     Returns:
         What the job returns to Hydra's sweeper; `None` if it failed.
     """
-    from fingerprints.status import FAILED, new_status, read_status, write_status
+    from fingerprints.status import (
+        FAILED,
+        REFUSED,
+        new_status,
+        read_status,
+        write_atomically,
+        write_status,
+    )
 
     words = " ".join(place.overrides)
+    (place.folder / REFUSED).unlink(missing_ok=True)
     try:
         return job(validate(cfg), place)
     except Exception as error:
@@ -142,11 +151,13 @@ def _sweep_job(job: Job, cfg: DictConfig, place: Place, root: str) -> Any:
         if message is None:
             traceback.print_exc()
             message = f"{type(error).__name__}: {error}"
-        new = new_status(overrides=place.overrides, job=place.job)
+        new = {**new_status(overrides=place.overrides, job=place.job), "state": FAILED, "error": message}
         with contextlib.suppress(OSError):
             status = read_status(place.folder) or new
-            if status["overrides"] == new["overrides"]:  # else the folder is another run's
+            if status["overrides"] == new["overrides"]:
                 write_status(place.folder, {**status, "state": FAILED, "error": message})
+            else:
+                write_atomically(place.folder / REFUSED, json.dumps(new).encode())
         print(f"job {place.job} failed ({words}): {message}", file=sys.stderr, flush=True)
         # Not raised: Hydra would go on, too, but end with an error that says it all again.
         return None

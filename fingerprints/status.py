@@ -18,6 +18,7 @@ from fingerprints import __version__
 from fingerprints.errors import FingerprintsError
 
 STATUS, LOCK = "status.json", ".lock"
+REFUSED = "refused.json"  # a job of a sweep whose folder is another run's: that one's status stays
 RUNNING, FINISHED, FAILED, STOPPED = "running", "finished", "failed", "stopped"
 
 

@@ -16,8 +16,9 @@ import yaml
 from omegaconf import OmegaConf
 
 from fingerprints.errors import FingerprintsError
+from fingerprints.status import REFUSED, STATUS
 
-CONFIG, METRICS, STATUS = "config.yaml", "metrics.json", "status.json"  # `runs` would import torch
+CONFIG, METRICS = "config.yaml", "metrics.json"  # `runs` would import torch
 TABLE, SUMMARY, PAGE = "sweep.csv", "sweep_summary.csv", "sweep.md"
 DEPTH = 3  # levels below the sweep folder at which a job's folder may lie (hydra.sweep.subdir)
 WIDTH = 110  # of a line on the console
@@ -111,7 +112,9 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 def _read_job(folder: Path, name: str, *, number: int) -> Job:
     status, metrics = _read_json(folder / STATUS), _read_json(folder / METRICS)
     config: Any = {}
-    if (folder / CONFIG).is_file():
+    if (refused := _read_json(folder / REFUSED)) is not None:
+        status, metrics = refused, None
+    elif (folder / CONFIG).is_file():
         config = OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=True)
     if status is None:
         # A folder of an earlier version: what it holds tells how far it came.

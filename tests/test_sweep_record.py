@@ -80,7 +80,9 @@ def test_a_folder_of_another_job_is_refused_and_left_alone(command, words, tmp_p
     sweep = tmp_path / "sweep"
     assert command(train, *words, "seed=7", f"run_dir={sweep / '0'}")[0] == 0
     before = (sweep / "0" / "status.json").read_bytes()
-    printed = command(train, "-m", *words, "seed=0", f"hydra.sweep.dir={sweep}")[1]
+    code, printed = command(train, "-m", *words, "seed=0", f"hydra.sweep.dir={sweep}")
+    assert code == 2
+    assert "failed" in (sweep / "sweep.csv").read_text()
     assert "holds a run with another configuration (seed)" in printed
     assert (sweep / "0" / "status.json").read_bytes() == before
 
