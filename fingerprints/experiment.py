@@ -120,6 +120,8 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
             evidence = EvidenceSettings(seed=config["seed"], **config["evidence"])
             scores = score(index, store, detections, root=Path(config["data"]["root"]), settings=evidence)
             conclusion = conclude(index, scores)
+            if status.get("overrides"):  # not this process' own words, which may say `resume=`
+                facts["command"] = " ".join(["python -m fingerprints.train", *status["overrides"]])
             facts["attempts"] = status.get("attempts", 1)
             facts["hardware"] = describe(hardware)
             facts["training_seconds"] = round(sum(d.training_seconds for d in detections), 1)

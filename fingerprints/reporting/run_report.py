@@ -237,6 +237,8 @@ def _facts(
         "trainings": str(sum(len(d.fits) for d in detections)),
         "seed": str(config["seed"]),
         "time": f"{facts['seconds']:.1f} s, of which training {facts['training_seconds']:.1f} s",
+        "hardware": facts["hardware"],
+        "attempts": str(facts["attempts"]),
         "peak memory": ", ".join(f"{name} {mb:,.0f} MB" for name, mb in facts["peak_memory_mb"].items()),
         "fingerprints": facts["fingerprints"],
         "revision": facts["revision"] or "not from a checkout",

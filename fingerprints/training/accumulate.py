@@ -42,9 +42,11 @@ def in_parts(encode: Callable[[Tensor], Tensor], images: Tensor, *, parts: int) 
 def _batch_norm_kept(module: nn.Module) -> Iterator[None]:
     """The second pass must not enter the running statistics a second time."""
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    before = [(n.momentum, None if (t := n.num_batches_tracked) is None else t.clone()) for n in norms]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0
+        # The count goes on in a copy: the buffer itself is also known to others (DDP).
+        count = norm.num_batches_tracked
+        norm.momentum, norm.num_batches_tracked = 0.0, None if count is None else count.clone()
     try:
         yield
     finally:

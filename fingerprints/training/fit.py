@@ -202,7 +202,7 @@ def fit(
     )
     last = folder / LAST
     if runner.is_global_zero:
-        for stale in folder.glob(f"{LAST}.*.part"):  # its writer was killed
+        for stale in folder.glob("*.part"):  # their writer was killed
             stale.unlink()
     with deferred():
         runner.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
