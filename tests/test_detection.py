@@ -62,7 +62,7 @@ def test_out_of_fold_scores_come_from_networks_that_did_not_see_the_image(
     assert found.validation.rows.index.tolist() == real.index.tolist()
     assert len(trained_on) == 4
     folds = ["fold_0", "fold_1", "fold_2"]
-    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [*folds, "fit.json", "last.ckpt"]
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["fit.json", *folds, "last.ckpt"]
     for fold, (rows, _) in enumerate(trained_on[:3]):
         assert not rows & set(real.index[real["fold"] == fold])
         assert rows >= set(real.index[real["fold"] != fold])
