@@ -101,7 +101,7 @@ def _under_hydra(job: Job, root: str) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from fingerprints.runs import remove_if_empty
+    from fingerprints.status import remove_if_empty
 
     # Hydra would print errors its own way and exit; here they are ours to word.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")

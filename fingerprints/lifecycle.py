@@ -18,7 +18,6 @@ from fingerprints import __version__, processes, runs
 from fingerprints.errors import FingerprintsError
 from fingerprints.experiment import READING, check, load_data, perform
 from fingerprints.interruption import Interrupted, handled
-from fingerprints.runs import remove_if_empty
 from fingerprints.status import (
     FAILED,
     FINISHED,
@@ -30,6 +29,7 @@ from fingerprints.status import (
     digest,
     new_status,
     read_status,
+    remove_if_empty,
     update_status,
     write_status,
 )

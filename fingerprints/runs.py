@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,16 +37,6 @@ def refuse_used_folder(folder: Path) -> None:
             where=folder,
             fix=f"run_dir=DIR with another folder, or to go on with that run: resume={folder}",
         )
-
-
-def remove_if_empty(folder: Path, experiment: str | None) -> None:
-    """Leave no empty run folder behind, nor an empty one of its experiment above it."""
-    if folder.resolve() == Path.cwd():
-        return
-    above = [folder.parent] if folder.parent.name == experiment else []
-    with contextlib.suppress(OSError):
-        for candidate in (folder, *above):
-            candidate.rmdir()
 
 
 def save_decision(

@@ -117,5 +117,15 @@ def claimed(folder: Path) -> Iterator[None]:
         yield
 
 
+def remove_if_empty(folder: Path, experiment: str | None) -> None:
+    """Leave no empty run folder behind, nor an empty one of its experiment above it."""
+    if folder.resolve() == Path.cwd():
+        return
+    above = [folder.parent] if folder.parent.name == experiment else []
+    with contextlib.suppress(OSError):
+        for candidate in (folder, *above):
+            candidate.rmdir()
+
+
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
