@@ -292,18 +292,131 @@ class DashboardConfig:
     out: str | None = None
 
 
+@dataclass
+class DiffAugmentConfig:
+    """What the discriminator sees of real and generated images alike."""
+
+    brightness: float = 0.25
+    contrast: float = 0.5
+    translation: float = 0.125
+    cutout: float = 0.0
+
+
+@dataclass
+class GANConfig:
+    """The convolutional GAN."""
+
+    name: str = "gan"
+    max_steps: int | None = None
+    latent: int = 128
+    width: int = 16
+    discriminator_width: int = 24
+    widest: int = 192
+    batch_size: int = 16
+    lr: float = 3e-4
+    beta1: float = 0.0
+    beta2: float = 0.99
+    ema: float = 0.998
+    augment: DiffAugmentConfig = field(default_factory=DiffAugmentConfig)
+
+
+@dataclass
+class SubsetScaleConfig:
+    """Sizes of a `subset` benchmark."""
+
+    subsets: int = MISSING
+    real: int = MISSING
+    generated: int = MISSING
+    test: int = MISSING
+
+
+@dataclass
+class UsageScaleConfig:
+    """Sizes of a `usage` benchmark."""
+
+    members: int = MISSING
+    nonmembers: int = MISSING
+    generated: int = MISSING
+    test_members: int = MISSING
+    test_nonmembers: int = MISSING
+    test_generated: int = MISSING
+
+
+@dataclass
+class ScaleConfig:
+    """How many images, and how long generators are trained."""
+
+    name: str = MISSING
+    max_steps: int = MISSING
+    subset: SubsetScaleConfig = field(default_factory=SubsetScaleConfig)
+    usage: UsageScaleConfig = field(default_factory=UsageScaleConfig)
+
+
+@dataclass
+class PlantedConfig:
+    """Changed copies of training images among the generated ones."""
+
+    fraction: float = 0.0
+    kinds: list[str] = field(default_factory=lambda: ["noise", "shift", "contrast"])
+
+
+@dataclass
+class PhantomsConfig:
+    """Virtual patients, where no real images are given."""
+
+    slices_per_patient: int = 10
+
+
+@dataclass
+class SimulateConfig:
+    """Root of `python -m fingerprints.simulate`."""
+
+    task: str = MISSING
+    out: str = MISSING
+    images: str | None = None
+    groups: str | None = None
+    size: int = 64
+    seed: int = 0
+    nonmembers: str = "other_groups"
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    generator: Any = MISSING
+    planted: PlantedConfig = field(default_factory=PlantedConfig)
+    phantoms: PhantomsConfig = field(default_factory=PhantomsConfig)
+    accelerator: str = "auto"
+    precision: str = "32-true"
+    store: str = "outputs/store"
+
+
 # Options of a group have a schema each; the YAML of an option starts from it.
 GROUP_SCHEMAS: dict[str, dict[str, type]] = {
     "data": {"_layout": DataConfig},
     "encoder": {"_siamese_cnn": SiameseCNNConfig, "_pretrained": PretrainedConfig},
     "pairing": {"_random": RandomPairingConfig, "_all": AllPairingConfig, "_nearest": NearestPairingConfig},
     "decision": {"_centroid": CentroidConfig, "_membership": MembershipConfig},
+    "generator": {"_gan": GANConfig},
+    "scale": {"_scale": ScaleConfig},
+}
+# Groups that each root config composes.
+ROOT_GROUPS: dict[str, tuple[str, ...]] = {
+    "train": (
+        "callbacks",
+        "data",
+        "decision",
+        "encoder",
+        "experiment",
+        "logger",
+        "pairing",
+        "sweep",
+        "trainer",
+    ),
+    "simulate": ("generator", "scale"),
 }
 ROOTS: dict[str, type] = {
     "train": TrainConfig,
     "predict": PredictConfig,
     "evaluate": EvaluateConfig,
     "dashboard": DashboardConfig,
+    "simulate": SimulateConfig,
 }
 
 # Options that need an extra: the module it brings, and its name.
@@ -338,6 +451,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "logger.name": ("none", "csv", "tensorboard", "wandb"),
     "on_bad_image": ("error", "skip"),
     "accelerator": ("auto", "cpu", "gpu"),
+    "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
+    "nonmembers": ("other_groups", "same_groups"),
 }
 # key -> (least value, whether that value itself is allowed, greatest value)
 BOUNDS: dict[str, tuple[float, bool, float]] = {
@@ -374,6 +489,31 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "evidence.permutations": (1, True, 1_000_000),
     "resamples": (1, True, 1_000_000),
     "permutations": (1, True, 1_000_000),
+    "size": (1, True, 4096),
+    "planted.fraction": (0, True, 1),
+    "phantoms.slices_per_patient": (1, True, 1000),
+    "scale.max_steps": (1, True, float("inf")),
+    "scale.subset.subsets": (2, True, 1000),
+    "generator.max_steps": (1, True, float("inf")),
+    "generator.latent": (1, True, 65_536),
+    "generator.width": (1, True, 4096),
+    "generator.discriminator_width": (1, True, 4096),
+    "generator.widest": (1, True, 65_536),
+    "generator.batch_size": (2, True, 65_536),
+    "generator.lr": (0, False, float("inf")),
+    "generator.beta1": (0, True, 0.9999),
+    "generator.beta2": (0, True, 0.99999),
+    "generator.ema": (0, True, 0.99999),
+    "generator.augment.brightness": (0, True, 1),
+    "generator.augment.contrast": (0, True, 1),
+    "generator.augment.translation": (0, True, 0.5),
+    "generator.augment.cutout": (0, True, 1),
+    **{f"scale.subset.{key}": (1, True, float("inf")) for key in ("real", "generated", "test")},
+    **{
+        f"scale.usage.{part}{key}": (1, True, float("inf"))
+        for part in ("", "test_")
+        for key in ("members", "nonmembers", "generated")
+    },
 }
 
 
@@ -401,17 +541,11 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
 
 
-def groups() -> list[str]:
-    """The configuration groups."""
-    return sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
-
-
 def valid_keys(root: str) -> list[str]:
     """Every dotted key that a root config knows, those of all group options included."""
-    keys = _keys(ROOTS[root], "")
-    if root == "train":
-        keys += groups()
-        for group, schemas in GROUP_SCHEMAS.items():
+    keys = [*_keys(ROOTS[root], ""), *ROOT_GROUPS.get(root, ())]
+    for group, schemas in GROUP_SCHEMAS.items():
+        if group in ROOT_GROUPS.get(root, ()):
             for node in schemas.values():
                 keys += _keys(node, f"{group}.")
     return sorted(set(keys))
@@ -442,7 +576,7 @@ def check_overrides(words: Sequence[str], root: str) -> None:
             )
         if key == "sweep" and value.startswith("["):
             value = value.strip("[]")
-        if root == "train" and key in groups() and value and not set("([{*$") & set(value):
+        if key in ROOT_GROUPS.get(root, ()) and value and not set("([{*$") & set(value):
             for option in value.split(","):
                 if option.strip() not in (*options(key), "null"):
                     raise unknown_option(key, option.strip())

@@ -6,14 +6,12 @@ import contextlib
 import functools
 import json
 import logging
-import resource
 import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning.loggers import Logger
 
 from fingerprints import runs
@@ -28,7 +26,7 @@ from fingerprints.detection import Decision, Detection, Detector, Recipe
 from fingerprints.encoders import build_network
 from fingerprints.errors import FingerprintsError
 from fingerprints.evidence.verdict import Verdict, verdict
-from fingerprints.provenance import console_progress, data_fingerprint, provenance
+from fingerprints.provenance import console_progress, data_fingerprint, peak_memory, provenance
 from fingerprints.reporting.html import write_report
 from fingerprints.reporting.run_report import report_content
 from fingerprints.reporting.tables import predictions_table, summary_lines
@@ -263,14 +261,6 @@ def write_run(
     )
     write_report(folder / runs.REPORT, content)
     return document
-
-
-def peak_memory() -> dict[str, float]:
-    """Highest resident memory of this process, and of the GPU where one was used, in MB."""
-    peak = {"host": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}
-    if torch.cuda.is_available():
-        peak["gpu"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
-    return peak
 
 
 def _check_decision(config: dict[str, Any]) -> None:

@@ -1,15 +1,18 @@
-"""Where a run comes from: versions, revision, machine, and a fingerprint of its data."""
+"""Where a run comes from: versions, revision, machine, memory, and a fingerprint of its data."""
 
 from __future__ import annotations
 
 import hashlib
 import platform
+import resource
 import subprocess
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from fingerprints import __version__
 from fingerprints.data.index import Index
@@ -22,12 +25,17 @@ def provenance() -> dict[str, Any]:
     """Versions, code revision (`None` outside a checkout), platform and time."""
     return {
         "fingerprints": __version__,
-        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "versions": versions(),
         "revision": _revision(),
         "platform": platform.platform(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": " ".join(sys.argv),
     }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    return {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
 
 
 def _revision() -> str | None:
@@ -59,6 +67,14 @@ def data_fingerprint(index: Index, store: ImageStore) -> str:
         )
     )
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+
+
+def peak_memory() -> dict[str, float]:
+    """Highest resident memory of this process, and of the GPU where one was used, in MB."""
+    peak = {"host": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}
+    if torch.cuda.is_available():
+        peak["gpu"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
+    return peak
 
 
 def console_progress() -> Progress | None:

@@ -14,19 +14,20 @@ ORDER = [
     ("data", "runfiles"),
     ("encoders",),
     ("training",),
+    ("generators",),
     ("embeddings",),
     ("decisions",),
     ("detection",),
     ("evidence",),
     ("provenance", "runs", "processes"),
-    ("scoring",),
+    ("scoring", "simulation"),
     ("reporting",),
     ("prediction", "sweeps"),
     ("config",),
     ("cli", "sweep_record"),
     ("experiment",),
     ("lifecycle",),
-    ("train", "predict", "evaluate", "dashboard", "worker"),
+    ("train", "predict", "evaluate", "dashboard", "simulate", "worker"),
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

@@ -138,7 +138,7 @@ class EpochSteps(Sampler):
 class StepLoader(DataLoader):
     """A loader of planned steps that knows how far into the epoch it is, for checkpoints within one."""
 
-    def __init__(self, steps: _Steps, sampler: EpochSteps) -> None:
+    def __init__(self, steps: Dataset, sampler: EpochSteps) -> None:
         super().__init__(steps, batch_size=None, sampler=sampler, num_workers=0)
         self.steps = sampler
 

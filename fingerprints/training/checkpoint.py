@@ -66,7 +66,15 @@ class Checkpoints(ModelCheckpoint):
     The last are written here: Lightning's `save_last` writes them only when the best are. When a signal
     asked to stop (`interruption`), they are saved after the step and `Interrupted` is raised; all
     processes agree on the step. A folder that was moved is no other folder.
+
+    Args:
+        every_steps: Also save the last weights after each so many steps of an epoch, for long epochs.
+        **options: Lightning's own.
     """
+
+    def __init__(self, *, every_steps: int | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.every_steps = every_steps
 
     @property
     def last(self) -> Path:
@@ -76,8 +84,13 @@ class Checkpoints(ModelCheckpoint):
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
         """Leave within an epoch; after its last step, the end of the epoch comes first."""
         super().on_train_batch_end(trainer, *args, **kwargs)
-        if not trainer.is_last_batch and (number := _signalled(trainer)):
+        if trainer.is_last_batch:
+            return
+        number = _signalled(trainer)
+        steps = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        if number or (self.every_steps is not None and steps % self.every_steps == 0):
             trainer.save_checkpoint(self.last)
+        if number:
             raise Interrupted(number)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

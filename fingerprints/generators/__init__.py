@@ -1,0 +1,1 @@
+"""Models that make images: phantoms, and networks trained on real images."""

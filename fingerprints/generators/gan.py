@@ -1,0 +1,126 @@
+"""A convolutional GAN for few small images: networks only; `adversarial` trains them.
+
+The layout is DCGAN's (Radford et al. 2016): strided convolutions, batch norm in the generator. The
+discriminator has spectral norm on every layer (Miyato et al. 2018) and, before its last one, the
+deviation over small groups of the batch (Karras et al. 2018, section 3), which makes collapse costly.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from fingerprints.errors import FingerprintsError
+
+COARSEST = 4  # pixels a side where both networks begin or end
+GROUP = 4  # images over which the discriminator looks at the deviation
+
+
+def check_size(size: int) -> None:
+    """Refuse sizes that doubling from 4 pixels does not reach.
+
+    Raises:
+        FingerprintsError: If `size` is no power of two from 16 to 512.
+    """
+    if size not in (16, 32, 64, 128, 256, 512):
+        raise FingerprintsError(
+            f"This generator cannot make images of {size} x {size} pixels.",
+            where=f"size={size}",
+            fix="a power of two from 16 to 512: size=64",
+        )
+
+
+def _widths(size: int, *, width: int, widest: int) -> list[int]:
+    """Channels at 4, 8, ... `size` pixels a side: `width` at full size, twice as many a level below."""
+    levels = (size // COARSEST).bit_length()
+    return [min(widest, width * 2**level) for level in reversed(range(levels))]
+
+
+class Generator(nn.Module):
+    """Latent vectors to images.
+
+    Args:
+        size: Pixels a side; a power of two.
+        latent: Length of a latent vector.
+        width: Channels at full size.
+        widest: Most channels at any level.
+    """
+
+    def __init__(self, *, size: int, latent: int = 128, width: int = 16, widest: int = 192) -> None:
+        super().__init__()
+        check_size(size)
+        self.latent = latent
+        widths = _widths(size, width=width, widest=widest)
+        self.first = nn.Sequential(
+            nn.Linear(latent, widths[0] * COARSEST**2, bias=False),
+            nn.Unflatten(1, (widths[0], COARSEST, COARSEST)),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(),
+        )
+        pairs = list(itertools.pairwise(widths))
+        # Transposed convolutions cost less than half of what upsampling first does, but leave a
+        # chequered pattern; the last level, where it would be seen, therefore goes the long way.
+        self.blocks = nn.Sequential(
+            *(_block(nn.ConvTranspose2d(i, o, 4, stride=2, padding=1, bias=False), o) for i, o in pairs[:-1]),
+            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+            _block(nn.Conv2d(*pairs[-1], 3, padding=1, bias=False), pairs[-1][1]),
+        )
+        self.last = nn.Conv2d(widths[-1], 1, 3, padding=1)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """`(n, latent)` standard normal to `(n, 1, size, size)` in (-1, 1)."""
+        return torch.tanh(self.last(self.blocks(self.first(latents))))
+
+
+class Discriminator(nn.Module):
+    """Images to scores; higher is more likely real.
+
+    Args:
+        size: Pixels a side; a power of two.
+        width: Channels at half size.
+        widest: Most channels at any level.
+    """
+
+    def __init__(self, *, size: int, width: int = 24, widest: int = 192) -> None:
+        super().__init__()
+        check_size(size)
+        widths = [1, *reversed(_widths(size // 2, width=width, widest=widest))]
+        layers: list[nn.Module] = []
+        for i, o in itertools.pairwise(widths):
+            layers += [
+                spectral_norm(nn.Conv2d(i, o, 4, stride=2, padding=1)),
+                nn.LeakyReLU(0.2),
+            ]
+        self.layers = nn.Sequential(*layers)
+        self.last = spectral_norm(nn.Linear((widths[-1] + 1) * COARSEST**2, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """`(n, 1, size, size)` in [-1, 1] to `(n,)`."""
+        features = self.layers(images)
+        features = torch.cat([features, batch_deviation(features)], dim=1)
+        return self.last(features.flatten(1)).squeeze(1)
+
+
+def _block(convolution: nn.Module, channels: int) -> nn.Sequential:
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU())
+
+
+def batch_deviation(features: Tensor, *, group: int = GROUP) -> Tensor:
+    """How much the images of a group differ: mean deviation of a feature over the group.
+
+    Args:
+        features: `(n, c, h, w)`.
+        group: Images a group; the whole batch is one where it does not divide into such.
+
+    Returns:
+        `(n, 1, h, w)`, one value for all images of a group.
+    """
+    n, _, height, width = features.shape
+    size = group if n % group == 0 else n
+    grouped = features.reshape(size, n // size, -1)
+    variance = (grouped - grouped.mean(dim=0)).square().mean(dim=0)
+    deviation = (variance + 1e-8).sqrt().mean(dim=1)
+    return deviation.repeat(size).view(n, 1, 1, 1).expand(n, 1, height, width)

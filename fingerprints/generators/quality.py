@@ -1,0 +1,191 @@
+"""How good generated images are: against real images that the generator was not trained on.
+
+All distances are Euclidean, between pixels in [0, 1]: no network that was trained on other pictures says
+what matters in these. Each figure comes with what the training images themselves would score, since
+real images of other patients are not alike either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.errors import FingerprintsError
+
+COLLAPSED_BELOW = 0.5  # diversity, as a share of that of the training images
+BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class TwoSample:
+    """Leave-one-out nearest-neighbour two-sample test (Lopez-Paz and Oquab 2017; Xu et al. 2018).
+
+    Attributes:
+        accuracy: Share of images whose nearest other image is of their own set: 0.5 where the sets
+            cannot be told apart, 1 where they can, below 0.5 where one copies the other.
+        first: The same for the first set alone.
+        second: And for the second.
+        n: Images of each set.
+    """
+
+    accuracy: float
+    first: float
+    second: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Figures of one generator.
+
+    Attributes:
+        two_sample: Generated images against kept-out real ones.
+        two_sample_real: Training images against the same kept-out ones: the floor for a generator of
+            these images.
+        diversity: Mean distance between two generated images over that between two training images:
+            near 1 if they vary as much.
+        coverage: Share of training images with a generated one among their neighbours, nearer than
+            their fifth training neighbour (Naeem et al. 2020): low where kinds of images are missing.
+        nearer_to_training: Share of generated images nearer to the training images than to as many
+            kept-out ones: 0.5 where nothing is memorised and both are from the same groups.
+        kept_out: What the kept-out images are: `same_groups` as the training images, or `other_groups`.
+        collapsed: Whether diversity is below one half.
+    """
+
+    two_sample: TwoSample
+    two_sample_real: TwoSample
+    diversity: float
+    coverage: float
+    nearer_to_training: float
+    kept_out: str
+    collapsed: bool
+
+    def describe(self) -> dict[str, object]:
+        """Plain data, rounded."""
+        return {key: _rounded(value) for key, value in asdict(self).items()}
+
+    def line(self) -> str:
+        """The figures in words, for the console."""
+        words = (
+            f"1-NN two-sample accuracy {self.two_sample.accuracy:.2f} "
+            f"(training images themselves {self.two_sample_real.accuracy:.2f}; kept-out images of "
+            f"{self.kept_out.replace('_', ' ')}), "
+            f"diversity {self.diversity:.2f}, coverage {self.coverage:.2f}, "
+            f"nearer to training {self.nearer_to_training:.2f}"
+        )
+        return words + ("; COLLAPSED: its images are too much alike" if self.collapsed else "")
+
+
+def quality(
+    generated: NDArray[np.uint8],
+    training: NDArray[np.uint8],
+    kept_out: NDArray[np.uint8],
+    *,
+    kind: str,
+    seed: int,
+    limit: int = 1000,
+) -> Quality:
+    """Figures of a generator.
+
+    Args:
+        generated: `(n, S, S)`.
+        training: What it was trained on, `(m, S, S)`.
+        kept_out: Real images that it was not trained on, `(k, S, S)`.
+        kind: `same_groups` or `other_groups`.
+        seed: Seed of the choice where sets differ in size: every comparison is between as many.
+        limit: Most images of a set that are looked at.
+
+    Raises:
+        FingerprintsError: If a set has fewer than two images.
+    """
+    if min(len(generated), len(training), len(kept_out)) < 2:
+        raise FingerprintsError(
+            f"Quality needs two images of each kind; there are {len(generated)} generated, {len(training)} "
+            f"training and {len(kept_out)} kept-out ones.",
+            where="quality",
+            fix="more images, or smaller counts (scale.*), so that real ones are left over",
+        )
+    rng = np.random.default_rng(seed)
+    n = min(len(generated), len(training), len(kept_out), limit)
+
+    def some(images: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
+        rows = np.sort(rng.permutation(len(images))[:count])
+        return images[rows].reshape(count, -1).astype(np.float32) / np.float32(255)
+
+    made, known, unseen = some(generated, n), some(training, n), some(kept_out, n)
+    more = min(len(generated), len(training), limit)
+    made_more, known_more = some(generated, more), some(training, more)
+    diversity = mean_distance(made_more) / max(mean_distance(known_more), 1e-12)
+    to_known = np.sqrt(nearest(made, known))
+    to_unseen = np.sqrt(nearest(made, unseen))
+    ties = to_known == to_unseen
+    return Quality(
+        two_sample=two_sample(made, unseen),
+        two_sample_real=two_sample(known, unseen),
+        diversity=diversity,
+        coverage=coverage(made_more, known_more),
+        nearer_to_training=float(np.mean((to_known < to_unseen) + 0.5 * ties)),
+        kept_out=kind,
+        collapsed=diversity < COLLAPSED_BELOW,
+    )
+
+
+def two_sample(first: NDArray[np.float32], second: NDArray[np.float32]) -> TwoSample:
+    """The nearest-neighbour test between two sets of as many vectors, `(n, d)` each."""
+    both = np.concatenate([first, second])
+    own = np.arange(len(both)) < len(first)
+    right = np.empty(len(both), dtype=bool)
+    for rows, distances in _blocks(both, both):
+        distances[np.arange(len(rows)), rows] = np.inf
+        right[rows] = own[distances.argmin(axis=1)] == own[rows]
+    return TwoSample(
+        accuracy=float(right.mean()),
+        first=float(right[own].mean()),
+        second=float(right[~own].mean()),
+        n=len(first),
+    )
+
+
+def nearest(queries: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Squared distance from each query `(n, d)` to its nearest point `(m, d)`."""
+    return np.concatenate([distances.min(axis=1) for _, distances in _blocks(queries, points)])
+
+
+def mean_distance(points: NDArray[np.float32]) -> float:
+    """Mean distance between two different points of `(n, d)`."""
+    n = len(points)
+    total = 0.0
+    for rows, distances in _blocks(points, points):
+        distances[np.arange(len(rows)), rows] = 0
+        total += float(np.sqrt(distances).sum(dtype=np.float64))
+    return total / (n * (n - 1))
+
+
+def coverage(made: NDArray[np.float32], real: NDArray[np.float32], *, k: int = 5) -> float:
+    """Share of real points with a made one nearer than their k-th real neighbour."""
+    k = min(k, len(real) - 1)
+    reach = np.empty(len(real), dtype=np.float32)
+    for rows, distances in _blocks(real, real):
+        distances[np.arange(len(rows)), rows] = np.inf
+        reach[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
+    return float(np.mean(nearest(real, made) <= reach))
+
+
+def _blocks(
+    queries: NDArray[np.float32], points: NDArray[np.float32]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Rows of the queries and their squared distances to all points, a block at a time."""
+    lengths = np.square(points).sum(axis=1)
+    for start in range(0, len(queries), BLOCK):
+        block = queries[start : start + BLOCK]
+        squared = np.square(block).sum(axis=1)[:, None] + lengths - 2 * block @ points.T
+        yield np.arange(start, start + len(block)), np.maximum(squared, 0)
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return round(value, 4) if isinstance(value, float) else value

@@ -1,0 +1,154 @@
+"""The real images that a benchmark is made from: a folder of files, or phantoms."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.data.decode import Preprocessing
+from fingerprints.data.groups import near_duplicate_groups, read_groups
+from fingerprints.data.layout import Source, scan
+from fingerprints.data.store import Progress, open_store
+from fingerprints.errors import FingerprintsError, listing
+
+NEAR_DUPLICATE = 0.95
+SPARE = 1.3  # phantoms made for each that is used, so that some are kept out of all training
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """Real images, or what stands in for them.
+
+    Attributes:
+        images: `(n, S, S)` uint8.
+        names: What each is called where it comes from.
+        groups: Group of each.
+        origin: `images` or `phantoms`.
+        pseudo_groups: Whether near-duplicate clusters stand in for groups.
+        notes: What the user should know.
+    """
+
+    images: NDArray[np.uint8]
+    names: list[str]
+    groups: list[str]
+    origin: str
+    pseudo_groups: bool = False
+    notes: tuple[str, ...] = ()
+
+    def fingerprint(self) -> str:
+        """Digest of pixels, names and groups."""
+        digest = hashlib.blake2b(np.ascontiguousarray(self.images).tobytes(), digest_size=16)
+        digest.update("\n".join(f"{n}\t{g}" for n, g in zip(self.names, self.groups, strict=True)).encode())
+        return digest.hexdigest()
+
+
+def read_images(
+    folder: Path, *, groups: Path | None, size: int, cache: Path, progress: Progress | None = None
+) -> RealImages:
+    """All images below a folder, grey, `size` pixels a side; identical ones but once.
+
+    Args:
+        folder: Folder of PNG, JPEG, BMP or TIFF files.
+        groups: CSV of file and group; default `groups.csv` in the folder or above it, else
+            near-duplicate clusters stand in.
+        size: Pixels a side.
+        cache: Folder of image stores.
+        progress: Called now and then while decoding.
+
+    Raises:
+        FingerprintsError: If the folder is missing or empty, an image cannot be read, sizes are mixed, or
+            the group table leaves images out.
+    """
+    if not folder.is_dir():
+        raise FingerprintsError(
+            "The folder of real images does not exist.",
+            where=f"images={folder}",
+            fix="images=DIR with an existing folder, or leave images out to use phantoms",
+        )
+    try:
+        files = scan(folder, [Source(pattern="**/*", domain="real", part="train")])
+    except FingerprintsError as error:
+        raise FingerprintsError(
+            "The folder holds no image (PNG, JPEG, BMP or TIFF).",
+            where=f"images={folder}",
+            fix="DICOM files go through `python -m fingerprints.ingest images=DIR out=DIR` first",
+        ) from error
+    store = open_store(files, Preprocessing(size), cache=cache, progress=progress)
+    if store.errors:
+        bad = [f"{files[row].name}: {why}" for row, why in sorted(store.errors.items())]
+        raise FingerprintsError(
+            f"{len(bad)} image(s) cannot be read:\n{listing(bad)}",
+            where=f"images={folder}",
+            fix="repair or remove them, or ingest the folder first: fingerprints.ingest on_bad_image=skip",
+        )
+    sizes = np.unique(store.native_sizes, axis=0)
+    if len(sizes) > 1:
+        shown = ", ".join(f"{width} x {height}" for width, height in sizes[:6])
+        raise FingerprintsError(
+            f"The images are of {len(sizes)} sizes ({shown}): resampling traces would tell them apart.",
+            where=f"images={folder}",
+            fix=f"bring them to one size: python -m fingerprints.ingest images={folder} out=DIR",
+        )
+    names = [file.name for file in files]
+    _, first = np.unique(store.digests, return_index=True)
+    kept = np.sort(first)  # a copy of an image must not be a non-member, or in another subset
+    notes = [f"{len(names) - len(kept)} copies of other images left out"] if len(kept) < len(names) else []
+    images = np.array(store.images[kept])
+    names = [names[row] for row in kept]
+    given = _given_groups(folder, groups, names)
+    if given is None:
+        clusters = near_duplicate_groups(images, threshold=NEAR_DUPLICATE)
+        notes.append(
+            "no group table: near-duplicate clusters stand in for patients, which is weaker (groups=CSV)"
+        )
+        stand_in = [f"near_{number:05d}" for number in clusters]
+        return RealImages(images, names, stand_in, "images", pseudo_groups=True, notes=tuple(notes))
+    return RealImages(images, names, given, "images", notes=tuple(notes))
+
+
+def _given_groups(folder: Path, table: Path | None, names: list[str]) -> list[str] | None:
+    if table is None:
+        beside = [path for path in (folder / "groups.csv", folder.parent / "groups.csv") if path.is_file()]
+        if not beside:
+            return None
+        table = beside[0]
+    groups, _ = read_groups(table, names)
+    missing = [name for name, group in zip(names, groups, strict=True) if group is None]
+    if missing:
+        raise FingerprintsError(
+            f"The group table leaves out {len(missing)} of {len(names)} images:\n{listing(missing, 5)}",
+            where=table,
+            fix="a row (file,group) for each image",
+        )
+    return [str(group) for group in groups]
+
+
+def phantom_images(
+    needed: int, *, size: int, seed: int, slices_per_patient: int = 10, progress: Progress | None = None
+) -> RealImages:
+    """Phantoms of virtual patients, three tenths more than are needed.
+
+    Args:
+        needed: Images that the benchmark uses.
+        size: Pixels a side.
+        seed: Seed of the patients.
+        slices_per_patient: Slices of each.
+        progress: Called now and then.
+    """
+    from fingerprints.generators.phantoms import make_phantoms
+
+    patients = -(-round(SPARE * needed) // slices_per_patient)
+    phantoms = make_phantoms(
+        patients=patients,
+        slices_per_patient=slices_per_patient,
+        size=size,
+        seed=seed,
+        progress=progress,
+    )
+    numbers = [number % slices_per_patient for number in range(len(phantoms.images))]
+    names = [f"{patient}/{n:03d}" for patient, n in zip(phantoms.patients, numbers, strict=True)]
+    return RealImages(phantoms.images, names, phantoms.patients, "phantoms")
