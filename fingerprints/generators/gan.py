@@ -65,7 +65,7 @@ class Generator(nn.Module):
         # chequered pattern; the last level, where it would be seen, therefore goes the long way.
         self.blocks = nn.Sequential(
             *(_block(nn.ConvTranspose2d(i, o, 4, stride=2, padding=1, bias=False), o) for i, o in pairs[:-1]),
-            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+            nn.Upsample(scale_factor=2, mode="nearest"),
             _block(nn.Conv2d(*pairs[-1], 3, padding=1, bias=False), pairs[-1][1]),
         )
         self.last = nn.Conv2d(widths[-1], 1, 3, padding=1)

@@ -14,6 +14,7 @@ from fingerprints.data.groups import near_duplicate_groups, read_groups
 from fingerprints.data.layout import Source, scan
 from fingerprints.data.store import Progress, open_store
 from fingerprints.errors import FingerprintsError, listing
+from fingerprints.generators.phantoms import make_phantoms
 
 NEAR_DUPLICATE = 0.95
 SPARE = 1.3  # phantoms made for each that is used, so that some are kept out of all training
@@ -139,8 +140,6 @@ def phantom_images(
         slices_per_patient: Slices of each.
         progress: Called now and then.
     """
-    from fingerprints.generators.phantoms import make_phantoms
-
     patients = -(-round(SPARE * needed) // slices_per_patient)
     phantoms = make_phantoms(
         patients=patients,
