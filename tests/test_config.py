@@ -167,6 +167,7 @@ def test_limits_and_choices_are_of_keys_that_exist():
         set(config.valid_keys("train"))
         | set(config.valid_keys("predict"))
         | set(config.valid_keys("evaluate"))
+        | set(config.valid_keys("ingest"))
     )
     assert set(config.BOUNDS) | set(config.CHOICES) <= known
 
