@@ -282,6 +282,21 @@ class EvaluateConfig:
 
 
 @dataclass
+class IngestConfig:
+    """Root of `python -m fingerprints.ingest`."""
+
+    images: str = MISSING
+    out: str = MISSING
+    size: int = 256
+    window: str = "lung"
+    groups: str | None = None
+    near_duplicate: float = 0.95
+    on_bad_image: str = "error"
+    salt: str | None = None
+    key: str | None = None
+
+
+@dataclass
 class DashboardConfig:
     """Root of `python -m fingerprints.dashboard`."""
 
@@ -417,6 +432,7 @@ ROOTS: dict[str, type] = {
     "evaluate": EvaluateConfig,
     "dashboard": DashboardConfig,
     "simulate": SimulateConfig,
+    "ingest": IngestConfig,
 }
 
 # Options that need an extra: the module it brings, and its name.
@@ -487,6 +503,7 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "callbacks.early_stopping.patience": (1, True, 1_000_000),
     "evidence.resamples": (1, True, 1_000_000),
     "evidence.permutations": (1, True, 1_000_000),
+    "near_duplicate": (0, False, 1),
     "resamples": (1, True, 1_000_000),
     "permutations": (1, True, 1_000_000),
     "size": (1, True, 4096),

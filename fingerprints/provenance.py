@@ -12,8 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from fingerprints import __version__
 from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore, Progress
@@ -71,6 +69,8 @@ def data_fingerprint(index: Index, store: ImageStore) -> str:
 
 def peak_memory() -> dict[str, float]:
     """Highest resident memory of this process, and of the GPU where one was used, in MB."""
+    import torch  # here: a progress line must not wait for it
+
     peak = {"host": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}
     if torch.cuda.is_available():
         peak["gpu"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)

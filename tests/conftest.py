@@ -82,6 +82,60 @@ def write_rows() -> Callable[[Path, Iterable[Sequence[str]]], None]:
 
 
 @pytest.fixture
+def write_dicom() -> Callable[..., Path]:
+    """`write_dicom(path, stored values (H, W) or (n, H, W), **header)`: a CT slice that names a patient.
+
+    Values are int16 or uint16, and Hounsfield units plus 1024; a header value of `None` is left out.
+    """
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    def make(path: Path, stored: Any = 0, *, rle: bool = False, **header: Any) -> Path:
+        if isinstance(stored, int):
+            stored = np.random.default_rng(stored).integers(0, 2000, (SIZE, SIZE)).astype(np.int16)
+        data = pydicom.Dataset()
+        values = {
+            "SOPClassUID": CTImageStorage,
+            "SOPInstanceUID": generate_uid(),
+            "StudyInstanceUID": generate_uid(),
+            "PatientName": "Secret^Nobody",
+            "PatientID": "ID-SECRET-17",
+            "PatientBirthDate": "19510203",
+            "StudyDate": "20190807",
+            "InstitutionName": "Hidden Hospital",
+            "Modality": "CT",
+            "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+            "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+            "RescaleSlope": 1,
+            "RescaleIntercept": -1024,
+            "SamplesPerPixel": 1,
+            "PhotometricInterpretation": "MONOCHROME2",
+            "Rows": stored.shape[1 if stored.ndim == 3 else 0],
+            "Columns": stored.shape[2 if stored.ndim == 3 else 1],
+            "NumberOfFrames": len(stored) if stored.ndim == 3 else None,
+            "BitsAllocated": 16,
+            "BitsStored": 16,
+            "PixelRepresentation": int(stored.dtype.kind == "i"),
+            "PixelData": stored.tobytes(),
+        }
+        values |= header
+        if values["BitsStored"] is not None:
+            values["HighBit"] = values["BitsStored"] - 1
+        data.file_meta = pydicom.dataset.FileMetaDataset()
+        data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        for name, value in values.items():
+            if value is not None:
+                setattr(data, name, value)
+        if rle:
+            data.compress(pydicom.uid.RLELossless)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data.save_as(path, enforce_file_format=True)
+        return path
+
+    return make
+
+
+@pytest.fixture
 def subset_root(tmp_path: Path) -> Callable[..., Path]:
     """Makes a folder in the layout `imageclef2025_subset`.
 

@@ -9,7 +9,7 @@ import pytest
 from fingerprints import cli, config
 from fingerprints.errors import FingerprintsError
 
-ENTRY_POINTS = ("train", "predict", "evaluate")
+ENTRY_POINTS = ("train", "predict", "evaluate", "ingest")
 
 
 def run(*words: str, debug: bool = False, **options) -> subprocess.CompletedProcess:

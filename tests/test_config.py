@@ -163,11 +163,7 @@ def test_published_protocol_is_what_the_sources_say(composed):
 
 
 def test_limits_and_choices_are_of_keys_that_exist():
-    known = (
-        set(config.valid_keys("train"))
-        | set(config.valid_keys("predict"))
-        | set(config.valid_keys("evaluate"))
-    )
+    known = {key for root in config.ROOTS for key in config.valid_keys(root)}
     assert set(config.BOUNDS) | set(config.CHOICES) <= known
 
 

@@ -13,6 +13,22 @@ from PIL import Image
 # Raised when the pixels that a file decodes to change, so that old image stores are not read.
 DECODER_VERSION = 1
 
+# Grey saved as colour JPEG decodes to channels a few levels apart; a drawn mark or a tint is further off.
+_COLOUR_SOMEWHERE, _COLOUR_ON_AVERAGE = 32, 4
+
+
+class Unusable(ValueError):
+    """A file that cannot become a grey picture.
+
+    Args:
+        reason: Why, in words that hold no name or value of the file: they are counted and kept.
+        detail: What more there is to say to whoever has the file.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -53,6 +69,32 @@ def decode(path: str | Path, preprocessing: Preprocessing) -> Decoded:
     if grey.size != (preprocessing.size, preprocessing.size):
         grey = grey.resize((preprocessing.size, preprocessing.size), Image.Resampling.BILINEAR)
     return Decoded(pixels=np.asarray(grey), native_size=grey_size(native), digest=digest)
+
+
+def read_picture(path: str | Path) -> NDArray[np.uint8]:
+    """Read one PNG, JPEG, BMP or TIFF as grey `(H, W)` at its own size; unlike `decode`, colour is refused.
+
+    Raises:
+        Unusable: If its channels differ by more than JPEG's noise, or it has several pages.
+        OSError, ValueError: As `decode`.
+    """
+    with Image.open(path, formats=("PNG", "JPEG", "BMP", "TIFF")) as image:
+        pages = getattr(image, "n_frames", 1)
+        if pages > 1:
+            raise Unusable("several pages", f"{pages}; save them as files of their own")
+        image.load()
+        if is_coloured(image):
+            raise Unusable("a colour picture", "only grey ones can be slices")
+        return np.asarray(_to_grey(image))
+
+
+def is_coloured(image: Image.Image) -> bool:
+    """Whether channels differ by more than what is left of grey that was saved as colour JPEG."""
+    if image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I"):
+        return False
+    channels = np.asarray(image.convert("RGB"))
+    spread = channels.max(axis=2) - channels.min(axis=2)
+    return bool(spread.max() > _COLOUR_SOMEWHERE or spread.mean() > _COLOUR_ON_AVERAGE)
 
 
 def grey_size(native: NDArray[np.uint8]) -> tuple[int, int]:

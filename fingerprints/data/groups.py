@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,9 @@ from fingerprints.errors import FingerprintsError, listing
 THUMBNAIL = 16
 
 
-def read_groups(path: Path, names: Sequence[str]) -> tuple[list[str | None], int]:
+def read_groups(
+    path: Path, names: Sequence[str], *, by_file_name: bool = True
+) -> tuple[list[str | None], int]:
     """The group of each image named in a CSV of two columns, file and group, whatever their names.
 
     An image matches by its path relative to the data root (extension optional), else by its file
@@ -27,6 +29,7 @@ def read_groups(path: Path, names: Sequence[str]) -> tuple[list[str | None], int
     Args:
         path: The CSV file.
         names: Relative paths, POSIX style.
+        by_file_name: Whether a unique file name will do.
 
     Returns:
         A group or `None` for each name, and how many rows of the CSV matched no image.
@@ -74,7 +77,7 @@ def read_groups(path: Path, names: Sequence[str]) -> tuple[list[str | None], int
     groups: list[str | None] = []
     for name in names:
         key = _without_suffix(name)
-        if key not in by_path:
+        if key not in by_path and by_file_name:
             key = by_name.get(key.rsplit("/", 1)[-1], "")
         groups.append(by_path.get(key))
         used.add(key)
@@ -97,24 +100,51 @@ def near_duplicate_groups(
     Args:
         images: `(n, H, W)` uint8.
         threshold: Correlation in (0, 1].
-        block: Rows of the `n x n` correlation matrix held at a time.
+        block: Side of the part of the `n x n` correlation matrix that is held at a time.
 
     Returns:
         `(n,)` cluster numbers, in order of first appearance.
     """
     vectors = thumbnails(images)
+    return near_duplicate_clusters(vectors, threshold=threshold, block=block)
+
+
+def near_duplicate_clusters(
+    vectors: NDArray[np.float32], *, threshold: float, block: int = 2048
+) -> NDArray[np.int64]:
+    """The clusters of `near_duplicate_groups` from the images' thumbnails."""
     n = len(vectors)
-    rows, columns = [], []
-    for start in range(0, n, block):
-        near = vectors[start : start + block] @ vectors[start:].T >= threshold
-        i, j = np.nonzero(near)
-        rows.append(i + start)
-        columns.append(j + start)
-    i, j = np.concatenate(rows), np.concatenate(columns)
-    links = coo_array((np.ones(len(i), dtype=bool), (i, j)), shape=(n, n))
-    _, component = connected_components(links, directed=False)
+    component = np.arange(n)
+    for i, j, _ in near_pairs(vectors, threshold=threshold, block=block):
+        # Links between the clusters so far: nothing grows with the number of pairs.
+        links = coo_array((np.ones(len(i), dtype=bool), (component[i], component[j])), shape=(n, n))
+        _, merged = connected_components(links, directed=False)
+        component = merged[component]
     _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse].astype(np.int64)
+
+
+def near_pairs(
+    vectors: NDArray[np.float32], *, threshold: float, block: int = 2048
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
+    """Pairs of images whose thumbnails correlate by at least `threshold`, found tile by tile.
+
+    Args:
+        vectors: `(n, d)` thumbnails, as `thumbnails` makes them.
+        threshold: Correlation in (0, 1]; 1 means alike to rounding.
+        block: Side of the part of the `n x n` correlation matrix that is held at a time.
+
+    Yields:
+        Rows `i < j` and their correlation, each `(pairs,)`; every pair once, tiles without one left out.
+    """
+    n, least = len(vectors), min(threshold, 1 - 1e-5)
+    for top in range(0, n, block):
+        for left in range(top, n, block):
+            near = vectors[top : top + block] @ vectors[left : left + block].T
+            found = near >= least
+            i, j = np.nonzero(np.triu(found, 1) if top == left else found)
+            if len(i):
+                yield i + top, j + left, near[i, j]
 
 
 def thumbnails(images: NDArray[np.uint8], *, side: int = THUMBNAIL, block: int = 1024) -> NDArray[np.float32]:

@@ -138,7 +138,7 @@ def _build(
         native_sizes = np.zeros((n, 2), dtype=np.int32)
         errors: dict[int, str] = {}
         shown = time.monotonic()
-        with _interruptible(ThreadPoolExecutor(workers or os.cpu_count())) as pool:
+        with interruptible(ThreadPoolExecutor(workers or os.cpu_count())) as pool:
             for row, result in enumerate(pool.map(lambda f: _try_decode(f.path, preprocessing), files)):
                 if isinstance(result, str):
                     errors[row] = result
@@ -172,7 +172,7 @@ def _try_decode(path: str, preprocessing: Preprocessing) -> Decoded | str:
 
 
 @contextmanager
-def _interruptible(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
+def interruptible(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
     """A pool whose queue is dropped, not worked off, when something goes wrong."""
     try:
         yield pool

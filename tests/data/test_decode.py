@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fingerprints.data.decode import Preprocessing, decode
+from fingerprints.data.decode import Preprocessing, Unusable, decode, read_picture
 
 SIZE = Preprocessing(48)
 
@@ -125,3 +125,56 @@ def test_digest_is_of_the_pixels_alone(tmp_path: Path, write_image: Callable[...
     assert same == {"stored", "packed", "tiff", "colour"}
     assert files["stored"].read_bytes() != files["packed"].read_bytes()
     assert decode(files["stored"], Preprocessing(16)).digest == digests["stored"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "options"),
+    [
+        ("a.png", "L", {}),
+        ("a.png", "RGB", {}),
+        ("a.png", "P", {}),
+        ("a.png", "RGBA", {}),
+        ("a.png", "I;16", {}),
+        ("a.bmp", "RGB", {}),
+        ("a.tif", "LA", {}),
+        ("a.jpg", "L", {"quality": 40}),
+        ("a.jpg", "RGB", {"quality": 40}),
+    ],
+)
+def test_grey_pictures_are_read_as_in_training(
+    tmp_path: Path, write_image: Callable[..., Path], name: str, mode: str, options: dict
+) -> None:
+    path = write_image(tmp_path / name, 3, mode=mode, **options)
+    assert np.array_equal(read_picture(path), decode(path, SIZE).pixels)
+
+
+def test_picture_keeps_its_own_size(tmp_path: Path, write_image: Callable[..., Path]) -> None:
+    assert read_picture(write_image(tmp_path / "a.png", size=(20, 30))).shape == (30, 20)
+
+
+def coloured(kind: str) -> np.ndarray:
+    pixels = np.repeat(noise(48, 48)[..., None], 3, axis=2)
+    if kind == "mark":
+        pixels[10:13, 10:13] = (255, 200, 0)
+    elif kind == "tint":
+        pixels = np.clip(pixels + np.array([6, 0, -6]), 0, 255).astype(np.uint8)
+    return pixels
+
+
+@pytest.mark.parametrize("kind", ["mark", "tint", "neither"])
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_colour_is_refused_where_pictures_must_be_grey(tmp_path: Path, kind: str, mode: str) -> None:
+    path = tmp_path / "a.tif"
+    Image.fromarray(coloured(kind)).convert(mode).save(path)
+    if kind == "neither":
+        assert np.array_equal(read_picture(path), decode(path, SIZE).pixels)
+    else:
+        with pytest.raises(Unusable, match="colour"):
+            read_picture(path)
+
+
+def test_pages_are_not_dropped_in_silence(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(noise(48, 48)) for _ in range(2))
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
+    with pytest.raises(Unusable, match="several pages: 2"):
+        read_picture(tmp_path / "a.tif")

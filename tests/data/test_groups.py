@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fingerprints.data.groups import near_duplicate_groups, read_groups, thumbnails
+from fingerprints.data.groups import near_duplicate_groups, near_pairs, read_groups, thumbnails
 from fingerprints.errors import FingerprintsError
 
 Write = Callable[[Path, Sequence[Sequence[str]]], None]
@@ -131,6 +131,34 @@ def test_clusters_agree_with_brute_force(seed: int, threshold: float) -> None:
 def test_brute_force_cases_are_of_both_kinds() -> None:
     counts = {max(naive_clusters(families(seed), 0.9)) + 1 for seed in range(4)}
     assert all(1 < count < 11 for count in counts)
+
+
+@pytest.mark.parametrize("threshold", [0.8, 0.9, 1.0])
+@pytest.mark.parametrize("block", [1, 3, 100])
+def test_near_pairs_agree_with_brute_force(threshold: float, block: int) -> None:
+    images = np.concatenate([families(1), families(1)[3:5]])
+    correlation = np.corrcoef(images.reshape(len(images), 16, 3, 16, 3).mean(axis=(2, 4)).reshape(13, -1))
+    expected = {
+        (i, j): correlation[i, j]
+        for i in range(13)
+        for j in range(i + 1, 13)
+        if correlation[i, j] >= threshold - 1e-5
+    }
+    assert 2 <= len(expected) < 78
+    found = [
+        (i, j, r)
+        for rows in near_pairs(thumbnails(images), threshold=threshold, block=block)
+        for i, j, r in zip(*(column.tolist() for column in rows), strict=True)
+    ]
+    assert len(found) == len(expected)
+    assert {(i, j): pytest.approx(r, abs=1e-5) for i, j, r in found} == expected
+
+
+def test_file_names_can_be_left_out_of_it(tmp_path: Path, write_rows: Write) -> None:
+    write_rows(tmp_path / "groups.csv", [("file", "group"), ("x/a.png", "p1")])
+    names = ["x/a.png", "y/a.png"]
+    assert read_groups(tmp_path / "groups.csv", names)[0] == ["p1", "p1"]
+    assert read_groups(tmp_path / "groups.csv", names, by_file_name=False)[0] == ["p1", None]
 
 
 @pytest.mark.parametrize("size", [20, 48, 50, 100])
