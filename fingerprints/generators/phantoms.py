@@ -6,6 +6,7 @@ noise. Grey levels are Hounsfield units seen through the lung window (centre -60
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +69,7 @@ def make_phantoms(
     images = np.empty((patients * slices_per_patient, size, size), dtype=np.uint8)
     names = []
     for number in range(patients):
-        patient = _Patient(np.random.default_rng([seed, 0xC7, number]), size)
+        patient = _Patient([seed, 0xC7, number], size)
         for k in range(slices_per_patient):
             images[number * slices_per_patient + k] = patient.slice(k, slices_per_patient)
             names.append(f"patient_{number:04d}")
@@ -80,20 +81,21 @@ def make_phantoms(
 class _Patient:
     """One anatomy, drawn at any height. Lengths are halves of the field of view; x goes right, y down."""
 
-    def __init__(self, rng: np.random.Generator, size: int) -> None:
-        self.rng, self.size = rng, size
+    def __init__(self, key: Sequence[int], size: int) -> None:
+        self.key, self.size = key, size
+        rng = self._rng = np.random.default_rng(key)
         side = size * OVERSAMPLING
         axis = (np.arange(side, dtype=np.float32) + 0.5) / side * 2 - 1
         y, x = np.meshgrid(axis, axis, indexing="ij")
         uniform = rng.uniform
         # How the patient lies in the picture.
-        angle, zoom = rng.normal(0, np.radians(2.5)), uniform(0.94, 1.1)
-        x, y = x - np.float32(rng.normal(0, 0.03)), y - np.float32(rng.normal(0, 0.04))
+        angle, zoom = rng.normal(0, np.radians(2.0)), uniform(0.96, 1.05)
+        x, y = x - np.float32(rng.normal(0, 0.015)), y - np.float32(rng.normal(0, 0.02))
         self.x = ((np.cos(angle) * x + np.sin(angle) * y) * zoom).astype(np.float32)
         self.y = ((-np.sin(angle) * x + np.cos(angle) * y) * zoom).astype(np.float32)
         self.bend = [self._noise(4) * 0.035 for _ in range(4)]  # no organ is an ellipse
         # Thorax.
-        self.width, self.depth = uniform(0.98, 1.12), uniform(0.9, 1.12)
+        self.width, self.depth = uniform(1.02, 1.14), uniform(0.94, 1.14)
         self.power = uniform(2.1, 3.0)
         self.fat, self.wall = uniform(0.02, 0.08), uniform(0.06, 0.11)
         self.lung_hu, self.gravity = uniform(-890, -780), uniform(10, 90)
@@ -125,7 +127,8 @@ class _Patient:
 
     def slice(self, k: int, count: int) -> NDArray[np.uint8]:
         """`(size, size)` uint8 at the k-th of `count` heights."""
-        rng = self.rng
+        # Of its own, so that neither other slices nor the noise, which depends on the size, move it.
+        rng = np.random.default_rng([*self.key, k])
         z = float(np.clip((k + 0.5 + rng.uniform(-0.35, 0.35)) / count, 0.02, 0.98))
         breath = rng.normal(0, 0.015)
         mix = np.float32(z)
@@ -152,7 +155,7 @@ class _Patient:
         self._spine(hu, x, y)
         hu[lung] = self._parenchyma(x, y, cavity, z, lung)[lung]
         self._airways(hu, x, y, z)
-        return self._scan(hu)
+        return self._scan(hu, rng)
 
     def _mid(self, which: int) -> Grid:
         return self.bend[which] / 0.035
@@ -257,14 +260,14 @@ class _Patient:
         for px, py, radius in tubes:
             hu[(x - px) ** 2 + (y - py) ** 2 < radius**2] = AIR
 
-    def _scan(self, hu: Grid) -> NDArray[np.uint8]:
+    def _scan(self, hu: Grid, rng: np.random.Generator) -> NDArray[np.uint8]:
         """Blur, kernel, noise, window."""
         image = block_reduce(hu, (OVERSAMPLING, OVERSAMPLING), np.mean).astype(np.float32)
         scale = self.size / 64
         image = ndimage.gaussian_filter(image, self.blur * scale)
         if self.sharpen > 0.1:
             image += self.sharpen * (image - ndimage.gaussian_filter(image, 1.2 * scale))
-        noise = self.rng.standard_normal(image.shape, dtype=np.float32)
+        noise = rng.standard_normal(image.shape, dtype=np.float32)
         noise = ndimage.gaussian_filter(noise, self.grain)
         image += self.noise * noise / max(float(noise.std()), 1e-6)
         grey = (image - (WINDOW_CENTRE - WINDOW_WIDTH / 2)) / WINDOW_WIDTH * 255
@@ -272,7 +275,7 @@ class _Patient:
 
     def _noise(self, cells: int) -> Grid:
         """A smooth random field of mean 0 and deviation 1, alike at every size."""
-        coarse = self.rng.standard_normal((cells, cells))
+        coarse = self._rng.standard_normal((cells, cells))
         side = self.size * OVERSAMPLING
         field = resize(coarse, (side, side), order=3, mode="reflect", anti_aliasing=False)
         return ((field - field.mean()) / field.std()).astype(np.float32)

@@ -17,7 +17,7 @@ from fingerprints.errors import FingerprintsError, listing
 from fingerprints.generators.phantoms import make_phantoms
 
 NEAR_DUPLICATE = 0.95
-SPARE = 1.3  # phantoms made for each that is used, so that some are kept out of all training
+SPARE = 1.6  # phantoms made for each that is used, so that some of each patient are kept out of training
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _given_groups(folder: Path, table: Path | None, names: list[str]) -> list[st
 def phantom_images(
     needed: int, *, size: int, seed: int, slices_per_patient: int = 10, progress: Progress | None = None
 ) -> RealImages:
-    """Phantoms of virtual patients, three tenths more than are needed.
+    """Phantoms of virtual patients, six tenths more than are needed.
 
     Args:
         needed: Images that the benchmark uses.
