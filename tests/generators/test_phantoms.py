@@ -1,83 +1,100 @@
+"""Virtual patients: what depends on what, and whether the slices look like a thorax."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.measure import block_reduce
 
 from fingerprints.data.groups import thumbnails
 from fingerprints.errors import FingerprintsError
-from fingerprints.generators.phantoms import make_phantoms
+from fingerprints.generators.phantoms import Phantoms, make_phantoms
+
+PATIENTS, SLICES = 10, 8
 
 
 @pytest.fixture(scope="module")
-def thorax():
-    return make_phantoms(patients=16, slices_per_patient=6, size=64, seed=3)
+def phantoms() -> Phantoms:
+    return make_phantoms(patients=PATIENTS, slices_per_patient=SLICES)
 
 
-def test_slices_of_a_patient_are_neighbours_and_named(thorax):
-    assert thorax.images.shape == (96, 64, 64)
-    assert thorax.images.dtype == np.uint8
-    assert thorax.patients[5:7] == ["patient_0000", "patient_0001"]
-    assert len(set(thorax.patients)) == 16
+def test_shapes_types_and_names(phantoms: Phantoms) -> None:
+    assert phantoms.images.shape == (PATIENTS * SLICES, 64, 64)
+    assert phantoms.images.dtype == np.uint8
+    assert phantoms.patients == [f"patient_{i // SLICES:04d}" for i in range(PATIENTS * SLICES)]
 
 
-def test_the_same_seed_draws_the_same_and_another_one_others(thorax):
-    again = make_phantoms(patients=2, slices_per_patient=6, size=64, seed=3)
-    assert np.array_equal(again.images, thorax.images[:12])  # and the first patients of more are the same
-    other = make_phantoms(patients=2, slices_per_patient=6, size=64, seed=4)
-    assert not any(np.array_equal(a, b) for a in again.images for b in other.images)
+def test_the_same_seed_makes_the_same_and_more_patients_begin_alike(phantoms: Phantoms) -> None:
+    fewer = make_phantoms(patients=3, slices_per_patient=SLICES)
+    np.testing.assert_array_equal(fewer.images, phantoms.images[: 3 * SLICES])
+    assert fewer.patients == phantoms.patients[: 3 * SLICES]
 
 
-def test_anatomy_varies_by_patient_more_than_by_slice(thorax):
-    vectors = thumbnails(thorax.images)
-    alike = vectors @ vectors.T
-    patients = np.array(thorax.patients)
-    i, j = np.triu_indices(len(patients), 1)
-    same = patients[i] == patients[j]
-    within, between = alike[i, j][same], alike[i, j][~same]
-    assert np.median(within) > np.median(between) + 0.2
-    assert np.mean(within > 0.95) < 0.3  # slices of a patient are no copies
-    assert np.mean(between > 0.95) < 0.01  # and patients are not one patient
+def test_another_seed_makes_other_patients(phantoms: Phantoms) -> None:
+    other = make_phantoms(patients=3, slices_per_patient=SLICES, seed=1).images
+    ours = phantoms.images[: len(other)]
+    assert (np.abs(other.astype(int) - ours).mean(axis=(1, 2)) > 5).all()
 
 
-def test_slices_look_like_a_thorax_in_the_lung_window(thorax):
-    middle = thorax.images.reshape(16, 6, 64, 64)[:, 2].astype(float)
-    lungs = np.minimum(middle[:, 28:40, 12:20].mean((1, 2)), middle[:, 28:40, 44:52].mean((1, 2)))
-    spine = middle[:, 46:58, 30:34].mean((1, 2))
-    corners = middle[:, :2, :2].mean((1, 2))
-    assert np.mean(lungs < 120) > 0.8  # the others are diseased
-    assert np.all(spine > 190)
-    assert np.median(corners) < 80
+def test_patients_differ_more_than_slices_of_one(phantoms: Phantoms) -> None:
+    vectors = thumbnails(phantoms.images)
+    alike = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
+    patients = np.array(phantoms.patients)
+    same = (patients[:, None] == patients)[np.triu_indices(len(vectors), 1)]
+    within, between = alike[same], alike[~same]
+    # Real lung CT slices (SARS-CoV-2 CT-scan set): 0.65 within, 0.58 between, 1 % of these above 0.86.
+    assert np.median(within) > np.median(between) + 0.1
+    assert 0.55 < np.median(within) < 0.85
+    assert np.quantile(between, 0.99) < 0.92
+    assert (within > 0.95).mean() < 0.1
 
 
-def test_no_slice_is_empty_or_drawn_twice(thorax):
-    flat = thorax.images.reshape(len(thorax.images), -1)
+def test_no_image_is_constant_or_twice_there(phantoms: Phantoms) -> None:
+    flat = phantoms.images.reshape(len(phantoms.images), -1)
+    assert (flat.std(axis=1) > 30).all()
     assert len(np.unique(flat, axis=0)) == len(flat)
-    assert np.all(flat.std(axis=1) > 20)
 
 
-def test_disease_is_absent_in_some_patients_and_severe_in_others():
-    # Share of the lung that is neither as dark as lung nor as bright as soft tissue.
-    images = make_phantoms(patients=40, slices_per_patient=3, size=32, seed=0).images.reshape(40, -1)
-    hazy = np.mean((images > 130) & (images < 190), axis=1)
-    assert hazy.max() > 1.5 * np.median(hazy)
+def test_lungs_are_dark_the_body_bright_and_air_darkest(phantoms: Phantoms) -> None:
+    middle_slices = phantoms.images[SLICES // 2 :: SLICES]
+    typical = np.median(middle_slices, axis=0)
+    assert max(np.median(typical[24:36, 10:18]), np.median(typical[24:36, 46:54])) < 100
+    assert np.median(typical[44:50, 29:35]) > 180
+    corners = phantoms.images[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert 50 < np.median(corners) < 75
+    # Like real ones, an image is dark or bright, seldom between.
+    assert ((phantoms.images > 120) & (phantoms.images < 190)).mean() < 0.2
 
 
-def test_the_anatomy_is_the_same_at_every_size():
-    small = make_phantoms(patients=3, slices_per_patient=2, size=32, seed=1).images
-    large = make_phantoms(patients=3, slices_per_patient=2, size=128, seed=1).images
-    reduced = large.reshape(6, 32, 4, 32, 4).mean(axis=(2, 4))
-    alike = np.corrcoef(small.reshape(6, -1), reduced.reshape(6, -1))[:6, 6:]
-    assert np.all(np.diag(alike) > 0.95)
-    assert np.array_equal(alike.argmax(axis=1), np.arange(6))
+@pytest.mark.parametrize(("patients", "size", "blocks"), [(3, 128, 2), (1, 256, 4)])
+def test_another_size_shows_the_same_anatomy(
+    phantoms: Phantoms, patients: int, size: int, blocks: int
+) -> None:
+    large = make_phantoms(patients=patients, slices_per_patient=SLICES, size=size)
+    reduced = block_reduce(large.images.astype(np.float32), (1, blocks, blocks), np.mean)
+    for small, again in zip(phantoms.images, reduced, strict=False):
+        assert np.corrcoef(small.ravel(), again.ravel())[0, 1] > 0.97
 
 
-@pytest.mark.parametrize(("key", "value"), [("patients", 0), ("slices_per_patient", 0), ("size", 8)])
-def test_what_cannot_be_drawn_is_named(key, value):
-    with pytest.raises(FingerprintsError, match=f"{key}={value}"):
-        make_phantoms(**{"patients": 1, "slices_per_patient": 1, "size": 32, key: value})
+@pytest.mark.parametrize("size", [16, 33, 512])
+def test_any_size_from_the_smallest(size: int) -> None:
+    images = make_phantoms(patients=1, slices_per_patient=1, size=size).images
+    assert images.shape == (1, size, size)
+    assert images.std() > 30
 
 
-def test_progress_counts_slices():
-    said = []
-    make_phantoms(patients=3, slices_per_patient=2, size=16, progress=lambda *words: said.append(words[1:]))
-    assert said == [(2, 6), (4, 6), (6, 6)]
+def test_progress_is_told_after_each_patient() -> None:
+    told: list[tuple[str, int, int]] = []
+    make_phantoms(patients=2, slices_per_patient=3, size=16, progress=lambda *step: told.append(step))
+    assert told == [("phantoms", 3, 6), ("phantoms", 6, 6)]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("patients", 0), ("slices_per_patient", 0), ("size", 15), ("seed", -1)]
+)
+def test_numbers_too_small_are_named(key: str, value: int) -> None:
+    with pytest.raises(FingerprintsError, match=f"{key} >= .*, not {value}") as error:
+        make_phantoms(**{"patients": 1, "slices_per_patient": 1, key: value})
+    assert error.value.where == key
+    assert error.value.fix is not None
+    assert error.value.fix.startswith(f"{key}=")
