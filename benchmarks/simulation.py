@@ -1,9 +1,9 @@
-"""Simulate the same benchmark again, and again with SIGKILL at five moments; compare every byte of the images.
+"""Simulate a benchmark again, and again with SIGKILL at five moments; compare every byte of the images.
 
     python -m benchmarks.simulation out=DIR task=usage generator.max_steps=600 [KEY=VALUE ...]
 
-Each moment is one kill, by the process itself; nothing in the package knows of it. Prints a line per moment and
-exits with 1 if any folder's digest, or any generator's weights, differ.
+Each moment is one kill, by the process itself; nothing in the package knows of it. Prints a line per moment
+and exits with 1 if any folder's digest, or any generator's weights, differ.
 """
 
 from __future__ import annotations

@@ -60,12 +60,15 @@ class GANModule(pl.LightningModule):
         settings: Networks and optimisation.
         name: What errors call this generator.
         log_every: Steps between two points of the curve.
+        identity: What tells this training from others; a checkpoint of another one is refused.
     """
 
-    def __init__(self, *, size: int, settings: GANSettings, name: str = "", log_every: int = 50) -> None:
+    def __init__(
+        self, *, size: int, settings: GANSettings, name: str = "", log_every: int = 50, identity: str = ""
+    ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.settings, self.name, self.log_every = settings, name, log_every
+        self.settings, self.name, self.log_every, self.identity = settings, name, log_every, identity
         self.generator = Generator(
             size=size, latent=settings.latent, width=settings.width, widest=settings.widest
         ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -143,11 +146,22 @@ class GANModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the curve, and the sums of its next point."""
+        checkpoint["identity"] = self.identity
         checkpoint["curve"] = self.curve
         checkpoint["sums"] = self._sums
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take them up again."""
+        """Take them up again.
+
+        Raises:
+            FingerprintsError: If the checkpoint is of another training.
+        """
+        if checkpoint["identity"] != self.identity:
+            raise FingerprintsError(
+                f"The checkpoint of generator '{self.name}' is of other images or settings.",
+                where=f"generators/{self.name}",
+                fix="remove the folder, or make the benchmark in another one (out=DIR)",
+            )
         self.curve = list(checkpoint["curve"])
         self._sums = checkpoint["sums"]
 

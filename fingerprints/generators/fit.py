@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -105,7 +106,7 @@ def train_generator(
 
     Raises:
         FingerprintsError: If the images are fewer than a batch, the size is none that the networks can
-            make, or the training diverges.
+            make, the folder holds another training, or the training diverges.
         Interrupted: If a signal asked to stop; the checkpoint is written.
     """
     if len(images) < settings.batch_size:
@@ -115,12 +116,17 @@ def train_generator(
             where=f"generators/{name}",
             fix="more images, or generator.batch_size=N",
         )
+    identity = _identity(images, settings, steps=steps, seed=seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        module = GANModule(size=images.shape[-1], settings=settings, name=name, log_every=min(50, steps))
+        module = GANModule(
+            size=images.shape[-1], settings=settings, name=name, log_every=min(50, steps), identity=identity
+        )
     if (folder / RESULT).exists():
+        found = json.loads((folder / RESULT).read_text())
+        module.on_load_checkpoint({**found, "sums": torch.zeros(0)})
         load_into(module.sampler, read_weights(folder / WEIGHTS), where=folder / WEIGHTS)
-        return TrainedGenerator(module=module, **json.loads((folder / RESULT).read_text()))
+        return TrainedGenerator(module, found["steps"], found["seconds"], found["curve"])
     clock = _Clock(report)
     checkpoints = Checkpoints(
         every_steps=CHECKPOINT_STEPS, dirpath=folder, save_top_k=0, enable_version_counter=False
@@ -139,7 +145,15 @@ def train_generator(
     module.eval().cpu()
     tensors = {key: value.contiguous() for key, value in module.sampler.state_dict().items()}
     write_atomically(folder / WEIGHTS, save(tensors))
-    facts: dict[str, Any] = {"steps": steps, "seconds": round(clock.seconds, 1), "curve": module.curve}
+    result = TrainedGenerator(module, steps, round(clock.seconds, 1), module.curve)
+    facts = {"identity": identity, "steps": steps, "seconds": result.seconds, "curve": result.curve}
     write_atomically(folder / RESULT, (json.dumps(facts, indent=1) + "\n").encode())
     last.unlink(missing_ok=True)  # the optimisers' state is three times the weights
-    return TrainedGenerator(module=module, **facts)
+    return result
+
+
+def _identity(images: NDArray[np.uint8], settings: GANSettings, *, steps: int, seed: int) -> str:
+    """Digest of all that a training is a function of."""
+    digest = hashlib.blake2b(np.ascontiguousarray(images).tobytes(), digest_size=16)
+    digest.update(repr((images.shape, settings, steps, seed)).encode())
+    return digest.hexdigest()

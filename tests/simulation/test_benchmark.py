@@ -261,3 +261,12 @@ def test_a_contact_sheet_has_training_images_left_and_generated_ones_right():
     assert (sheet[:16, :48] == 50).all()
     assert (sheet[16:, :128] == 0).all()
     assert (sheet[:, 130:] == 200).all()
+
+
+def test_a_checkpoint_of_another_training_is_refused(real, tmp_path):
+    out = tmp_path / "other"
+    with pytest.raises(ZeroDivisionError):
+        make_benchmark(real, USAGE, out, progress=Silent(at=5, act=lambda: 1 / 0))
+    (partial_folder(out) / "simulation.json").unlink()
+    with pytest.raises(FingerprintsError, match="of other images or settings"):
+        make_benchmark(real, replace(USAGE, seed=1), out, progress=Silent())
