@@ -31,7 +31,8 @@ from fingerprints.evidence.verdict import Verdict, verdict
 from fingerprints.provenance import console_progress, data_fingerprint, provenance
 from fingerprints.reporting.html import write_report
 from fingerprints.reporting.run_report import report_content
-from fingerprints.reporting.tables import predictions_table, summary_lines
+from fingerprints.reporting.summary import document_lines
+from fingerprints.reporting.tables import predictions_table
 from fingerprints.reporting.tracking import log_results
 from fingerprints.runfiles import write_run_file
 from fingerprints.scoring import HELD_OUT_REAL, EvidenceSettings, Scores, metrics_document, overall, score
@@ -139,7 +140,7 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         # Last, since it marks a finished run.
         text = json.dumps(document, indent=1, allow_nan=False) + "\n"
         write_atomically(folder / runs.METRICS, text.encode())
-        for line in summary_lines(index, scores, conclusion, folder, detections):
+        for line in document_lines(document, folder):
             log.info(line)
     return document
 

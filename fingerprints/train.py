@@ -105,14 +105,14 @@ def _resume(folder: Path, others: list[str]) -> None:
         main()
         return
     from fingerprints.lifecycle import resume
-    from fingerprints.reporting.tables import document_lines
+    from fingerprints.reporting.summary import document_lines
     from fingerprints.runs import METRICS
 
     finished = (folder / METRICS).is_file()
     document = resume(folder)
     if finished:
         print(f"The run is finished: {folder}")
-        print("\n".join(document_lines(document)))
+        print("\n".join(document_lines(document, folder)))
 
 
 if __name__ == "__main__":
