@@ -10,6 +10,7 @@ import resource
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from fingerprints import runs
+from fingerprints.data.embedded import describe_data, embedded_notes
 from fingerprints.data.index import DataSettings, Index, prepare
 from fingerprints.data.layout import Source
 from fingerprints.data.pairs import AllPairs, NearestPairs, PairPools, PairStrategy, RandomPairs
@@ -121,6 +123,8 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
             evidence = EvidenceSettings(seed=config["seed"], **config["evidence"])
             scores = score(index, store, detections, root=Path(config["data"]["root"]), settings=evidence)
             conclusion = conclude(index, scores)
+            reservations = embedded_notes(config["data"]["root"])
+            conclusion = replace(conclusion, notes=[*reservations, *conclusion.notes])
             if status.get("overrides"):  # not this process' own words, which may say `resume=`
                 facts["command"] = " ".join(["python -m fingerprints.train", *status["overrides"]])
             facts["attempts"] = status.get("attempts", 1)
@@ -344,7 +348,8 @@ def _announce(
 ) -> None:
     log.info("%s: task %s, run folder %s", config["name"], config["task"], folder)
     log.info("hardware: %s", describe(hardware))
-    log.info("data: %s (%s); ready in %.1f s", config["data"]["root"], index.counts(), seconds)
+    log.info("data: %s", describe_data(config["data"]["root"], size=config["data"]["size"]))
+    log.info("images: %s; ready in %.1f s", index.counts(), seconds)
     kind = "near-duplicate clusters stand in for groups" if index.pseudo_groups else "groups as given"
     real = index.select(domain="real")
     if len(real):
