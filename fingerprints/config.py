@@ -12,12 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fingerprints.data.embedded import embedded_benchmark
 from fingerprints.errors import FingerprintsError, nearest
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 MISSING: Any = "???"  # how OmegaConf marks a value that must be given
+OWN_SIZE = 256  # `data.size` for data that are not embedded
 
 
 @dataclass
@@ -33,11 +35,15 @@ class SourceConfig:
 
 @dataclass
 class DataConfig:
-    """Where the images are and how they are read, grouped and split."""
+    """Where the images are and how they are read, grouped and split.
+
+    Without a `root` it is the layout's embedded benchmark; without a `size`, that of the embedded benchmark
+    or 256. `validate` fills both in.
+    """
 
     name: str = MISSING
-    root: str = MISSING
-    size: int = 256
+    root: str | None = None
+    size: int | None = None
     sources: list[SourceConfig] = MISSING
     truth: str = "test_truth.csv"
     groups: str | None = None
@@ -662,15 +668,19 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    missing = sorted(OmegaConf.missing_keys(cfg) - {"run_dir"})
+    missing = OmegaConf.missing_keys(cfg) - {"run_dir"}
+    layout = OmegaConf.select(cfg, "data.name")
+    no_root = "data" in cfg and OmegaConf.select(cfg, "data.root") is None
+    benchmark = embedded_benchmark(layout) if no_root else None
+    if no_root and benchmark is None:
+        missing |= {"data.root"}
     if missing:
-        example = "data.root=DIR" if "data.root" in missing else f"{missing[0]}=..."
-        raise FingerprintsError(
-            f"{'A value is' if len(missing) == 1 else 'Values are'} missing: {', '.join(missing)}.",
-            where="command line",
-            fix=f"give {example}",
-        )
+        _refuse_missing(sorted(missing), layout)
     plain: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    if benchmark is not None:
+        plain["data"]["root"] = str(benchmark.root)
+    if "data" in plain and plain["data"]["size"] is None:
+        plain["data"]["size"] = OWN_SIZE if benchmark is None else benchmark.size
     if plain.get("run_dir") == MISSING:
         plain["run_dir"] = None
     for key, value in _leaves(plain, ""):
@@ -688,6 +698,18 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
             fix="objective=validation.accuracy, or another figure of the validation part",
         )
     return plain
+
+
+def _refuse_missing(keys: list[str], layout: str | None) -> None:
+    why, example = "", f"{keys[0]}=..."
+    if "data.root" in keys:
+        why = f"; layout '{layout}' has no embedded benchmark to stand in" if layout else ""
+        example = "data.root=DIR"
+    raise FingerprintsError(
+        f"{'A value is' if len(keys) == 1 else 'Values are'} missing: {', '.join(keys)}{why}.",
+        where="command line",
+        fix=f"give {example}",
+    )
 
 
 def _check_bounds(key: str, value: float, least: float, inclusive: bool, greatest: float) -> None:

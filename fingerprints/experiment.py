@@ -9,12 +9,14 @@ import logging
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
 
 from fingerprints import runs
+from fingerprints.data.embedded import describe_data, embedded_notes
 from fingerprints.data.index import DataSettings, Index, prepare
 from fingerprints.data.layout import Source
 from fingerprints.data.pairs import AllPairs, NearestPairs, PairPools, PairStrategy, RandomPairs
@@ -29,7 +31,8 @@ from fingerprints.evidence.verdict import Verdict, verdict
 from fingerprints.provenance import console_progress, data_fingerprint, peak_memory, provenance
 from fingerprints.reporting.html import write_report
 from fingerprints.reporting.run_report import report_content
-from fingerprints.reporting.tables import predictions_table, summary_lines
+from fingerprints.reporting.summary import document_lines
+from fingerprints.reporting.tables import predictions_table
 from fingerprints.reporting.tracking import log_results
 from fingerprints.runfiles import write_run_file
 from fingerprints.scoring import HELD_OUT_REAL, EvidenceSettings, Scores, metrics_document, overall, score
@@ -118,6 +121,8 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
             evidence = EvidenceSettings(seed=config["seed"], **config["evidence"])
             scores = score(index, store, detections, root=Path(config["data"]["root"]), settings=evidence)
             conclusion = conclude(index, scores)
+            reservations = embedded_notes(config["data"]["root"])
+            conclusion = replace(conclusion, notes=[*reservations, *conclusion.notes])
             if status.get("overrides"):  # not this process' own words, which may say `resume=`
                 facts["command"] = " ".join(["python -m fingerprints.train", *status["overrides"]])
             facts["attempts"] = status.get("attempts", 1)
@@ -137,7 +142,7 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         # Last, since it marks a finished run.
         text = json.dumps(document, indent=1, allow_nan=False) + "\n"
         write_atomically(folder / runs.METRICS, text.encode())
-        for line in summary_lines(index, scores, conclusion, folder, detections):
+        for line in document_lines(document, folder):
             log.info(line)
     return document
 
@@ -333,7 +338,8 @@ def _announce(
 ) -> None:
     log.info("%s: task %s, run folder %s", config["name"], config["task"], folder)
     log.info("hardware: %s", describe(hardware))
-    log.info("data: %s (%s); ready in %.1f s", config["data"]["root"], index.counts(), seconds)
+    log.info("data: %s", describe_data(config["data"]["root"], size=config["data"]["size"]))
+    log.info("images: %s; ready in %.1f s", index.counts(), seconds)
     kind = "near-duplicate clusters stand in for groups" if index.pseudo_groups else "groups as given"
     real = index.select(domain="real")
     if len(real):

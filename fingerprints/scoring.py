@@ -15,6 +15,7 @@ from fingerprints.data.store import ImageStore
 from fingerprints.detection import Detection, Predictions
 from fingerprints.evidence.baselines import blind, file_features, histogram_features, trivial
 from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_evaluation
+from fingerprints.evidence.verdict import chance_level
 
 Figures = dict[str, Evaluation]  # by generator; with several also under MEAN
 MEAN = "mean"
@@ -183,7 +184,15 @@ def metrics_document(
 
 def _levels(figures: Figures) -> dict[str, Any]:
     documents = {
-        generator: {name: estimate.to_json() for name, estimate in evaluation.metrics.items()}
+        generator: {name: _document(evaluation, name) for name in evaluation.metrics}
         for generator, evaluation in figures.items()
     }
     return documents[""] if set(documents) == {""} else documents
+
+
+def _document(evaluation: Evaluation, metric: str) -> dict[str, float | str | None]:
+    """An estimate with what chance gives, where labels were permuted."""
+    estimate = evaluation.metrics[metric].to_json()
+    if metric not in evaluation.nulls:
+        return estimate
+    return {**estimate, "chance": chance_level(evaluation, metric)}

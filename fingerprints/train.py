@@ -1,4 +1,4 @@
-"""`python -m fingerprints.train experiment=NAME data.root=DIR`: fit, predict, evaluate, report."""
+"""`python -m fingerprints.train experiment=NAME [data.root=DIR]`: fit, predict, evaluate, report."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from fingerprints.cli import Place, describe_options, launch, plain_errors
+from fingerprints.data.embedded import OF_LAYOUT
 from fingerprints.errors import FingerprintsError
 
 USAGE = """\
 Train and evaluate a detector of training-data traces.
 
-usage: python -m fingerprints.train experiment=NAME data.root=DIR [KEY=VALUE ...]
+usage: python -m fingerprints.train experiment=NAME [data.root=DIR] [KEY=VALUE ...]
        python -m fingerprints.train resume=OUT
 
   data.root=DIR            folder of the training part; DIR/test/ is predicted, and scored
-                           if DIR/test_truth.csv is there (id,label)
-  data.size=64             side the images are brought to, in pixels (default 256)
+                           if DIR/test_truth.csv is there (id,label). Default: the embedded
+                           benchmark of the layout (phantoms; {embedded})
+  data.size=64             side the images are brought to, in pixels (default 256; the embedded
+                           benchmark's own without data.root)
   data.groups=CSV          patient of each image (file,group); default DIR/groups.csv,
                            else near-duplicate clusters stand in
   data.on_bad_image=skip   go on without unreadable images
@@ -51,6 +54,7 @@ checkpoints/, status.json and train.log. FINGERPRINTS_DEBUG=1 shows tracebacks.
 def usage() -> str:
     """The text of `--help`, with the experiments and layouts that there are."""
     return USAGE.format(
+        embedded=", ".join(OF_LAYOUT),
         experiments="\n".join(describe_options("experiment")),
         layouts="\n".join(describe_options("data")),
         sweeps="\n".join(describe_options("sweep")),
@@ -105,14 +109,14 @@ def _resume(folder: Path, others: list[str]) -> None:
         main()
         return
     from fingerprints.lifecycle import resume
-    from fingerprints.reporting.tables import document_lines
+    from fingerprints.reporting.summary import document_lines
     from fingerprints.runs import METRICS
 
     finished = (folder / METRICS).is_file()
     document = resume(folder)
     if finished:
         print(f"The run is finished: {folder}")
-        print("\n".join(document_lines(document)))
+        print("\n".join(document_lines(document, folder)))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -231,6 +232,24 @@ def usage_root(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return make
+
+
+@pytest.fixture
+def embedded(
+    subset_root: Callable[..., Path],
+    usage_root: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A folder that stands in for the embedded benchmark: `subset` and `usage`, tiny."""
+    from fingerprints.data import embedded as module
+
+    folder = tmp_path / "embedded"
+    for make, name in ((subset_root, "subset"), (usage_root, "usage")):
+        root = make(name=f"embedded/{name}")
+        (root / module.FACTS).write_text(json.dumps({"settings": {"size": SIZE}}))
+    monkeypatch.setattr(module, "FOLDER", folder)
+    return folder
 
 
 @pytest.fixture

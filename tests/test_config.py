@@ -244,8 +244,35 @@ def test_zero_is_a_seed(composed):
 
 
 def test_missing_values_are_named(composed):
-    with pytest.raises(FingerprintsError, match=r"data\.root"):
-        config.validate(composed("experiment=siamese_subtask2", "run_dir=OUT"))
+    with pytest.raises(
+        FingerprintsError, match=r"data\.root, data\.sources; layout 'generic' has no"
+    ) as caught:
+        config.validate(composed("experiment=siamese_subtask2", "data=generic", "run_dir=OUT"))
+    assert caught.value.fix == "give data.root=DIR"
+
+
+def test_without_a_root_the_embedded_benchmark_of_the_layout_is_taken(composed, embedded):
+    for experiment, name in (("siamese_subtask2", "subset"), ("metric_subtask1", "usage")):
+        data = config.validate(composed(f"experiment={experiment}"))["data"]
+        assert (data["root"], data["size"]) == (str(embedded / name), 48)
+
+
+def test_a_size_that_is_given_and_a_root_that_is_given_win(composed, embedded):
+    for words, root, size in (
+        (["data.size=32"], str(embedded / "subset"), 32),
+        (["data.root=DIR"], "DIR", 256),
+        (["data.root=DIR", "data.size=32"], "DIR", 32),
+        (["data.root=null"], str(embedded / "subset"), 48),
+    ):
+        data = config.validate(composed("experiment=siamese_subtask2", *words))["data"]
+        assert (data["root"], data["size"]) == (root, size)
+
+
+@pytest.mark.parametrize("layout", ["imageclef2023_usage", "imageclef2024_usage", "imageclef2024_model"])
+def test_a_layout_without_an_embedded_benchmark_needs_a_root(composed, embedded, layout):
+    with pytest.raises(FingerprintsError, match=rf"missing: data\.root; layout '{layout}' has no") as caught:
+        config.validate(composed("experiment=siamese_subtask1", f"data={layout}"))
+    assert caught.value.fix == "give data.root=DIR"
 
 
 def test_resolved_configuration_round_trips(composed, tmp_path):

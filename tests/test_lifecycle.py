@@ -81,6 +81,32 @@ def test_terminated_within_an_epoch_and_resumed_is_as_never_stopped(command, wor
     assert load_run(tmp_path / "run").metrics["run"]["attempts"] == 2
 
 
+def test_a_run_on_the_embedded_benchmark_goes_on_with_it(command, embedded, at_step, tmp_path):
+    words = ["experiment=siamese_subtask2", *FAST[1:], "trainer.max_epochs=2"]
+    at_step((1, 0), terminate)
+    assert command(train, *words, f"run_dir={tmp_path / 'run'}")[0] == 143
+    before = (tmp_path / "run" / "config.yaml").read_bytes()
+    at_step()
+    code, printed = command(train, f"resume={tmp_path / 'run'}")
+    assert code == 0, printed
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == before
+    document = load_run(tmp_path / "run").metrics
+    assert "embedded benchmark" in document["verdict"]["notes"][0]
+    code, printed = command(train, f"resume={tmp_path / 'run'}")
+    assert f"report: {tmp_path / 'run' / 'report.html'}" in printed
+
+
+def test_jobs_of_a_sweep_find_their_embedded_benchmarks_and_themselves_again(command, embedded, tmp_path):
+    words = ["-m", "experiment=siamese_subtask1,siamese_subtask2", *FAST[1:], "trainer.max_epochs=1"]
+    code, printed = command(train, *words, "data.folds=2", f"run_dir={tmp_path / 'sweep'}")
+    assert code == 0, printed
+    roots = [load_run(tmp_path / "sweep" / job).config["data"]["root"] for job in ("0", "1")]
+    assert roots == [str(embedded / "usage"), str(embedded / "subset")]
+    code, printed = command(train, *words, "data.folds=2", f"run_dir={tmp_path / 'sweep'}")
+    assert code == 0, printed
+    assert "another configuration" not in printed
+
+
 def test_folds_that_are_done_are_not_trained_again(command, usage_root, at_step, tmp_path):
     words = ["experiment=metric_subtask1", f"data.root={usage_root()}", *FAST, "trainer.max_epochs=1"]
     words += ["data.folds=2", "callbacks=best"]

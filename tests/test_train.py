@@ -90,6 +90,35 @@ def test_training_finds_what_is_there_and_predict_and_evaluate_agree(command, su
     assert not run.network().training
 
 
+def test_without_data_it_runs_on_the_embedded_phantoms_and_says_so(command, embedded, tmp_path):
+    files = sorted(embedded.rglob("*"))
+    words = ["experiment=siamese_subtask2", *FAST[1:], "trainer.max_epochs=1"]
+    code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
+    assert code == 0, printed
+    assert "data: the embedded benchmark (phantoms, 48 x 48); your own: data.root=DIR data.size=N" in printed
+    assert "  beside it, accuracy: blind histogram_generated" in printed
+    run = load_run(tmp_path / "run")
+    assert (run.config["data"]["root"], run.config["data"]["size"]) == (str(embedded / "subset"), 48)
+    assert "phantoms of the embedded benchmark" in run.metrics["verdict"]["notes"][0]
+    assert run.metrics["test"]["accuracy"]["chance"] == pytest.approx(1 / 3, abs=0.1)
+    assert run.metrics["verdict"]["notes"][0] in (tmp_path / "run" / "report.html").read_text()
+    assert sorted(embedded.rglob("*")) == files  # nothing is written into the package
+
+    images = embedded / "subset" / "test" / "generated_unknown"
+    code, printed = command(predict, f"run={tmp_path / 'run'}", f"images={images}", "accelerator=cpu")
+    assert code == 0, printed
+    assert (tmp_path / "run.csv").read_bytes() == (tmp_path / "run" / "run.csv").read_bytes()
+
+
+def test_data_of_ones_own_are_not_called_embedded(command, embedded, subset_root, tmp_path):
+    words = ["experiment=siamese_subtask2", f"data.root={subset_root(name='own')}", *FAST]
+    code, printed = command(train, *words, "trainer.max_epochs=1", f"run_dir={tmp_path / 'run'}")
+    assert code == 0, printed
+    assert f"data: {tmp_path / 'own'}" in printed
+    texts = [(tmp_path / "run" / name).read_text() for name in ("metrics.json", "report.html")]
+    assert not any("embedded benchmark" in text for text in [printed, *texts])
+
+
 def test_usage_scores_do_not_depend_on_which_others_are_asked(command, usage_root, tmp_path):
     root, folder = usage_root(), tmp_path / "run"
     words = ["experiment=metric_subtask1", f"data.root={root}", *FAST, "trainer.max_epochs=2", "data.folds=2"]

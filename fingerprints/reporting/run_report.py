@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
+from fingerprints.data.embedded import describe_data
 from fingerprints.data.index import Index
 from fingerprints.decisions.centroid import CentroidDecision
 from fingerprints.decisions.membership import MembershipDecision
@@ -227,7 +228,7 @@ def _facts(
     real = index.select(domain="real")
     units = index.select(domain=index.task.unit, split="test")
     shown = {
-        "data": config["data"]["root"],
+        "data": describe_data(config["data"]["root"], size=config["data"]["size"]),
         "layout": config["data"]["name"],
         "images": index.counts(),
         "groups of real images": f"{real['group'].nunique():,}"

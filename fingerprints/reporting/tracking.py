@@ -19,7 +19,8 @@ from fingerprints.detection import Detection, Predictions
 from fingerprints.evidence.metrics import confusion, encode, roc_curve
 from fingerprints.reporting import plots
 from fingerprints.reporting.run_report import judged_part
-from fingerprints.reporting.tables import headline_metrics, predictions_table
+from fingerprints.reporting.summary import headline_metrics
+from fingerprints.reporting.tables import predictions_table
 from fingerprints.scoring import MEAN
 from fingerprints.tasks import get_task
 

@@ -1,0 +1,54 @@
+"""The embedded benchmark: small folders inside the package, for runs that were given no data.
+
+Its real images are phantoms of virtual patients, its generated ones come from GANs trained on known parts
+of them: `python -m fingerprints.simulate` made it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[1] / "embedded"
+OF_LAYOUT = {"imageclef2025_subset": "subset", "imageclef2025_usage": "usage"}
+FACTS = "benchmark.json"
+"""What a simulation says about itself; without this file a folder is no benchmark."""
+
+
+@dataclass(frozen=True)
+class EmbeddedBenchmark:
+    """A folder of the package in one of the layouts; `size` is the side of its images, in pixels."""
+
+    root: Path
+    size: int
+
+
+def embedded_benchmark(layout: str | None) -> EmbeddedBenchmark | None:
+    """The embedded benchmark of a layout, or `None` if it has none."""
+    root = FOLDER / OF_LAYOUT.get(layout or "", "")
+    if layout not in OF_LAYOUT or not (root / FACTS).is_file():
+        return None
+    return EmbeddedBenchmark(root, size=json.loads((root / FACTS).read_text())["settings"]["size"])
+
+
+def is_embedded(root: str | Path) -> bool:
+    """Whether a data folder lies in the package."""
+    return Path(root).resolve().is_relative_to(FOLDER.resolve())
+
+
+def describe_data(root: str | Path, *, size: int) -> str:
+    """Where the images come from: the folder, or that they are the embedded phantoms."""
+    if not is_embedded(root):
+        return str(root)
+    return f"the embedded benchmark (phantoms, {size} x {size}); your own: data.root=DIR data.size=N"
+
+
+def embedded_notes(root: str | Path) -> list[str]:
+    """What the reader of a report must know if the run had the embedded benchmark."""
+    if not is_embedded(root):
+        return []
+    return [
+        "These are the phantoms of the embedded benchmark, not patients: the figures show how the method "
+        "works and say nothing about real CT. Your own data: data.root=DIR data.size=N."
+    ]

@@ -1,0 +1,95 @@
+"""A run's result in a few lines of text, out of what `metrics.json` holds; needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fingerprints.evidence.baselines import TRIVIAL
+from fingerprints.tasks import Task, get_task
+
+MEAN, REPORT = "mean", "report.html"  # as in `scoring` and `runs`, which would import torch
+
+Document = dict[str, Any]
+
+
+def headline_metrics(task: Task) -> tuple[str, ...]:
+    """The metrics that a short summary names, the official one first."""
+    others = {"usage": ("auc", "accuracy"), "subset": ("f1",), "model": ("accuracy",)}[task.name]
+    return (task.official, *others)
+
+
+def document_lines(document: Document, folder: Path) -> list[str]:
+    """What the terminal says of a finished run: six lines at most, however many generators there are."""
+    names = headline_metrics(get_task(document["task"]))
+    lines = []
+    if test := _overall(document["test"]):
+        generators = [name for name in document["test"] if test is not document["test"] and name != MEAN]
+        title = f"test, mean of {len(generators)} generators" if generators else "test"
+        lines.append(f"{title}: {_shown(test, names)}")
+        if generators:
+            each = [f"{name} {_interval(document['test'][name][names[0]])}" for name in generators]
+            lines.append(f"  by generator, {names[0]}: {', '.join(each)}")
+        if beside := _beside(document, names[0]):
+            lines.append(f"  beside it, {names[0]}: {beside}")
+    budget = f"encoder budget: {sum(document['encoder_budget'].values()):,} images encoded in training"
+    held_out = _shown(_overall(document["validation"]), names)
+    lines.append(f"validation: {held_out}; {budget}" if held_out else budget)
+    return [*lines, document["verdict"]["headline"], f"report: {folder / REPORT}"]
+
+
+def brief(document: Document) -> str:
+    """The official figure with interval and chance, and the best blind baseline, in one line."""
+    name = get_task(document["task"]).official
+    part = "test" if document["test"] else "validation"
+    text = f"{part} {_shown(_overall(document[part]), (name,)) or f'{name} not known'}"
+    blind = {
+        which: figure
+        for which, figures in document["baselines"].items()
+        if which not in TRIVIAL and (figure := _figure(figures, name)) is not None
+    }
+    if not blind:
+        return text
+    best = max(blind, key=lambda which: blind[which]["value"])
+    return f"{text}, best blind baseline {_interval(blind[best])} ({best})"
+
+
+def _overall(levels: Document) -> Document:
+    """The metrics of the one generator, or of the mean over several."""
+    one = all("value" in figure for figure in levels.values())
+    return levels if one else levels.get(MEAN, {})
+
+
+def _figure(levels: Document, metric: str) -> Document | None:
+    figure = _overall(levels).get(metric)
+    return None if figure is None or figure["value"] is None else figure
+
+
+def _beside(document: Document, metric: str) -> str:
+    """The baselines' figures, blind ones first and with intervals."""
+    found = {n: f for n, levels in document["baselines"].items() if (f := _figure(levels, metric))}
+    blind = [f"{name} {_interval(figure)}" for name, figure in found.items() if name not in TRIVIAL]
+    trivial = [f"{name} {figure['value']:.3f}" for name, figure in found.items() if name in TRIVIAL]
+    kinds = {"blind": blind, "trivial": trivial}
+    return "; ".join(f"{kind} {', '.join(texts)}" for kind, texts in kinds.items() if texts)
+
+
+def _shown(figures: Document, names: tuple[str, ...]) -> str:
+    """The figures that there are, the first one with what chance gives."""
+    texts = []
+    for name in names:
+        figure = _figure(figures, name)
+        if figure is None:
+            continue
+        chance = figure.get("chance") if name == names[0] else None
+        at_random = "" if chance is None else f" (chance {abs(round(chance, 3)):.3f})"
+        texts.append(f"{name} {_interval(figure)}{at_random}")
+    return "  ".join(texts)
+
+
+def _interval(figure: Document) -> str:
+    if figure["value"] is None:
+        return "not known"
+    if figure["low"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from fingerprints import config
+from fingerprints.data import embedded as module
+
+
+def test_a_layout_has_its_folder_and_the_size_that_it_was_made_with(embedded):
+    found = module.embedded_benchmark("imageclef2025_usage")
+    assert found == module.EmbeddedBenchmark(embedded / "usage", size=48)
+
+
+def test_no_layout_no_facts_no_benchmark(embedded):
+    assert module.embedded_benchmark("generic") is None
+    assert module.embedded_benchmark(None) is None
+    (embedded / "subset" / module.FACTS).unlink()
+    assert module.embedded_benchmark("imageclef2025_subset") is None
+
+
+def test_layouts_exist():
+    assert set(module.OF_LAYOUT) <= set(config.options("data"))
+
+
+def test_only_the_embedded_benchmark_is_called_so(embedded, tmp_path):
+    text = module.describe_data(str(embedded / "subset"), size=48)
+    assert "embedded benchmark (phantoms, 48 x 48)" in text
+    assert "data.root=DIR data.size=N" in text
+    assert module.describe_data("some/where", size=48) == "some/where"
+    assert "phantoms" in module.embedded_notes(embedded / "usage")[0]
+    assert module.embedded_notes(tmp_path) == []
+
+
+def test_looking_for_it_imports_nothing_heavy():
+    code = (
+        "import sys, fingerprints.data.embedded; print({'torch', 'numpy', 'pandas', 'PIL'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fingerprints import runs, scoring
+from fingerprints.reporting import summary
+
+
+def test_names_are_those_of_the_modules_that_it_does_without():
+    assert (summary.MEAN, summary.REPORT) == (scoring.MEAN, runs.REPORT)
+
+
+def figure(value, low=None, high=None, chance=None):
+    out = {"value": value, "low": low, "high": high, "p": None}
+    return out if chance is None else {**out, "chance": chance}
+
+
+@pytest.fixture
+def document():
+    return {
+        "task": "subset",
+        "test": {"accuracy": figure(0.5, 0.4, 0.6, 0.2), "f1": figure(0.45, 0.35, 0.55, 0.19)},
+        "validation": {"accuracy": figure(0.55), "f1": figure(None), "pair_accuracy": figure(0.7)},
+        "baselines": {
+            "majority": {"accuracy": figure(0.2)},
+            "histogram_generated": {"accuracy": figure(0.3, 0.2, 0.4)},
+            "file": {"accuracy": figure(0.21, 0.1, 0.3)},
+        },
+        "encoder_budget": {"images_encoded": 1200},
+        "verdict": {"headline": "Clear signal."},
+    }
+
+
+def test_main_figure_with_interval_and_chance_and_baselines_beside_it(document):
+    assert summary.document_lines(document, Path("OUT")) == [
+        "test: accuracy 0.500 [0.400, 0.600] (chance 0.200)  f1 0.450 [0.350, 0.550]",
+        "  beside it, accuracy: blind histogram_generated 0.300 [0.200, 0.400], file 0.210 [0.100, 0.300]; "
+        "trivial majority 0.200",
+        "validation: accuracy 0.550; encoder budget: 1,200 images encoded in training",
+        "Clear signal.",
+        "report: OUT/report.html",
+    ]
+    assert summary.brief(document) == (
+        "test accuracy 0.500 [0.400, 0.600] (chance 0.200), best blind baseline 0.300 [0.200, 0.400] "
+        "(histogram_generated)"
+    )
+
+
+def test_without_truth_validation_is_what_there_is(document):
+    document |= {"test": {}, "baselines": {}}
+    lines = summary.document_lines(document, Path("OUT"))
+    assert lines[0] == "validation: accuracy 0.550; encoder budget: 1,200 images encoded in training"
+    assert summary.brief(document) == "validation accuracy 0.550"
+    assert summary.brief({**document, "validation": {}}) == "validation accuracy not known"
+
+
+@pytest.mark.parametrize("task", ["subset", "usage", "usage_2024"])
+def test_every_run_is_said_in_six_lines(task, detected, subset_root, usage_root):
+    root = {
+        "subset": subset_root,
+        "usage": usage_root,
+        "usage_2024": lambda: usage_root(generators=("a", "b", "c")),
+    }[task]()
+    found = detected(root, task)[-1]
+    lines = summary.document_lines(found, Path("OUT"))
+    assert len(lines) <= 6
+    official = summary.headline_metrics(summary.get_task(found["task"]))[0]
+    assert lines[0].startswith("test")
+    assert f"{official} " in lines[0]
+    assert "(chance " in lines[0]
+    assert any("beside it" in line and "file" in line for line in lines)
+    if task == "usage_2024":
+        assert "mean of 3 generators" in lines[0]
+        assert lines[1].count("[") <= 3
+        assert all(name in lines[1] for name in ("a ", "b ", "c "))
+    assert "best blind baseline" in summary.brief(found)
