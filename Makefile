@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint bench lock clean
+.PHONY: help setup demo test lint bench lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
 	touch $@
+
+demo: $(READY)  ## both tasks on the embedded benchmark, side by side: a few minutes
+	$(BIN)/python -m fingerprints.demo
 
 test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest --numprocesses 2

@@ -27,7 +27,7 @@ ORDER = [
     ("cli", "sweep_record"),
     ("experiment",),
     ("lifecycle",),
-    ("train", "predict", "evaluate", "dashboard", "simulate", "ingest", "worker"),
+    ("train", "predict", "evaluate", "dashboard", "simulate", "ingest", "worker", "demo"),
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

@@ -1,0 +1,140 @@
+"""The demo: its commands, what it prints, what becomes of its trainings when it is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from typing import get_args
+
+import pytest
+
+from fingerprints import config, demo, runs
+from fingerprints.evidence.verdict import Level
+from fingerprints.runs import load_run
+
+FAST = ["trainer=cpu", "trainer.max_epochs=1", "evidence.resamples=20", "evidence.permutations=19"]
+
+
+def test_it_runs_both_tasks_and_ends_with_four_lines_and_the_reports(
+    command, embedded, monkeypatch, tmp_path
+):
+    code, printed = command(demo, "out=demo", f"data.root={embedded}/${{task}}", "data.size=48", *FAST)
+    assert code == 0, printed
+    lines = printed.splitlines()
+    shown = [line.split() for line in lines if line.startswith("  python -m fingerprints.train ")]
+    assert [words[3] for words in shown] == ["experiment=siamese_subtask2", "experiment=siamese_subtask1"]
+    assert "data.folds=2" in shown[1]
+    for experiment in demo.SHORT:
+        assert any(line.startswith(f"{experiment} | training") for line in lines)
+        metrics = load_run(tmp_path / "demo" / experiment).metrics
+        assert any(line.startswith(f"{experiment}: test ") and "blind" in line for line in lines[-4:-2])
+        assert demo.MEANINGS[metrics["verdict"]["level"]] in lines[-2]
+        assert f"demo/{experiment}/report.html" in lines[-1]
+        assert (tmp_path / "demo" / experiment / "report.html").is_file()
+
+
+def test_its_settings_exist_and_the_users_win(tmp_path):
+    trainings = demo.plan(tmp_path, ["trainer.max_epochs=2", "seed=1"])
+    for training in trainings:
+        config.check_overrides(training.words, "train")
+        assert training.experiment in config.options("experiment")
+        assert [word for word in training.words if "max_epochs" in word] == ["trainer.max_epochs=2"]
+        assert training.words[-1] == f"run_dir={tmp_path / training.experiment}"
+    assert len({training.folder for training in trainings}) == 2
+
+
+@pytest.mark.parametrize("word", ["run_dir=x", "experiment=siamese_subtask1", "-m", "sede=1"])
+def test_words_that_are_not_its_to_take_are_refused_before_anything_starts(word, command, tmp_path):
+    code, printed = command(demo, word)
+    assert code == 2
+    assert printed.startswith("error: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_and_words_are_those_of_the_modules_that_it_does_without():
+    assert runs.METRICS == demo.METRICS
+    assert set(get_args(Level)) == set(demo.MEANINGS)
+
+
+def test_help_says_what_it_takes(command):
+    code, printed = command(demo, "--help")
+    assert code == 0
+    assert "out=DIR" in printed
+
+
+@pytest.fixture
+def instead(monkeypatch):
+    """`instead(**code)`: Python code that runs in place of each training; gets the run folder as argument."""
+    real = demo.subprocess.Popen
+
+    def put(**code):
+        def start(words, **options):
+            name = words[3].removeprefix("experiment=")
+            return real([sys.executable, "-uc", code[name], words[-1].removeprefix("run_dir=")], **options)
+
+        monkeypatch.setattr(demo.subprocess, "Popen", start)
+
+    return put
+
+
+FINISHED = """
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+folder.mkdir(parents=True)
+figure = {"value": 0.1, "low": 0.0, "high": 0.2, "p": 0.3, "chance": 0.0}
+document = {"task": "usage", "test": {"kappa": figure}, "validation": {}, "baselines": {},
+            "verdict": {"level": "weak", "headline": ""}}
+(folder / "metrics.json").write_text(json.dumps(document))
+"""
+
+
+def test_a_training_that_fails_is_named_and_the_other_still_counts(command, instead):
+    instead(siamese_subtask2="print('error: no room'); raise SystemExit(2)", siamese_subtask1=FINISHED)
+    code, printed = command(demo, "out=demo")
+    assert code == 2
+    assert "siamese_subtask2 | error: no room" in printed
+    assert "siamese_subtask2 failed" in printed
+    assert "siamese_subtask1 failed" not in printed
+    assert "siamese_subtask1: test kappa 0.100 [0.000, 0.200] (chance 0.000)" in printed
+
+
+WAITING = """
+import pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[1])
+folder.mkdir(parents=True)
+def save(*signal):
+    (folder / "asked").open("a").write("once ")
+    time.sleep(0.3)
+    (folder / "saved").touch()
+    raise SystemExit(143)
+signal.signal(signal.SIGTERM, save)
+(folder / "waiting").touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_one_signal_stops_both_once_and_waits_until_they_have_saved(
+    number, expected, command, instead, tmp_path
+):
+    instead(siamese_subtask2=WAITING, siamese_subtask1=WAITING)
+    folders = [tmp_path / "demo" / name for name in demo.SHORT]
+
+    def interrupt():
+        for _ in range(500):
+            if all((folder / "waiting").exists() for folder in folders):
+                break
+            time.sleep(0.02)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=interrupt).start()
+    code, printed = command(demo, "out=demo")
+    assert code == expected
+    assert "interrupted" in printed
+    for folder in folders:
+        assert (folder / "saved").exists()
+        assert (folder / "asked").read_text() == "once "
+    assert "Traceback" not in printed
