@@ -25,7 +25,7 @@ usage: python -m fingerprints.simulate task=subset|usage out=DIR [images=DIR] [g
   scale=demo               sizes and length: {scales}
   scale.subset.real=N      one size: scale.subset.{{subsets,real,generated,test}},
                            scale.usage.{{members,nonmembers,generated,test_members,...}}
-  generator.max_steps=N    steps each generator is trained (demo 1,500, paper 30,000)
+  generator.max_steps=N    steps each generator is trained (demo 1,200, paper 30,000)
   nonmembers=same_groups   usage: not used images are of the same patients as used ones
                            (default other_groups: no patient has both)
   planted.fraction=0.1     replace a share of the generated images by changed copies of training images
