@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint bench embedded lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## make .venv with the pinned versions
 
@@ -34,6 +34,14 @@ lint: $(READY)  ## check style and types
 
 bench: $(READY)  ## measure throughput ratios; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks.run
+
+embedded: $(READY)  ## simulate the embedded benchmark anew
+	for task in subset usage; do \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m fingerprints.simulate task=$$task out=outputs/embedded/$$task accelerator=cpu \
+	  && rm -rf fingerprints/embedded/$$task && mkdir -p fingerprints/embedded \
+	  && cp -r outputs/embedded/$$task fingerprints/embedded/ \
+	  && rm -r fingerprints/embedded/$$task/generators || exit 1; \
+	done
 
 lock: $(READY)  ## pin the versions anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
