@@ -104,7 +104,7 @@ class GANModule(pl.LightningModule):
         augment = self.settings.augment
 
         seen = augment(torch.cat([real, generated.detach()]), rng)
-        real_scores, generated_scores = self.discriminator(seen).chunk(2)
+        real_scores, generated_scores = self.discriminator(seen, sets=2).chunk(2)
         loss = F.relu(1 - real_scores).mean() + F.relu(1 + generated_scores).mean()
         self._update(for_discriminator, loss)
 

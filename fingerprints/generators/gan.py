@@ -97,11 +97,17 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.last = spectral_norm(nn.Linear((widths[-1] + 1) * COARSEST**2, 1))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """`(n, 1, size, size)` in [-1, 1] to `(n,)`."""
+    def forward(self, images: Tensor, *, sets: int = 1) -> Tensor:
+        """`(n, 1, size, size)` in [-1, 1] to `(n,)`.
+
+        Args:
+            images: One set after the other, of equal size.
+            sets: How many sets there are. Deviation is within a set: over real and generated images
+                together it would be the same for both, and tell nothing.
+        """
         features = self.layers(images)
-        features = torch.cat([features, batch_deviation(features)], dim=1)
-        return self.last(features.flatten(1)).squeeze(1)
+        deviation = torch.cat([batch_deviation(part) for part in features.chunk(sets)])
+        return self.last(torch.cat([features, deviation], dim=1).flatten(1)).squeeze(1)
 
 
 def _block(convolution: nn.Module, channels: int) -> nn.Sequential:
