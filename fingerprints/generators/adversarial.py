@@ -137,11 +137,7 @@ class GANModule(pl.LightningModule):
         values = (self._sums / self.log_every).tolist()
         self._sums = torch.zeros_like(self._sums)
         if not all(abs(value) < 1e6 for value in values):  # false for NaN, too
-            raise FingerprintsError(
-                f"Generator '{self.name}' diverged before step {step + 1}: its losses are not finite.",
-                where=f"generators/{self.name}",
-                fix="another seed=N, or a lower generator.lr",
-            )
+            raise diverged(self.name, step=step + 1, what="losses")
         self.curve.append(dict(zip(CURVE, [float(step + 1), *values], strict=True)))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -164,6 +160,15 @@ class GANModule(pl.LightningModule):
             )
         self.curve = list(checkpoint["curve"])
         self._sums = checkpoint["sums"]
+
+
+def diverged(name: str, *, step: int, what: str) -> FingerprintsError:
+    """The error of a training that has left the numbers: `what` is no longer finite."""
+    return FingerprintsError(
+        f"Generator '{name}' diverged before step {step}: its {what} are not finite.",
+        where=f"generators/{name}",
+        fix="another seed=N, or a lower generator.lr",
+    )
 
 
 def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:

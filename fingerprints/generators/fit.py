@@ -19,7 +19,7 @@ from safetensors.torch import save
 
 from fingerprints.encoders.weights import load_into, read_weights
 from fingerprints.errors import FingerprintsError
-from fingerprints.generators.adversarial import GANModule, GANSettings, sample
+from fingerprints.generators.adversarial import GANModule, GANSettings, diverged, sample
 from fingerprints.generators.steps import RealImages
 from fingerprints.interruption import deferred
 from fingerprints.status import write_atomically
@@ -144,6 +144,8 @@ def train_generator(
         trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     module.eval().cpu()
     tensors = {key: value.contiguous() for key, value in module.sampler.state_dict().items()}
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):  # since the curve's last point
+        raise diverged(name, step=steps, what="weights")
     write_atomically(folder / WEIGHTS, save(tensors))
     result = TrainedGenerator(module, steps, round(clock.seconds, 1), module.curve)
     facts = {"identity": identity, "steps": steps, "seconds": result.seconds, "curve": result.curve}

@@ -87,11 +87,15 @@ class Checkpoints(ModelCheckpoint):
         if trainer.is_last_batch:
             return
         number = _signalled(trainer)
-        steps = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        if number or (self.every_steps is not None and steps % self.every_steps == 0):
+        if number or self._due(trainer):
             trainer.save_checkpoint(self.last)
         if number:
             raise Interrupted(number)
+
+    def _due(self, trainer: pl.Trainer) -> bool:
+        if self.every_steps is None:
+            return False
+        return trainer.fit_loop.epoch_loop.batch_progress.current.ready % self.every_steps == 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the epoch; leave if a signal came while it was validated."""

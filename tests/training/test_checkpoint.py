@@ -290,3 +290,33 @@ def test_signal_of_any_process_stops_all(tmp_path: Path, monkeypatch: pytest.Mon
     assert caught.value.number == signal.SIGTERM
     assert asked == [(0, "max")]
     assert saved == [tmp_path / LAST]
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step`", "ignore:You're resuming from")
+def test_last_weights_are_saved_every_few_steps_of_a_long_epoch_if_asked(tmp_path: Path) -> None:
+    def last_saved(_: object) -> None:
+        path = tmp_path / LAST
+        saved.append(read(path)["global_step"] if path.exists() else 0)
+
+    saved: list[int] = []
+    module, data = Line(last_saved), DataLoader(torch.ones(7, 2), batch_size=1)
+
+    def run(epochs: int, ckpt_path: Path | None = None) -> None:
+        checkpoints = Checkpoints(every_steps=3, dirpath=tmp_path, save_top_k=0, enable_version_counter=False)
+        settings = TrainerSettings(accelerator="cpu", max_epochs=epochs)
+        trainer = make_trainer(settings, callbacks=[checkpoints], validate=False)
+        trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
+
+    run(2)
+    # What each step found: the steps are counted within the epoch, whose end saves, too.
+    assert saved == [0, 0, 0, 3, 3, 3, 6, 7, 7, 7, 10, 10, 10, 13]
+    assert names(tmp_path) == [LAST]
+    assert read(tmp_path / LAST)["global_step"] == 14
+    assert torch.equal(read(tmp_path / LAST)["state_dict"]["layer.weight"], module.layer.weight)
+    module.at = lambda place: os.kill(os.getpid(), signal.SIGTERM) if place == (2, 0) else None
+    with pytest.raises(Interrupted), handled(), deferred():
+        run(3, tmp_path / LAST)
+    saved.clear()
+    module.at = last_saved
+    run(3, tmp_path / LAST)
+    assert saved == [15, 15, 17, 17, 17, 20]  # one step was done; the count goes on

@@ -1,0 +1,163 @@
+"""Planted copies: how many, of whom, and how they are changed."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fingerprints.errors import FingerprintsError
+from fingerprints.generators.planted import KINDS, check_kinds, plant
+
+SIZE = 32
+Images = NDArray[np.uint8]
+
+
+def smooth(n: int, *, seed: int, size: int = SIZE) -> Images:
+    """A blob on a grey field, between 70 and 180: a copy of any kind needs no clipping."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size] / size
+    blobs = [np.exp(-16 * ((y - a) ** 2 + (x - b) ** 2)) for a, b in rng.uniform(0.3, 0.7, (n, 2))]
+    return (80 + 95 * np.stack(blobs)).round().astype(np.uint8)
+
+
+def planted(
+    n: int = 40,
+    members: int = 12,
+    *,
+    fraction: float = 1.0,
+    kinds: tuple[str, ...] = ("exact",),
+    seed: int = 0,
+) -> tuple[Images, Images, Images, list[tuple[int, int, str]]]:
+    generated, real = smooth(n, seed=1), smooth(members, seed=2)
+    out, copies = plant(generated, real, fraction=fraction, kinds=kinds, seed=seed)
+    return generated, real, out, copies
+
+
+@pytest.mark.parametrize(("fraction", "count"), [(0.0, 0), (0.1, 4), (0.33, 13), (1.0, 40)])
+def test_fraction_says_how_many_are_replaced_and_the_others_stay(fraction: float, count: int) -> None:
+    generated, real, out, copies = planted(fraction=fraction)
+    rows = [row for row, _, _ in copies]
+    assert len(rows) == len(set(rows)) == count
+    assert rows == sorted(rows)
+    assert (out.shape, out.dtype) == (generated.shape, np.uint8)
+    others = np.setdiff1d(np.arange(40), rows)
+    assert np.array_equal(out[others], generated[others])
+    for row, member, _ in copies:
+        assert np.array_equal(out[row], real[member])
+
+
+def test_images_that_are_given_are_left_alone() -> None:
+    generated, real, _, _ = planted(kinds=tuple(KINDS))
+    assert np.array_equal(generated, smooth(40, seed=1))
+    assert np.array_equal(real, smooth(12, seed=2))
+
+
+@pytest.mark.parametrize(("count", "members"), [(40, 12), (12, 12), (5, 12), (36, 12), (7, 1)])
+def test_members_are_used_evenly(count: int, members: int) -> None:
+    _, _, _, copies = planted(count, members)
+    used = Counter(member for _, member, _ in copies)
+    assert used.total() == count
+    assert set(used) <= set(range(members))
+    often = [used[member] for member in range(members)]
+    assert max(often) - min(often) <= 1
+
+
+def test_copies_lie_anywhere_and_members_come_in_any_order() -> None:
+    _, _, _, copies = planted(200, 60, fraction=0.3)
+    rows, members = [row for row, _, _ in copies], [member for _, member, _ in copies]
+    assert rows[-1] > 150
+    assert rows[0] < 50
+    assert members != sorted(members)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_copy_of_each_kind_is_another_image_that_is_still_much_like_its_member(kind: str) -> None:
+    _, real, out, copies = planted(kinds=(kind,))
+    assert {name for _, _, name in copies} == {kind}
+    for row, member, _ in copies:
+        copy, original = out[row], real[member]
+        assert np.array_equal(copy, original) == (kind == "exact")
+        assert np.corrcoef(copy.ravel(), original.ravel())[0, 1] > 0.9
+
+
+def test_exact_copy_keeps_every_grey_level() -> None:
+    ramp = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    out, _ = plant(np.zeros_like(ramp), ramp, fraction=1, kinds=["exact"], seed=0)
+    assert np.array_equal(out, ramp)
+
+
+def test_noise_is_independent_for_every_pixel_and_of_three_hundredths() -> None:
+    _, real, out, copies = planted(kinds=("noise",))
+    changes = np.stack([out[row].astype(float) - real[member] for row, member, _ in copies])
+    assert changes.std() == pytest.approx(0.03 * 255, rel=0.03)
+    assert changes.mean() == pytest.approx(0, abs=0.2)
+    right = np.corrcoef(changes[:, :, 1:].ravel(), changes[:, :, :-1].ravel())[0, 1]
+    assert right == pytest.approx(0, abs=0.03)
+    assert np.corrcoef(changes[0].ravel(), changes[1].ravel())[0, 1] == pytest.approx(0, abs=0.15)
+
+
+@pytest.mark.parametrize(("size", "reach"), [(16, 1), (32, 2), (64, 3), (128, 6)])
+def test_shift_is_by_whole_pixels_along_both_axes_and_edges_repeat(size: int, reach: int) -> None:
+    rng = np.random.default_rng(0)
+    member = rng.integers(0, 256, (1, size, size)).astype(np.uint8)
+    out, _ = plant(np.zeros((80, size, size), np.uint8), member, fraction=1, kinds=["shift"], seed=0)
+    steps = [step for step in range(-reach, reach + 1) if step]
+    candidates = {}
+    padded = np.pad(member[0], reach, mode="edge")
+    for down, right in itertools.product(steps, repeat=2):
+        part = padded[reach + down : reach + down + size, reach + right : reach + right + size]
+        candidates[part.tobytes()] = (down, right)
+    found = {candidates[image.tobytes()] for image in out}
+    assert {down for down, _ in found} == {right for _, right in found} == set(steps)
+
+
+def test_contrast_is_a_factor_about_the_mean_either_way() -> None:
+    _, real, out, copies = planted(kinds=("contrast",))
+    factors = []
+    for row, member, _ in copies:
+        copy, original = out[row].astype(float), real[member].astype(float)
+        assert copy.mean() == pytest.approx(original.mean(), abs=0.25)
+        factors.append(copy.std() / original.std())
+    assert all(0.745 < factor < 0.905 or 1.095 < factor < 1.255 for factor in factors)
+    assert min(factors) < 0.95
+    assert max(factors) > 1.05
+
+
+def test_bright_and_dark_copies_are_clipped_not_wrapped() -> None:
+    real = np.tile(np.array([[0, 255]], np.uint8), (1, SIZE, SIZE // 2))
+    out, _ = plant(
+        np.zeros((60, SIZE, SIZE), np.uint8), real, fraction=1, kinds=["contrast", "noise"], seed=0
+    )
+    assert (np.abs(out.astype(int) - real.astype(int)) < 60).all()
+
+
+def test_each_copy_is_of_one_kind_at_random() -> None:
+    _, _, _, copies = planted(400, kinds=tuple(KINDS))
+    often = Counter(kind for _, _, kind in copies)
+    assert set(often) == set(KINDS)
+    assert all(60 < count < 140 for count in often.values())
+
+
+def test_seed_decides_everything() -> None:
+    kinds = tuple(KINDS)
+    first, again, other = (planted(fraction=0.5, kinds=kinds, seed=seed)[2:] for seed in (3, 3, 4))
+    assert first[1] == again[1]
+    assert np.array_equal(first[0], again[0])
+    assert [row for row, _, _ in first[1]] != [row for row, _, _ in other[1]]
+    assert [member for _, member, _ in first[1]] != [member for _, member, _ in other[1]]
+
+
+def test_kinds_that_there_are_not_are_named_with_those_that_there_are() -> None:
+    check_kinds(list(KINDS))
+    with pytest.raises(FingerprintsError, match=r"no planted copy of kind blur, flip\.") as error:
+        check_kinds(["flip", "exact", "blur"])
+    assert error.value.where == "planted.kinds"
+    assert error.value.fix == "some of exact, noise, shift, contrast"
+    with pytest.raises(FingerprintsError, match="No kind of copy is given"):
+        check_kinds([])
+    with pytest.raises(FingerprintsError, match="blur"):
+        planted(fraction=0.0, kinds=("blur",))
