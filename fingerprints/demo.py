@@ -20,23 +20,27 @@ from fingerprints.errors import FingerprintsError
 from fingerprints.interruption import handled
 
 USAGE = """\
-Train and judge both Siamese systems on the embedded benchmark (phantoms, no patients), side by side.
+Train and judge the Siamese systems on the embedded benchmark (phantoms, no patients): both tasks side by
+side, each with the published protocol and with the best configuration found.
 
 usage: python -m fingerprints.demo [out=DIR] [KEY=VALUE ...]
 
-  out=DIR      folder of both run folders (default outputs/demo/<time>)
-  KEY=VALUE    goes to both trainings (python -m fingerprints.train --help), such as seed=1
+  out=DIR      folder of the run folders (default outputs/demo/<time>)
+  KEY=VALUE    goes to all trainings (python -m fingerprints.train --help), such as seed=1
 
 The commands that it runs are shown: they are ordinary trainings, with fewer epochs and folds.
 """
 
 METRICS = "metrics.json"  # as in `runs`, which would import torch
 
-# Half the published epochs, and fewer folds: two minutes on two cores instead of ten.
+# A third of the published epochs, and fewer folds: minutes on two cores instead of half an hour.
 SHORT = {
-    "siamese_subtask2": ("trainer.max_epochs=15",),
-    "siamese_subtask1": ("trainer.max_epochs=15", "data.folds=2"),
+    "siamese_subtask2": ("trainer.max_epochs=10",),
+    "metric_subtask2": ("trainer.max_epochs=10",),
+    "siamese_subtask1": ("trainer.max_epochs=10", "data.folds=2"),
+    "metric_subtask1": ("trainer.max_epochs=10", "data.folds=2"),
 }
+TASKS = {"subset": ("siamese_subtask2", "metric_subtask2"), "usage": ("siamese_subtask1", "metric_subtask1")}
 
 MEANINGS = {
     "nothing_found": "nothing found, no better than chance",
@@ -66,23 +70,23 @@ def main() -> None:
         given = [word.removeprefix("out=") for word in words if word.startswith("out=")]
         out = Path(given[-1] if given else time.strftime("outputs/demo/%Y-%m-%d_%H-%M-%S"))
         trainings = plan(out, [word for word in words if not word.startswith("out=")])
-        print("Two trainings side by side; each is a command of its own:")
-        for training in trainings:
+        print("Two tasks side by side, two trainings each; each is a command of its own:")
+        for training in trainings.values():
             print(f"  python -m fingerprints.train {shlex.join(training.words)}", flush=True)
-        codes = run_side_by_side(trainings)
-        failed = [t.experiment for t, code in zip(trainings, codes, strict=True) if code]
-        print("\n".join(["", *summary([t for t in trainings if t.experiment not in failed])]))
+        codes = run_side_by_side([[trainings[name] for name in names] for names in TASKS.values()])
+        failed = [name for name in trainings if codes[name]]
+        print("\n".join(["", *summary([t for t in trainings.values() if t.experiment not in failed])]))
         for experiment in failed:
             print(f"{experiment} failed: its lines above say why", file=sys.stderr)
     if failed:
         raise SystemExit(2)
 
 
-def plan(out: Path, words: Sequence[str]) -> list[Training]:
-    """The trainings of a demo below `out`; `words` win over what makes them short.
+def plan(out: Path, words: Sequence[str]) -> dict[str, Training]:
+    """The trainings of a demo below `out`, by experiment; `words` win over what makes them short.
 
     Raises:
-        FingerprintsError: If a word is no setting of a training, or would make both the same.
+        FingerprintsError: If a word is no setting of a training, or would make all the same.
     """
     check_overrides(words, "train")
     for word in words:
@@ -93,8 +97,8 @@ def plan(out: Path, words: Sequence[str]) -> list[Training]:
                 fix="leave it out, or start a training: python -m fingerprints.train --help",
             )
     given = {word.partition("=")[0] for word in words}
-    return [
-        Training(
+    return {
+        experiment: Training(
             experiment=experiment,
             folder=out / experiment,
             words=(
@@ -105,51 +109,69 @@ def plan(out: Path, words: Sequence[str]) -> list[Training]:
             ),
         )
         for experiment, short in SHORT.items()
-    ]
+    }
 
 
-def run_side_by_side(trainings: Sequence[Training]) -> list[int]:
-    """Run each in a process of its own and pass on what they say, line by line.
+def run_side_by_side(lanes: Sequence[Sequence[Training]]) -> dict[str, int]:
+    """Run each lane's trainings one after another in processes of their own, and pass on what they say.
 
     Returns:
-        Their exit codes.
+        Exit code of each experiment.
 
     Raises:
-        Interrupted: If a signal asked to stop; the trainings have then saved and stopped.
+        Interrupted: If a signal asked to stop; what was running has then saved and stopped.
     """
-    processes: list[subprocess.Popen[str]] = []
-    readers: list[threading.Thread] = []
+    codes: dict[str, int] = {}
+    running: list[subprocess.Popen[str]] = []
+    stopped, starting = threading.Event(), threading.Lock()
+
+    def work(lane: Sequence[Training]) -> None:
+        for training in lane:
+            with starting:  # so that a process is either seen by the one who stops all, or not begun
+                if stopped.is_set():
+                    return
+                process = _begin(training)
+                running.append(process)
+            _pass_on(training.experiment, process)
+            codes[training.experiment] = process.wait()
+
+    threads = [threading.Thread(target=work, args=(lane,)) for lane in lanes]
     with handled():
         try:
-            for training in trainings:
-                processes.append(_begin(training))
-                reader = threading.Thread(target=_pass_on, args=(training.experiment, processes[-1]))
-                reader.start()
-                readers.append(reader)
-            return [process.wait() for process in processes]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            return codes
         finally:
-            for process in processes:
-                process.terminate()  # does nothing to one that has ended
-            for process in processes:
-                process.wait()
-            for reader in readers:
-                reader.join()
+            with starting:
+                stopped.set()
+                for process in running:
+                    process.terminate()  # does nothing to one that has ended
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
 
 
 def summary(trainings: Sequence[Training]) -> list[str]:
-    """A line a finished training, one that says what they mean, and where the reports are."""
+    """A line a task, one that says what the best systems' figures mean, and where the reports are."""
     # Imported late: scikit-learn comes with it.
     from fingerprints.reporting.summary import REPORT, brief
 
     documents = {t.experiment: json.loads((t.folder / METRICS).read_text()) for t in trainings}
-    if not documents:
+    folders = {t.experiment: t.folder for t in trainings}
+    lines, meanings, reports = [], [], []
+    for task, experiments in TASKS.items():
+        done = {name: documents[name] for name in experiments if name in documents}
+        if not done:
+            continue
+        *_, best = done
+        lines.append(f"{task}: {brief(done)}")
+        meanings.append(f"{best}: {MEANINGS[done[best]['verdict']['level']]}")
+        reports.append(str(folders[best] / REPORT))
+    if not lines:
         return []
-    meanings = [f"{name}: {MEANINGS[found['verdict']['level']]}" for name, found in documents.items()]
-    return [
-        *(f"{name}: {brief(document)}" for name, document in documents.items()),
-        f"in words: {'; '.join(meanings)}",
-        f"reports: {'  '.join(str(training.folder / REPORT) for training in trainings)}",
-    ]
+    return [*lines, f"in words: {'; '.join(meanings)}", f"reports: {'  '.join(reports)}"]
 
 
 def _begin(training: Training) -> subprocess.Popen[str]:

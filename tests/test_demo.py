@@ -15,6 +15,7 @@ from fingerprints import config, demo, runs
 from fingerprints.evidence.verdict import Level
 from fingerprints.runs import load_run
 
+OFFICIAL = {"subset": "accuracy", "usage": "kappa"}
 FAST = ["trainer=cpu", "trainer.max_epochs=1", "evidence.resamples=20", "evidence.permutations=19"]
 
 
@@ -25,25 +26,31 @@ def test_it_runs_both_tasks_and_ends_with_four_lines_and_the_reports(
     assert code == 0, printed
     lines = printed.splitlines()
     shown = [line.split() for line in lines if line.startswith("  python -m fingerprints.train ")]
-    assert [words[3] for words in shown] == ["experiment=siamese_subtask2", "experiment=siamese_subtask1"]
-    assert "data.folds=2" in shown[1]
+    assert [words[3].removeprefix("experiment=") for words in shown] == list(demo.SHORT)
+    assert "data.folds=2" in shown[3]
+    assert len(lines[lines.index("") :]) == 5
     for experiment in demo.SHORT:
         assert any(line.startswith(f"{experiment} | training") for line in lines)
-        metrics = load_run(tmp_path / "demo" / experiment).metrics
-        assert any(line.startswith(f"{experiment}: test ") and "blind" in line for line in lines[-4:-2])
-        assert demo.MEANINGS[metrics["verdict"]["level"]] in lines[-2]
-        assert f"demo/{experiment}/report.html" in lines[-1]
         assert (tmp_path / "demo" / experiment / "report.html").is_file()
+    for line, (task, experiments) in zip(lines[-4:-2], demo.TASKS.items(), strict=True):
+        assert line.startswith(f"{task}: test ")
+        assert "best blind baseline" in line
+        for experiment in experiments:
+            figure = load_run(tmp_path / "demo" / experiment).metrics["test"][OFFICIAL[task]]["value"]
+            assert f"{experiment} {figure:.3f}" in line
+        level = load_run(tmp_path / "demo" / experiments[-1]).metrics["verdict"]["level"]
+        assert f"{experiments[-1]}: {demo.MEANINGS[level]}" in lines[-2]
+        assert f"demo/{experiments[-1]}/report.html" in lines[-1]
 
 
 def test_its_settings_exist_and_the_users_win(tmp_path):
     trainings = demo.plan(tmp_path, ["trainer.max_epochs=2", "seed=1"])
-    for training in trainings:
+    for training in trainings.values():
         config.check_overrides(training.words, "train")
         assert training.experiment in config.options("experiment")
         assert [word for word in training.words if "max_epochs" in word] == ["trainer.max_epochs=2"]
         assert training.words[-1] == f"run_dir={tmp_path / training.experiment}"
-    assert len({training.folder for training in trainings}) == 2
+    assert len({training.folder for training in trainings.values()}) == len(demo.SHORT)
 
 
 @pytest.mark.parametrize("word", ["run_dir=x", "experiment=siamese_subtask1", "-m", "sede=1"])
@@ -91,14 +98,16 @@ document = {"task": "usage", "test": {"kappa": figure}, "validation": {}, "basel
 """
 
 
-def test_a_training_that_fails_is_named_and_the_other_still_counts(command, instead):
-    instead(siamese_subtask2="print('error: no room'); raise SystemExit(2)", siamese_subtask1=FINISHED)
+def test_a_training_that_fails_is_named_and_the_others_still_count(command, instead):
+    broken = "print('error: no room'); raise SystemExit(2)"
+    instead(**dict.fromkeys(demo.SHORT, FINISHED) | {"siamese_subtask2": broken, "metric_subtask2": broken})
     code, printed = command(demo, "out=demo")
     assert code == 2
     assert "siamese_subtask2 | error: no room" in printed
     assert "siamese_subtask2 failed" in printed
     assert "siamese_subtask1 failed" not in printed
-    assert "siamese_subtask1: test kappa 0.100 [0.000, 0.200] (chance 0.000)" in printed
+    figures = "siamese_subtask1 0.100 [0.000, 0.200], metric_subtask1 0.100 [0.000, 0.200]"
+    assert f"usage: test kappa {figures}; chance 0.000" in printed
 
 
 WAITING = """
@@ -120,8 +129,8 @@ time.sleep(60)
 def test_one_signal_stops_both_once_and_waits_until_they_have_saved(
     number, expected, command, instead, tmp_path
 ):
-    instead(siamese_subtask2=WAITING, siamese_subtask1=WAITING)
-    folders = [tmp_path / "demo" / name for name in demo.SHORT]
+    instead(siamese_subtask2=WAITING, siamese_subtask1=WAITING)  # any later one would be a KeyError
+    folders = [tmp_path / "demo" / name for name in ("siamese_subtask2", "siamese_subtask1")]
 
     def interrupt():
         for _ in range(500):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +39,33 @@ def document_lines(document: Document, folder: Path) -> list[str]:
     return [*lines, document["verdict"]["headline"], f"report: {folder / REPORT}"]
 
 
-def brief(document: Document) -> str:
-    """The official figure with interval and chance, and the best blind baseline, in one line."""
-    name = get_task(document["task"]).official
+def brief(documents: Mapping[str, Document]) -> str:
+    """The official figure of several systems on the same data, chance and the best blind baseline: one line.
+
+    Args:
+        documents: What `metrics.json` holds, by the system's name.
+    """
+    *_, document = documents.values()
+    metric = get_task(document["task"]).official
     part = "test" if document["test"] else "validation"
-    text = f"{part} {_shown(_overall(document[part]), (name,)) or f'{name} not known'}"
+    found = {name: _figure(levels[part], metric) for name, levels in documents.items()}
+    each = [
+        f"{name} {'not known' if figure is None else _interval(figure)}" for name, figure in found.items()
+    ]
+    texts = [f"{part} {metric} {', '.join(each)}"]
+    chances = [figure["chance"] for figure in found.values() if figure is not None and "chance" in figure]
+    chance = chances[-1] if chances else None
+    if chance is not None:
+        texts.append(f"chance {abs(round(chance, 3)):.3f}")
     blind = {
         which: figure
         for which, figures in document["baselines"].items()
-        if which not in TRIVIAL and (figure := _figure(figures, name)) is not None
+        if which not in TRIVIAL and (figure := _figure(figures, metric)) is not None
     }
-    if not blind:
-        return text
-    best = max(blind, key=lambda which: blind[which]["value"])
-    return f"{text}, best blind baseline {_interval(blind[best])} ({best})"
+    if blind:
+        best = max(blind, key=lambda which: blind[which]["value"])
+        texts.append(f"best blind baseline {_interval(blind[best])} ({best})")
+    return "; ".join(texts)
 
 
 def _overall(levels: Document) -> Document:

@@ -42,9 +42,10 @@ def test_main_figure_with_interval_and_chance_and_baselines_beside_it(document):
         "Clear signal.",
         "report: OUT/report.html",
     ]
-    assert summary.brief(document) == (
-        "test accuracy 0.500 [0.400, 0.600] (chance 0.200), best blind baseline 0.300 [0.200, 0.400] "
-        "(histogram_generated)"
+    other = {**document, "test": {"accuracy": {"value": 0.25, "low": None, "high": None, "p": None}}}
+    assert summary.brief({"theirs": other, "ours": document}) == (
+        "test accuracy theirs 0.250, ours 0.500 [0.400, 0.600]; chance 0.200; "
+        "best blind baseline 0.300 [0.200, 0.400] (histogram_generated)"
     )
 
 
@@ -52,8 +53,8 @@ def test_without_truth_validation_is_what_there_is(document):
     document |= {"test": {}, "baselines": {}}
     lines = summary.document_lines(document, Path("OUT"))
     assert lines[0] == "validation: accuracy 0.550; encoder budget: 1,200 images encoded in training"
-    assert summary.brief(document) == "validation accuracy 0.550"
-    assert summary.brief({**document, "validation": {}}) == "validation accuracy not known"
+    assert summary.brief({"ours": document}) == "validation accuracy ours 0.550"
+    assert summary.brief({"ours": {**document, "validation": {}}}) == "validation accuracy ours not known"
 
 
 @pytest.mark.parametrize("task", ["subset", "usage", "usage_2024"])
@@ -75,4 +76,4 @@ def test_every_run_is_said_in_six_lines(task, detected, subset_root, usage_root)
         assert "mean of 3 generators" in lines[0]
         assert lines[1].count("[") <= 3
         assert all(name in lines[1] for name in ("a ", "b ", "c "))
-    assert "best blind baseline" in summary.brief(found)
+    assert "best blind baseline" in summary.brief({"ours": found})
