@@ -100,6 +100,7 @@ def test_training_leaves_weights_and_facts_and_nothing_else(tmp_path: Path) -> N
     trained = train(folder, report=lambda step, point: seen.append((step, point)))
     assert names(folder) == [WEIGHTS, RESULT]
     facts = json.loads((folder / RESULT).read_text())
+    assert len(facts.pop("identity")) == 32
     assert facts == {"steps": STEPS, "seconds": trained.seconds, "curve": trained.curve}
     assert [step for step, _ in seen] == list(range(1, STEPS + 1))
     assert seen[0][1] == {}
