@@ -22,12 +22,16 @@ FAST = ["trainer=cpu", "trainer.max_epochs=1", "evidence.resamples=20", "evidenc
 def test_it_runs_both_tasks_and_ends_with_four_lines_and_the_reports(
     command, embedded, monkeypatch, tmp_path
 ):
+    # One training a task: that several follow each other, the stand-ins below show in less time.
+    tasks = {task: experiments[-1:] for task, experiments in demo.TASKS.items()}
+    monkeypatch.setattr(demo, "TASKS", tasks)
+    monkeypatch.setattr(demo, "SHORT", {name: demo.SHORT[name] for (name,) in tasks.values()})
     code, printed = command(demo, "out=demo", f"data.root={embedded}/${{task}}", "data.size=48", *FAST)
     assert code == 0, printed
     lines = printed.splitlines()
     shown = [line.split() for line in lines if line.startswith("  python -m fingerprints.train ")]
     assert [words[3].removeprefix("experiment=") for words in shown] == list(demo.SHORT)
-    assert "data.folds=2" in shown[3]
+    assert "data.folds=2" in shown[1]
     assert len(lines[lines.index("") :]) == 5
     for experiment in demo.SHORT:
         assert any(line.startswith(f"{experiment} | training") for line in lines)
