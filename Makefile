@@ -25,7 +25,7 @@ demo: $(READY)  ## both tasks on the embedded benchmark, side by side: a few min
 	$(BIN)/python -m fingerprints.demo
 
 test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(READY)  ## check style and types
 	$(BIN)/ruff check .

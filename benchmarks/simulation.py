@@ -18,7 +18,7 @@ from pathlib import Path
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 PREAMBLE = "import os, signal\n"
 STEP = """
-from fingerprints.generators.adversarial import GANModule
+from fingerprints.generators.gan import GANModule
 step = GANModule.training_step
 def dying(self, batch, index):
     if (self.name, batch.step) == ({name!r}, {step}):
@@ -36,14 +36,14 @@ def moments(task: str, steps: int) -> dict[str, str]:
         "between two checkpoints": STEP.format(name=first, step=steps * 9 // 10, kill=KILL),
         "second generator": STEP.format(name=second, step=steps // 2, kill=KILL),
         "images half written": f"""
-import fingerprints.simulation.benchmark as benchmark
-write, calls = benchmark.write_image, []
+import fingerprints.simulation.layouts as layouts
+write, calls = layouts.write_image, []
 def dying(path, image):
     calls.append(path)
     if len(calls) == 300:
         {KILL}
     write(path, image)
-benchmark.write_image = dying
+layouts.write_image = dying
 """,
         "before the benchmark gets its name": f"""
 import fingerprints.simulation.benchmark as benchmark

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,9 +73,19 @@ class OfflineRun:
         return [row[axis] for row in rows], [row[key] for row in rows]
 
 
-def offline_runs(folder: Path) -> list[OfflineRun]:
-    """The offline runs below a folder, oldest first."""
-    return [read_run(path) for path in sorted(folder.rglob("offline-run-*/run-*.wandb"))]
+def offline_runs(folder: Path, *, patience: float = 5.0) -> list[OfflineRun]:
+    """The offline runs below a folder, oldest first.
+
+    W&B's own process writes the last records after `finish()` has returned: a run without an end is read
+    again until it has one, for so many seconds at most.
+    """
+    until = time.monotonic() + patience
+    paths = sorted(folder.rglob("offline-run-*/run-*.wandb"))
+    while True:
+        runs = [read_run(path) for path in paths]
+        if all(run.exit_code is not None for run in runs) or time.monotonic() > until:
+            return runs
+        time.sleep(0.05)
 
 
 def read_run(path: Path) -> OfflineRun:

@@ -43,12 +43,14 @@ class Place:
         overrides: What the command line said.
         job: Its number in a sweep; `None` outside one.
         sweep: Name of the sweep's folder, or `None`.
+        varying: Keys that a configuration of the sweep varies.
     """
 
     folder: Path
     overrides: tuple[str, ...] = ()
     job: int | None = None
     sweep: str | None = None
+    varying: tuple[str, ...] = ()
 
 
 Job = Callable[[dict[str, Any], Place], Any]
@@ -115,7 +117,9 @@ def _under_hydra(job: Job, root: str) -> None:
         overrides = tuple(hydra_config.overrides.task)
         if hydra_config.mode == RunMode.MULTIRUN:
             sweep = Path(hydra_config.sweep.dir).name
-            return _sweep_job(job, cfg, Place(folder, overrides, hydra_config.job.num, sweep), root)
+            varying = tuple(hydra_config.sweeper.get("params") or ())
+            place = Place(folder, overrides, hydra_config.job.num, sweep, varying)
+            return _sweep_job(job, cfg, place, root)
         try:
             return job(validate(cfg), Place(folder, overrides))
         except FingerprintsError as error:

@@ -315,20 +315,31 @@ class DashboardConfig:
 
 @dataclass
 class DiffAugmentConfig:
-    """What the discriminator sees of real and generated images alike."""
+    """What the discriminator of a GAN sees of real and generated images alike; other designs learn it."""
 
+    enabled: bool = True
     brightness: float = 0.25
     contrast: float = 0.5
     translation: float = 0.125
     cutout: float = 0.0
 
 
+def _no_augmentation() -> DiffAugmentConfig:
+    return DiffAugmentConfig(enabled=False)
+
+
 @dataclass
-class GANConfig:
+class DesignConfig:
+    """What every design of a generator has; without `max_steps` the scale says how long it is trained."""
+
+    name: str = MISSING
+    max_steps: int | None = None
+
+
+@dataclass
+class GANConfig(DesignConfig):
     """The convolutional GAN."""
 
-    name: str = "gan"
-    max_steps: int | None = None
     latent: int = 128
     width: int = 16
     discriminator_width: int = 24
@@ -339,6 +350,53 @@ class GANConfig:
     beta2: float = 0.99
     ema: float = 0.998
     augment: DiffAugmentConfig = field(default_factory=DiffAugmentConfig)
+
+
+@dataclass
+class StyleGANConfig(DesignConfig):
+    """The style-based GAN."""
+
+    latent: int = 128
+    mapping: int = 2
+    width: int = 16
+    discriminator_width: int = 24
+    widest: int = 192
+    batch_size: int = 16
+    lr: float = 3e-4
+    beta1: float = 0.0
+    beta2: float = 0.99
+    ema: float = 0.998
+    augment: DiffAugmentConfig = field(default_factory=DiffAugmentConfig)
+
+
+@dataclass
+class VAEConfig(DesignConfig):
+    """The variational autoencoder."""
+
+    latent: int = 32
+    width: int = 16
+    widest: int = 128
+    beta: float = 40.0
+    batch_size: int = 16
+    lr: float = 1e-3
+    ema: float = 0.99
+    augment: DiffAugmentConfig = field(default_factory=_no_augmentation)
+
+
+@dataclass
+class DiffusionConfig(DesignConfig):
+    """The diffusion model."""
+
+    patch: int = 2
+    channels: list[int] = field(default_factory=lambda: [32, 64, 64])
+    layers: int = 1
+    attention: bool = True
+    batch_size: int = 16
+    lr: float = 1e-3
+    warmup: int = 100
+    ema: float = 0.995
+    sampling_steps: int = 50
+    augment: DiffAugmentConfig = field(default_factory=_no_augmentation)
 
 
 @dataclass
@@ -364,6 +422,25 @@ class UsageScaleConfig:
 
 
 @dataclass
+class ModelScaleConfig:
+    """Sizes of a `model` benchmark."""
+
+    real: int = MISSING
+    labelled: int = MISSING
+    generated: int = MISSING
+    test: int = MISSING
+
+
+@dataclass
+class ShadowScaleConfig:
+    """Sizes of shadow generators."""
+
+    candidates: int = MISSING
+    generators: int = MISSING
+    generated: int = MISSING
+
+
+@dataclass
 class ScaleConfig:
     """How many images, and how long generators are trained."""
 
@@ -371,6 +448,8 @@ class ScaleConfig:
     max_steps: int = MISSING
     subset: SubsetScaleConfig = field(default_factory=SubsetScaleConfig)
     usage: UsageScaleConfig = field(default_factory=UsageScaleConfig)
+    model: ModelScaleConfig = field(default_factory=ModelScaleConfig)
+    shadow: ShadowScaleConfig = field(default_factory=ShadowScaleConfig)
 
 
 @dataclass
@@ -389,22 +468,36 @@ class PhantomsConfig:
 
 
 @dataclass
+class QualityConfig:
+    """What is measured of a generator beyond distances of pixels."""
+
+    fidelity: bool = False
+    weights: str | None = None
+
+
+@dataclass
 class SimulateConfig:
     """Root of `python -m fingerprints.simulate`."""
 
     task: str = MISSING
     out: str = MISSING
+    name: str | None = None  # a folder of its own below `out`, for each job of a sweep
     images: str | None = None
     groups: str | None = None
     size: int = 64
     seed: int = 0
     nonmembers: str = "other_groups"
+    only: int | None = None
+    reuse: str | None = None
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     generator: Any = MISSING
+    generators: list[Any] = field(default_factory=list)
     planted: PlantedConfig = field(default_factory=PlantedConfig)
     phantoms: PhantomsConfig = field(default_factory=PhantomsConfig)
     accelerator: str = "auto"
+    devices: int = 1
     precision: str = "32-true"
+    quality: QualityConfig = field(default_factory=QualityConfig)
     store: str = "outputs/store"
 
 
@@ -414,7 +507,12 @@ GROUP_SCHEMAS: dict[str, dict[str, type]] = {
     "encoder": {"_siamese_cnn": SiameseCNNConfig, "_pretrained": PretrainedConfig},
     "pairing": {"_random": RandomPairingConfig, "_all": AllPairingConfig, "_nearest": NearestPairingConfig},
     "decision": {"_centroid": CentroidConfig, "_membership": MembershipConfig},
-    "generator": {"_gan": GANConfig},
+    "generator": {
+        "_gan": GANConfig,
+        "_stylegan": StyleGANConfig,
+        "_vae": VAEConfig,
+        "_diffusion": DiffusionConfig,
+    },
     "scale": {"_scale": ScaleConfig},
 }
 # Groups that each root config composes.
@@ -430,7 +528,7 @@ ROOT_GROUPS: dict[str, tuple[str, ...]] = {
         "sweep",
         "trainer",
     ),
-    "simulate": ("generator", "scale"),
+    "simulate": ("dial", "generator", "scale"),
 }
 ROOTS: dict[str, type] = {
     "train": TrainConfig,
@@ -451,6 +549,8 @@ EXTRAS: dict[str, tuple[str, str]] = {
     "hydra/launcher=submitit_slurm": ("hydra_submitit_launcher", "slurm"),
     "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "sweep"),
 }
+
+COMBINED = ("sweep", "dial")  # groups of which several options are chosen, as a list
 
 FREE_KEYS = ("published.test",)  # mappings whose keys are the user's
 
@@ -527,17 +627,33 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "generator.beta1": (0, True, 0.9999),
     "generator.beta2": (0, True, 0.99999),
     "generator.ema": (0, True, 0.99999),
+    "generator.mapping": (1, True, 64),
+    "generator.beta": (0, True, float("inf")),
+    "generator.patch": (1, True, 64),
+    "generator.layers": (1, True, 64),
+    "generator.warmup": (0, True, float("inf")),
+    "generator.sampling_steps": (1, True, 1000),
+    "only": (0, True, 1_000_000),
+    "devices": (-1, True, 65_536),
     "generator.augment.brightness": (0, True, 1),
     "generator.augment.contrast": (0, True, 1),
     "generator.augment.translation": (0, True, 0.5),
     "generator.augment.cutout": (0, True, 1),
     **{f"scale.subset.{key}": (1, True, float("inf")) for key in ("real", "generated", "test")},
-    **{
-        f"scale.usage.{part}{key}": (1, True, float("inf"))
-        for part in ("", "test_")
-        for key in ("members", "nonmembers", "generated")
-    },
+    **{f"scale.usage.{key}": (1, True, float("inf")) for key in ("members", "nonmembers", "generated")},
+    **{f"scale.usage.test_{key}": (0, True, float("inf")) for key in ("members", "nonmembers", "generated")},
+    **{f"scale.model.{key}": (1, True, float("inf")) for key in ("real", "generated", "test")},
+    "scale.model.labelled": (2, True, 1000),
+    "scale.shadow.candidates": (4, True, float("inf")),
+    "scale.shadow.generators": (2, True, 100_000),
+    "scale.shadow.generated": (1, True, float("inf")),
 }
+
+
+# How planted copies are changed; `generators.planted` makes them.
+PLANTED_KINDS = ("exact", "noise", "shift", "rotation", "contrast", "blend")
+# Generators of `simulate task=model` unless told otherwise; the last one has no labelled images.
+MODEL_GENERATORS = ("gan", "vae", "diffusion", "stylegan")
 
 
 def register() -> None:
@@ -593,11 +709,13 @@ def check_overrides(words: Sequence[str], root: str) -> None:
             continue
         if key not in keys:
             raise unknown_key(key, root)
-        if key == "sweep" and "," in value and not value.startswith("["):
+        if key in COMBINED and "," in value and not value.startswith("["):
             raise FingerprintsError(
-                "Sweeps are combined as a list.", where=word, fix=f"'sweep=[{value}]', with the quotes"
+                f"{key.capitalize()}s are combined as a list.",
+                where=word,
+                fix=f"'{key}=[{value}]', with the quotes",
             )
-        if key == "sweep" and value.startswith("["):
+        if key in COMBINED and value.startswith("["):
             value = value.strip("[]")
         if key in ROOT_GROUPS.get(root, ()) and value and not set("([{*$") & set(value):
             for option in value.split(","):
@@ -683,7 +801,12 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
         plain["data"]["size"] = OWN_SIZE if benchmark is None else benchmark.size
     if plain.get("run_dir") == MISSING:
         plain["run_dir"] = None
-    for key, value in _leaves(plain, ""):
+    leaves = _leaves(plain, "")
+    if "scale" in plain:  # a simulation
+        plain["generators"] = _generators(plain)
+        for entry in plain["generators"]:
+            leaves += _leaves(entry, "generator")
+    for key, value in leaves:
         if key in CHOICES and value not in CHOICES[key]:
             raise FingerprintsError(
                 f"{key}={value} is not one of {', '.join(CHOICES[key])}.", where=key, fix="choose one of them"
@@ -698,6 +821,39 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
             fix="objective=validation.accuracy, or another figure of the validation part",
         )
     return plain
+
+
+def _generators(plain: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every generator of a simulation with all its settings: those of the list, or the one.
+
+    An entry of the list is the name of a `generator` option, or a mapping of its `name` and what differs
+    from it.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    entries = plain["generators"]
+    if not entries and plain["task"] == "model":
+        entries = list(MODEL_GENERATORS)
+    found: list[Any] = []
+    for entry in entries or [plain["generator"]]:
+        given = entry if isinstance(entry, dict) else {"name": entry}
+        name = given.get("name")
+        if name not in options("generator"):
+            raise unknown_option("generator", str(name))
+        schema = GROUP_SCHEMAS["generator"][f"_{name}"]
+        defaults = OmegaConf.structured(schema)
+        try:
+            merged = OmegaConf.merge(defaults, given)
+        except OmegaConfBaseException as error:
+            key = getattr(error, "full_key", None) or "a key"
+            raise FingerprintsError(
+                f"Generator '{name}' cannot take {key} from {given}.",
+                where="generators",
+                fix=f"some of {', '.join(item.name for item in fields(schema))}",
+            ) from error
+        found.append(OmegaConf.to_container(merged))
+    return found
 
 
 def _refuse_missing(keys: list[str], layout: str | None) -> None:

@@ -167,7 +167,7 @@ def _guarded(
             update_status(folder, stage=READING)
             load_data(config)
             update_status(folder, stage="starting processes")
-            processes.run_workers(folder, settings)
+            processes.run_workers("run", folder, settings)
             document = json.loads((folder / runs.METRICS).read_text())
         else:
             document = perform(config, folder)

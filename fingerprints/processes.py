@@ -87,11 +87,12 @@ def share_folder(folder: Path, settings: TrainerSettings) -> tuple[Path, bool]:
     return Path(shared), trainer.is_global_zero
 
 
-def run_workers(folder: Path, settings: TrainerSettings) -> None:
-    """Start the processes of a run on this machine and wait for them; if one fails, all end.
+def run_workers(work: str, folder: Path, settings: TrainerSettings) -> None:
+    """Start processes that work together on this machine and wait for them; if one fails, all end.
 
     Args:
-        folder: The run folder with its `config.yaml`.
+        work: What to do there, a name that `fingerprints.worker` knows: `run` or `generator`.
+        folder: The folder that says the rest.
         settings: Resolved hardware settings.
 
     Raises:
@@ -117,7 +118,7 @@ def run_workers(folder: Path, settings: TrainerSettings) -> None:
     if threads is None and settings.accelerator == "cpu":
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // settings.devices))
     try:
-        elastic_launch(launch, sys.executable)("-m", WORKER, str(folder))
+        elastic_launch(launch, sys.executable)("-m", WORKER, work, str(folder))
     except SignalException as error:
         raise Interrupted(error.sigval.value) from None
     except ChildFailedError as error:

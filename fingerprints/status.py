@@ -97,8 +97,12 @@ def digest(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def claimed(folder: Path, *, shared: bool = False) -> Iterator[None]:
     """Hold the run folder; the system lets go of it if the process dies.
+
+    Args:
+        folder: The folder.
+        shared: Hold it together with others that share it, but not with one that does not.
 
     Raises:
         FingerprintsError: If another process holds it.
@@ -106,7 +110,7 @@ def claimed(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             status = read_status(folder) or {}
             raise FingerprintsError(

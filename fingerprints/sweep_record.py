@@ -11,7 +11,7 @@ from hydra.experimental.callback import Callback
 
 from fingerprints import __version__
 from fingerprints.errors import FingerprintsError
-from fingerprints.status import write_atomically
+from fingerprints.status import FAILED, STATUS, write_atomically
 
 SWEEP = "sweep.json"
 _begun: list[Path] = []  # in the process that sweeps; jobs may run in others
@@ -46,15 +46,29 @@ def sweep_command(folder: Path) -> list[str]:
     return [*words, f"hydra.sweep.dir={folder.absolute()}"]
 
 
+def begun() -> Path | None:
+    """The folder of the sweep that this process began, once; `None` if it began none."""
+    return _begun.pop() if _begun else None
+
+
+def all_succeeded() -> bool:
+    """Whether no job of the sweep that this process began has failed; true if it began none."""
+    folder = begun()
+    if folder is None:
+        return True
+    statuses = [json.loads(path.read_text()) for path in folder.glob(f"**/{STATUS}")]
+    return not any(status["state"] == FAILED for status in statuses)
+
+
 def conclude() -> bool:
     """Print and keep the table of all jobs of the sweep that this process began, if it did.
 
     Returns:
         Whether all its jobs have finished.
     """
-    if not _begun:
+    folder = begun()
+    if folder is None:
         return True
-    folder = _begun.pop()
     from fingerprints.sweeps import read_jobs, table_lines, write_table
 
     jobs = read_jobs(folder)

@@ -1,15 +1,41 @@
-"""One of several processes of a run: `python -m fingerprints.worker FOLDER`, started by `processes`."""
+"""One of several processes: `python -m fingerprints.worker run|generator FOLDER`, started by `processes`."""
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 
 from fingerprints.errors import FingerprintsError
 from fingerprints.interruption import Interrupted, handled
-from fingerprints.lifecycle import work
 from fingerprints.processes import end_with_parent, report_failure
+
+
+# What only one kind of work needs is imported there: seconds, in each process.
+def run(folder: Path) -> None:
+    """A process' share of a run."""
+    from fingerprints.lifecycle import work
+
+    work(folder)
+
+
+def train(folder: Path) -> None:
+    """A process' share of the training of a generator; the first one says how far it is."""
+    from fingerprints.generators.fit import Training, train_generator
+    from fingerprints.simulation.console import Console
+
+    training, hardware = Training.read(folder)
+    report = None
+    if os.environ["RANK"] == "0":
+        console = Console()
+        console.begin({training.name: training.steps})
+        report = partial(console.step, training.name)
+    train_generator(training, folder, hardware=hardware, report=report)
+
+
+WORK = {"run": run, "generator": train}
 
 
 def main() -> None:
@@ -17,7 +43,7 @@ def main() -> None:
     end_with_parent()
     try:
         with handled():
-            work(Path(sys.argv[1]))
+            WORK[sys.argv[1]](Path(sys.argv[2]))
     except Interrupted as stop:
         raise SystemExit(stop.exit_code) from None
     except Exception as error:

@@ -305,3 +305,114 @@ def test_schema_and_settings_agree():
         assert here.keys() == there.keys()
         for name, default in there.items():
             assert default is NO_DEFAULT or default == here[name], name
+
+
+def test_designs_have_the_settings_that_the_schema_says():
+    from dataclasses import asdict, fields, is_dataclass
+
+    from fingerprints.generators.designs import DESIGNS
+    from fingerprints.generators.planted import ALL_KINDS
+
+    schemas = config.GROUP_SCHEMAS["generator"]
+    assert [name.lstrip("_") for name in schemas] == list(DESIGNS)
+    assert config.options("generator") == sorted(DESIGNS)
+    for name, (settings, _) in DESIGNS.items():
+        given = asdict(schemas[f"_{name}"](name=name))
+        assert given.keys() - {"name", "max_steps"} == {field.name for field in fields(settings)}
+        for key, default in vars(settings()).items():
+            default = asdict(default) if is_dataclass(default) else default
+            assert given[key] == (list(default) if isinstance(default, tuple) else default), (name, key)
+    assert config.PLANTED_KINDS == ALL_KINDS
+
+
+def test_counts_have_the_settings_that_the_schema_says():
+    from dataclasses import fields
+
+    from fingerprints.simulation import plan
+
+    for schema, counts in (
+        (config.SubsetScaleConfig, plan.SubsetCounts),
+        (config.UsageScaleConfig, plan.UsageCounts),
+        (config.ModelScaleConfig, plan.ModelCounts),
+        (config.ShadowScaleConfig, plan.ShadowCounts),
+    ):
+        assert [field.name for field in fields(schema)] == [field.name for field in fields(counts)]
+
+
+class TestSimulate:
+    """The root of `simulate`."""
+
+    @pytest.fixture
+    def valid(self, composed):
+        def make(*words, task="usage"):
+            return config.validate(composed(f"task={task}", "out=O", *words, root="simulate"))
+
+        return make
+
+    @pytest.mark.parametrize("name", config.options("generator"))
+    def test_every_generator_composes_alone_and_in_a_list(self, valid, name):
+        (alone,) = valid(f"generator={name}")["generators"]
+        assert alone["name"] == name
+        assert valid(f"generators=[{name}]")["generators"] == [alone]
+        other = valid(f"generator={name}", "generator.batch_size=6", "generator.max_steps=7")
+        assert other["generators"] == [{**alone, "batch_size": 6, "max_steps": 7}]
+
+    def test_the_list_takes_names_and_what_differs_from_them(self, valid):
+        gan, vae = valid("generators=[gan,{name: vae, lr: 1e-4, augment: {cutout: 0.5}}]")["generators"]
+        (plain_gan,), (plain_vae,) = (valid(f"generator={name}")["generators"] for name in ("gan", "vae"))
+        assert gan == plain_gan
+        assert vae == {**plain_vae, "lr": 1e-4, "augment": {**plain_vae["augment"], "cutout": 0.5}}
+
+    @pytest.mark.parametrize(("task", "names"), [("model", config.MODEL_GENERATORS), ("usage", ("gan",))])
+    def test_without_a_list_model_has_one_of_its_own_and_other_tasks_the_one(self, valid, task, names):
+        assert [entry["name"] for entry in valid(task=task)["generators"]] == list(names)
+
+    @pytest.mark.parametrize(
+        ("generators", "said"),
+        [
+            ("[gna,vae]", ["no generator 'gna'", "diffusion, gan, stylegan, vae", "generator=gan"]),
+            ("[{lr: 1}]", ["no generator 'None'", "diffusion, gan, stylegan, vae"]),
+            ("[{name: gan, widht: 2}]", ["cannot take widht", "width"]),
+            ("[{name: gan, augment: {cutuot: 1}}]", ["cannot take augment.cutuot"]),
+            ("[{name: gan, lr: high}]", ["cannot take lr"]),
+            ("[{name: gan, sampling_steps: 5}]", ["'gan' cannot take sampling_steps"]),
+            ("[vae,{name: gan, lr: 0}]", ["generator.lr=0", "greater than 0"]),
+            ("[{name: gan, augment: {translation: 0.7}}]", ["generator.augment.translation=0.7"]),
+            ("[{name: gan, max_steps: 0}]", ["generator.max_steps=0"]),
+        ],
+    )
+    def test_mistakes_in_the_list_are_said_in_plain_words(self, valid, generators, said):
+        with pytest.raises(FingerprintsError) as caught:
+            valid(f"generators={generators}")
+        for words in said:
+            assert words in str(caught.value)
+
+    @pytest.mark.parametrize("option", config.options("dial"))
+    def test_every_dial_composes_and_is_a_sweep_of_keys_that_exist(self, composed, option):
+        words = ("task=usage", "out=O", f"dial={option}")
+        params = dict(composed(*words, root="simulate", hydra=True).hydra.sweeper.params)
+        assert composed(*words, root="simulate", hydra=True).hydra.mode.name == "MULTIRUN"
+        config.check_overrides([f"{key}={value}" for key, value in params.items()], "simulate")
+        first = [f"{key}={str(value).split(',')[0]}" for key, value in params.items()]
+        config.validate(composed(*words, *first, root="simulate"))
+
+    def test_dials_can_be_combined(self, composed):
+        cfg = composed("task=usage", "out=O", "dial=[training,augmentation]", root="simulate", hydra=True)
+        assert cfg.hydra.sweeper.params["generator.augment.enabled"] == "true,false"
+        assert "scale.max_steps" in cfg.hydra.sweeper.params
+        with pytest.raises(FingerprintsError) as caught:
+            config.check_overrides(["dial=training,planted"], "simulate")
+        assert "'dial=[training,planted]'" in caught.value.fix
+
+    @pytest.mark.parametrize(
+        ("word", "nearest"),
+        [
+            ("dial=plantde", "dial=planted"),
+            ("dial=[training,plantde]", "dial=planted"),
+            ("diel=planted", "dial"),
+        ],
+    )
+    def test_misspelt_dials_name_the_nearest(self, word, nearest):
+        with pytest.raises(FingerprintsError) as caught:
+            config.check_overrides([word], "simulate")
+        assert nearest in str(caught.value)

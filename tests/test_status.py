@@ -238,6 +238,16 @@ def test_killed_process_lets_go_of_its_folder(tmp_path: Path) -> None:
         assert (status["state"], status["pid"]) == (RUNNING, process.pid)
 
 
+def test_folder_is_shared_with_those_that_share_it_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with claimed(folder, shared=True), claimed(folder, shared=True), pytest.raises(FingerprintsError):
+        claimed(folder).__enter__()
+    with claimed(folder), pytest.raises(FingerprintsError, match="still going"):
+        claimed(folder, shared=True).__enter__()
+    with claimed(folder, shared=True):
+        pass
+
+
 def test_folder_is_held_until_the_block_ends_however_it_ends(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "run"
 

@@ -22,17 +22,24 @@ class DiffAugment:
         contrast: Range of the factor about the image's mean: 0.5 is 0.75 to 1.25.
         translation: Largest whole-pixel shift, as a share of the side; black comes in.
         cutout: Side of a square set to mid-grey, as a share of the side.
+        enabled: Whether anything is changed at all.
     """
 
     brightness: float = 0.25
     contrast: float = 0.5
     translation: float = 0.125
     cutout: float = 0.0
+    enabled: bool = True
 
-    def __call__(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """`(n, 1, S, S)` changed image by image; draws come from `rng`, on the CPU."""
+    def draws(self, n: int, rng: torch.Generator) -> Tensor:
+        """`(n, 6)` in [0, 1), on the CPU: what is random about `n` images."""
+        return torch.rand(n, 6, generator=rng)
+
+    def __call__(self, images: Tensor, draws: Tensor) -> Tensor:
+        """`(n, 1, S, S)` changed image by image, as `(n, 6)` draws on the same device say."""
+        if not self.enabled:
+            return images
         n, side = len(images), images.shape[-1]
-        draws = torch.rand(n, 6, generator=rng).to(images.device)
         if self.brightness:
             images = images + 2 * self.brightness * (draws[:, 0, None, None, None] - 0.5)
         if self.contrast:

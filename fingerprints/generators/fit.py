@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from safetensors.torch import save
 
 from fingerprints.encoders.weights import load_into, read_weights
 from fingerprints.errors import FingerprintsError
-from fingerprints.generators.adversarial import GANModule, GANSettings, diverged, sample
+from fingerprints.generators.designs import make_settings, module_of
+from fingerprints.generators.module import GeneratorModule, GeneratorSettings, diverged
 from fingerprints.generators.steps import RealImages
 from fingerprints.interruption import deferred
 from fingerprints.status import write_atomically
@@ -28,7 +29,9 @@ from fingerprints.training.hardware import TrainerSettings, make_trainer
 
 RESULT = "training.json"
 WEIGHTS = "generator.safetensors"
+TASK, IMAGES = "task.json", "task_images.npy"
 CHECKPOINT_STEPS = 250
+CPU = TrainerSettings(accelerator="cpu")
 
 Steps = Callable[[int, dict[str, float]], None]  # steps done so far, and the last point of the curve
 
@@ -42,16 +45,92 @@ class TrainedGenerator:
         steps: Steps trained.
         seconds: Time they took, without interruptions.
         curve: A row every so many steps: losses and mean scores.
+        accelerator: What images are made on, `cpu` or `gpu`.
     """
 
-    module: GANModule
+    module: GeneratorModule
     steps: int
     seconds: float
     curve: list[dict[str, float]]
+    accelerator: str = "cpu"
 
     def sample(self, n: int, *, seed: int) -> NDArray[np.uint8]:
         """`(n, S, S)` generated images."""
-        return sample(self.module.sampler, n, seed=seed).numpy()
+        if self.accelerator != "cpu":
+            self.module.cuda()
+        try:
+            return self.module.sample(n, seed=seed).numpy()
+        finally:
+            self.module.cpu()
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that a training is a function of.
+
+    Attributes:
+        images: `(n, S, S)` uint8.
+        settings: Of the design.
+        steps: Steps to train.
+        seed: Seed of weights, order, noise and augmentation.
+        name: What messages call the generator.
+    """
+
+    images: NDArray[np.uint8]
+    settings: GeneratorSettings
+    steps: int
+    seed: int
+    name: str
+
+    @property
+    def identity(self) -> str:
+        """Digest of all that the weights depend on."""
+        digest = hashlib.blake2b(np.ascontiguousarray(self.images).tobytes(), digest_size=16)
+        digest.update(repr((self.images.shape, self.settings, self.steps, self.seed)).encode())
+        return digest.hexdigest()
+
+    def check(self, *, processes: int = 1) -> None:
+        """Refuse what cannot be trained.
+
+        Raises:
+            FingerprintsError: If the images are fewer than a batch, or the processes do not divide one.
+        """
+        batch = self.settings.batch_size
+        if len(self.images) < batch:
+            raise FingerprintsError(
+                f"Generator '{self.name}' would be trained on {len(self.images)} image(s), fewer than one "
+                f"batch of {batch}.",
+                where=f"generators/{self.name}",
+                fix="more images, or generator.batch_size=N",
+            )
+        if batch % processes:
+            raise FingerprintsError(
+                f"A batch of {batch} images cannot be shared evenly among {processes} processes.",
+                where=f"generators/{self.name}",
+                fix="generator.batch_size=N with a multiple of the number of devices",
+            )
+
+    def write(self, folder: Path, hardware: TrainerSettings) -> None:
+        """Leave it for other processes, with the hardware they are to use; `read` takes it up."""
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / IMAGES, self.images)
+        facts = {
+            "design": self.settings.design,
+            "settings": asdict(self.settings),  # type: ignore[call-overload]
+            "steps": self.steps,
+            "seed": self.seed,
+            "name": self.name,
+            "hardware": asdict(hardware),
+        }
+        write_atomically(folder / TASK, json.dumps(facts).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> tuple[Training, TrainerSettings]:
+        """What `write` left."""
+        facts = json.loads((folder / TASK).read_text())
+        settings = make_settings(facts["design"], facts["settings"])
+        training = cls(np.load(folder / IMAGES), settings, facts["steps"], facts["seed"], facts["name"])
+        return training, TrainerSettings(**facts["hardware"])
 
 
 class _Clock(Callback):
@@ -80,28 +159,16 @@ class _Clock(Callback):
 
 
 def train_generator(
-    images: NDArray[np.uint8],
-    *,
-    settings: GANSettings,
-    steps: int,
-    seed: int,
-    folder: Path,
-    name: str,
-    accelerator: str = "cpu",
-    precision: str = "32-true",
-    report: Steps | None = None,
+    training: Training, folder: Path, *, hardware: TrainerSettings = CPU, report: Steps | None = None
 ) -> TrainedGenerator:
     """Train a generator on real images; a folder that holds the training, or its beginning, is gone on with.
 
+    With several processes each of them calls this; the main one writes.
+
     Args:
-        images: `(n, S, S)` uint8.
-        settings: The GAN.
-        steps: Steps to train.
-        seed: Seed of weights, order, latent vectors and augmentation.
+        training: What to train.
         folder: This generator's alone.
-        name: What messages call it.
-        accelerator: `cpu` or `gpu`.
-        precision: As Lightning's Trainer takes it.
+        hardware: Accelerator, precision, processes; resolved.
         report: Called after each step.
 
     Raises:
@@ -109,53 +176,55 @@ def train_generator(
             make, the folder holds another training, or the training diverges.
         Interrupted: If a signal asked to stop; the checkpoint is written.
     """
-    if len(images) < settings.batch_size:
-        raise FingerprintsError(
-            f"Generator '{name}' would be trained on {len(images)} image(s), fewer than one batch of "
-            f"{settings.batch_size}.",
-            where=f"generators/{name}",
-            fix="more images, or generator.batch_size=N",
-        )
-    identity = _identity(images, settings, steps=steps, seed=seed)
+    training.check(processes=hardware.processes)
+    identity = training.identity
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        module = GANModule(
-            size=images.shape[-1], settings=settings, name=name, log_every=min(50, steps), identity=identity
+        torch.manual_seed(training.seed)
+        module = module_of(training.settings)(
+            size=training.images.shape[-1],
+            settings=training.settings,
+            name=training.name,
+            log_every=min(50, training.steps),
+            identity=identity,
         )
     if (folder / RESULT).exists():
         found = json.loads((folder / RESULT).read_text())
         module.on_load_checkpoint({**found, "sums": torch.zeros(0)})
         load_into(module.sampler, read_weights(folder / WEIGHTS), where=folder / WEIGHTS)
-        return TrainedGenerator(module, found["steps"], found["seconds"], found["curve"])
+        return TrainedGenerator(
+            module.eval(), found["steps"], found["seconds"], found["curve"], hardware.accelerator
+        )
     clock = _Clock(report)
     checkpoints = Checkpoints(
         every_steps=CHECKPOINT_STEPS, dirpath=folder, save_top_k=0, enable_version_counter=False
     )
-    trainer = make_trainer(
-        TrainerSettings(accelerator=accelerator, precision=precision, max_epochs=1),
-        callbacks=[clock, checkpoints],
-        validate=False,
+    if hardware.processes > 1:  # either network of a GAN is idle in the other one's step
+        hardware = replace(hardware, strategy="ddp_find_unused_parameters_true")
+    trainer = make_trainer(replace(hardware, max_epochs=1), callbacks=[clock, checkpoints], validate=False)
+    data = RealImages(
+        training.images, batch_size=training.settings.batch_size, steps=training.steps, seed=training.seed
     )
-    data = RealImages(images, batch_size=settings.batch_size, steps=steps, seed=seed)
     last = folder / LAST
-    for stale in folder.glob("*.part"):  # their writer was killed
-        stale.unlink()
+    if trainer.is_global_zero:
+        for stale in folder.glob("*.part"):  # their writer was killed
+            stale.unlink()
     with deferred():
         trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     module.eval().cpu()
     tensors = {key: value.contiguous() for key, value in module.sampler.state_dict().items()}
     if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):  # since the curve's last point
-        raise diverged(name, step=steps, what="weights")
-    write_atomically(folder / WEIGHTS, save(tensors))
-    result = TrainedGenerator(module, steps, round(clock.seconds, 1), module.curve)
-    facts = {"identity": identity, "steps": steps, "seconds": result.seconds, "curve": result.curve}
-    write_atomically(folder / RESULT, (json.dumps(facts, indent=1) + "\n").encode())
-    last.unlink(missing_ok=True)  # the optimisers' state is three times the weights
+        raise diverged(training.name, step=training.steps, what="weights")
+    result = TrainedGenerator(
+        module, training.steps, round(clock.seconds, 1), module.curve, hardware.accelerator
+    )
+    if trainer.is_global_zero:
+        write_atomically(folder / WEIGHTS, save(tensors))
+        facts = {
+            "identity": identity,
+            "steps": result.steps,
+            "seconds": result.seconds,
+            "curve": result.curve,
+        }
+        write_atomically(folder / RESULT, (json.dumps(facts, indent=1) + "\n").encode())
+        last.unlink(missing_ok=True)  # the optimisers' state is three times the weights
     return result
-
-
-def _identity(images: NDArray[np.uint8], settings: GANSettings, *, steps: int, seed: int) -> str:
-    """Digest of all that a training is a function of."""
-    digest = hashlib.blake2b(np.ascontiguousarray(images).tobytes(), digest_size=16)
-    digest.update(repr((images.shape, settings, steps, seed)).encode())
-    return digest.hexdigest()

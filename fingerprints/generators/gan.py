@@ -1,4 +1,4 @@
-"""A convolutional GAN for few small images: networks only; `adversarial` trains them.
+"""A convolutional GAN for few small images: networks, hinge loss.
 
 The layout is DCGAN's (Radford et al. 2016): strided convolutions, batch norm in the generator. The
 discriminator has spectral norm on every layer (Miyato et al. 2018) and, before its last one, the
@@ -8,32 +8,81 @@ deviation over small groups of the batch (Karras et al. 2018, section 3), which 
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.generators.adversarial import AdversarialModule
+from fingerprints.generators.diff_augment import DiffAugment
+from fingerprints.generators.module import check_power_of_two
 
 COARSEST = 4  # pixels a side where both networks begin or end
 GROUP = 4  # images over which the discriminator looks at the deviation
 
 
-def check_size(size: int) -> None:
-    """Refuse sizes that doubling from 4 pixels does not reach.
+@dataclass(frozen=True)
+class GANSettings:
+    """Networks and optimisation of the convolutional GAN.
 
-    Raises:
-        FingerprintsError: If `size` is no power of two from 16 to 512.
+    Attributes:
+        latent: Length of a latent vector.
+        width: Channels of the generator at full size.
+        discriminator_width: Channels of the discriminator at half size.
+        widest: Most channels at any level of either.
+        batch_size: Real images a step, and generated ones.
+        lr: Learning rate of Adam, for both networks.
+        beta1: Its first decay.
+        beta2: Its second decay.
+        ema: Decay of the moving average of the generator's weights, which makes the images.
+        augment: What the discriminator sees.
     """
-    if size not in (16, 32, 64, 128, 256, 512):
-        raise FingerprintsError(
-            f"This generator cannot make images of {size} x {size} pixels.",
-            where=f"size={size}",
-            fix="a power of two from 16 to 512: size=64",
-        )
+
+    design: ClassVar[str] = "gan"
+    latent: int = 128
+    width: int = 16
+    discriminator_width: int = 24
+    widest: int = 192
+    batch_size: int = 16
+    lr: float = 3e-4
+    beta1: float = 0.0
+    beta2: float = 0.99
+    ema: float = 0.998
+    augment: DiffAugment = field(default_factory=DiffAugment)
 
 
-def _widths(size: int, *, width: int, widest: int) -> list[int]:
+class GANModule(AdversarialModule):
+    """The convolutional GAN in training: hinge loss.
+
+    Args:
+        size: Pixels a side.
+        settings: Networks and optimisation.
+        **options: As `GeneratorModule` takes them.
+    """
+
+    def __init__(self, *, size: int, settings: GANSettings, **options: Any) -> None:
+        generator = Generator(size=size, latent=settings.latent, width=settings.width, widest=settings.widest)
+        discriminator = Discriminator(size=size, width=settings.discriminator_width, widest=settings.widest)
+        super().__init__(generator, discriminator, size=size, settings=settings, **options)
+
+    def discriminator_loss(self, real_scores: Tensor, generated_scores: Tensor) -> Tensor:
+        """Hinges at 1 and -1."""
+        return hinge(real_scores, generated_scores)
+
+    def generator_loss(self, generated_scores: Tensor) -> Tensor:
+        """Minus the score."""
+        return -generated_scores.mean()
+
+
+def hinge(real_scores: Tensor, generated_scores: Tensor) -> Tensor:
+    """What a discriminator loses where real images score below 1 or generated ones above -1."""
+    return F.relu(1 - real_scores).mean() + F.relu(1 + generated_scores).mean()
+
+
+def widths_of(size: int, *, width: int, widest: int) -> list[int]:
     """Channels at 4, 8, ... `size` pixels a side: `width` at full size, twice as many a level below."""
     levels = (size // COARSEST).bit_length()
     return [min(widest, width * 2**level) for level in reversed(range(levels))]
@@ -51,9 +100,9 @@ class Generator(nn.Module):
 
     def __init__(self, *, size: int, latent: int = 128, width: int = 16, widest: int = 192) -> None:
         super().__init__()
-        check_size(size)
+        check_power_of_two(size)
         self.latent = latent
-        widths = _widths(size, width=width, widest=widest)
+        widths = widths_of(size, width=width, widest=widest)
         self.first = nn.Sequential(
             nn.Linear(latent, widths[0] * COARSEST**2, bias=False),
             nn.Unflatten(1, (widths[0], COARSEST, COARSEST)),
@@ -86,8 +135,8 @@ class Discriminator(nn.Module):
 
     def __init__(self, *, size: int, width: int = 24, widest: int = 192) -> None:
         super().__init__()
-        check_size(size)
-        widths = [1, *reversed(_widths(size // 2, width=width, widest=widest))]
+        check_power_of_two(size)
+        widths = [1, *reversed(widths_of(size // 2, width=width, widest=widest))]
         layers: list[nn.Module] = []
         for i, o in itertools.pairwise(widths):
             layers += [

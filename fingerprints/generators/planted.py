@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import rotate
 
 from fingerprints.errors import FingerprintsError
 
@@ -34,12 +36,38 @@ def _contrast(image: Image, rng: np.random.Generator) -> Image:
     return (image - image.mean()) * factor + image.mean()
 
 
+def _rotation(image: Image, rng: np.random.Generator) -> Image:
+    """By two to eight degrees about the centre; edges repeat."""
+    angle = float(rng.uniform(2, 8) * rng.choice([-1, 1]))
+    return rotate(image, angle, reshape=False, order=1, mode="nearest")
+
+
 KINDS: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "exact": _exact,
     "noise": _noise,
     "shift": _shift,
+    "rotation": _rotation,
     "contrast": _contrast,
 }
+BLEND = "blend"  # the one kind that is made of two images
+ALL_KINDS = (*KINDS, BLEND)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One planted copy.
+
+    Attributes:
+        row: Which of the generated images it is.
+        member: Row of the training image it was made from.
+        kind: How it was changed.
+        second: Row of the other training image of a blend; `None` for other kinds.
+    """
+
+    row: int
+    member: int
+    kind: str
+    second: int | None = None
 
 
 def check_kinds(kinds: Sequence[str]) -> None:
@@ -48,14 +76,14 @@ def check_kinds(kinds: Sequence[str]) -> None:
     Raises:
         FingerprintsError: Naming those that there are.
     """
-    unknown = sorted(set(kinds) - set(KINDS))
+    unknown = sorted(set(kinds) - set(ALL_KINDS))
     if unknown or not kinds:
         raise FingerprintsError(
             f"There is no planted copy of kind {', '.join(unknown)}."
             if unknown
             else "No kind of copy is given.",
             where="planted.kinds",
-            fix=f"some of {', '.join(KINDS)}",
+            fix=f"some of {', '.join(ALL_KINDS)}",
         )
 
 
@@ -66,21 +94,29 @@ def plant(
     fraction: float,
     kinds: Sequence[str],
     seed: int,
-) -> tuple[NDArray[np.uint8], list[tuple[int, int, str]]]:
+) -> tuple[NDArray[np.uint8], list[Copy]]:
     """Replace a fraction of the generated images by changed copies of training images.
 
     Args:
         generated: `(n, S, S)`.
         members: Training images, `(m, S, S)`.
         fraction: Share of the generated images to replace, in [0, 1].
-        kinds: How copies are changed, names of `KINDS`; each copy is of one kind, drawn at random.
+        kinds: How copies are changed, names of `ALL_KINDS`; each copy is of one kind, drawn at random. A
+            blend has half to seven tenths of one image, the rest of another.
         seed: Seed of every choice.
 
     Returns:
-        The images, and for each copy its row, the member's row and the kind. Members are used evenly:
-        none is copied twice before all were copied once.
+        The images and the copies. Members are used evenly: none is copied twice before all were copied
+        once (as the first image of a blend).
+
+    Raises:
+        FingerprintsError: If a kind does not exist, or a blend would need a second training image.
     """
     check_kinds(kinds)
+    if BLEND in kinds and fraction > 0 and len(members) < 2:
+        raise FingerprintsError(
+            "A blend needs two training images; there is one.", where="planted.kinds", fix="other kinds"
+        )
     rng = np.random.default_rng([seed, 0xC0B1])
     count = round(fraction * len(generated))
     rows = np.sort(rng.permutation(len(generated))[:count])
@@ -89,7 +125,13 @@ def plant(
     out, copies = generated.copy(), []
     for row, member in zip(rows.tolist(), chosen[:count].tolist(), strict=True):
         kind = kinds[int(rng.integers(len(kinds)))]
-        changed = KINDS[kind](members[member].astype(np.float32) / 255, rng)
+        image, second = members[member].astype(np.float32) / 255, None
+        if kind == BLEND:
+            second = (member + 1 + int(rng.integers(len(members) - 1))) % len(members)
+            share = np.float32(rng.uniform(0.5, 0.7))
+            changed = share * image + (1 - share) * members[second].astype(np.float32) / 255
+        else:
+            changed = KINDS[kind](image, rng)
         out[row] = np.clip(np.rint(changed * 255), 0, 255).astype(np.uint8)
-        copies.append((row, member, kind))
+        copies.append(Copy(row, member, kind, second))
     return out, copies

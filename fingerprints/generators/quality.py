@@ -16,6 +16,16 @@ from numpy.typing import NDArray
 from fingerprints.errors import FingerprintsError
 
 COLLAPSED_BELOW = 0.5  # diversity, as a share of that of the training images
+# The least and the most that a generator's figures may be, for its images to be worth looking for traces
+# in. Weak on purpose: it is for a few hundred images and minutes of training, and catches noise, blur and
+# collapse. For precision it is a share of what the training images themselves score.
+FLOOR = {
+    "two_sample": (0.0, 0.99),
+    "precision": (0.85, float("inf")),
+    "diversity": (0.6, 1.25),
+    "coverage": (0.4, 1.0),
+    "sharpness": (0.25, 1.5),
+}
 BLOCK = 1024
 
 
@@ -45,23 +55,33 @@ class Quality:
         two_sample: Generated images against kept-out real ones.
         two_sample_real: Training images against the same kept-out ones: the floor for a generator of
             these images.
+        precision: Share of generated images that are nearer to a kept-out one than that one's fifth
+            neighbour among them (Kynkäänniemi et al. 2019): low where images are unlike any real one.
+        precision_real: The same of the training images: what to expect of a generator of these images.
         diversity: Mean distance between two generated images over that between two training images:
             near 1 if they vary as much.
         coverage: Share of training images with a generated one among their neighbours, nearer than
             their fifth training neighbour (Naeem et al. 2020): low where kinds of images are missing.
         nearer_to_training: Share of generated images nearer to the training images than to as many
             kept-out ones: 0.5 where nothing is memorised and both are from the same groups.
+        sharpness: Mean squared difference of neighbouring pixels over that of the training images: below 1
+            where images are smooth.
         kept_out: What the kept-out images are: `same_groups` as the training images, or `other_groups`.
         collapsed: Whether diversity is below one half.
+        below_floor: Which figures miss `FLOOR`.
     """
 
     two_sample: TwoSample
     two_sample_real: TwoSample
+    precision: float
+    precision_real: float
     diversity: float
     coverage: float
     nearer_to_training: float
+    sharpness: float
     kept_out: str
     collapsed: bool
+    below_floor: tuple[str, ...]
 
     def describe(self) -> dict[str, object]:
         """Plain data, rounded."""
@@ -73,10 +93,13 @@ class Quality:
             f"1-NN two-sample accuracy {self.two_sample.accuracy:.2f} "
             f"(training images themselves {self.two_sample_real.accuracy:.2f}; kept-out images of "
             f"{self.kept_out.replace('_', ' ')}), "
-            f"diversity {self.diversity:.2f}, coverage {self.coverage:.2f}, "
+            f"precision {self.precision:.2f} ({self.precision_real:.2f}), "
+            f"diversity {self.diversity:.2f}, coverage {self.coverage:.2f}, sharpness {self.sharpness:.2f}, "
             f"nearer to training {self.nearer_to_training:.2f}"
         )
-        return words + ("; COLLAPSED: its images are too much alike" if self.collapsed else "")
+        if self.collapsed:
+            return words + "; COLLAPSED: its images are too much alike"
+        return words + (f"; BELOW THE FLOOR: {', '.join(self.below_floor)}" if self.below_floor else "")
 
 
 def quality(
@@ -118,19 +141,38 @@ def quality(
     made, known, unseen = some(generated, n), some(training, n), some(kept_out, n)
     more = min(len(generated), len(training), limit)
     made_more, known_more = some(generated, more), some(training, more)
-    diversity = mean_distance(made_more) / max(mean_distance(known_more), 1e-12)
     to_known = np.sqrt(nearest(made, known))
     to_unseen = np.sqrt(nearest(made, unseen))
     ties = to_known == to_unseen
+    figures: dict[str, float] = {
+        "precision": precision(made, unseen),
+        "precision_real": precision(known, unseen),
+        "diversity": mean_distance(made_more) / max(mean_distance(known_more), 1e-12),
+        "coverage": coverage(made_more, known_more),
+        "sharpness": roughness(generated[:limit]) / max(roughness(training[:limit]), 1e-12),
+    }
+    test = two_sample(made, unseen)
     return Quality(
-        two_sample=two_sample(made, unseen),
+        two_sample=test,
         two_sample_real=two_sample(known, unseen),
-        diversity=diversity,
-        coverage=coverage(made_more, known_more),
         nearer_to_training=float(np.mean((to_known < to_unseen) + 0.5 * ties)),
         kept_out=kind,
-        collapsed=diversity < COLLAPSED_BELOW,
+        collapsed=figures["diversity"] < COLLAPSED_BELOW,
+        below_floor=below_floor(two_sample=test.accuracy, **figures),
+        **figures,
     )
+
+
+def below_floor(*, precision_real: float, **figures: float) -> tuple[str, ...]:
+    """Names of the figures that are outside of `FLOOR`."""
+    relative = {**figures, "precision": figures["precision"] / max(precision_real, 1e-12)}
+    return tuple(name for name, (least, most) in FLOOR.items() if not least <= relative[name] <= most)
+
+
+def roughness(images: NDArray[np.uint8]) -> float:
+    """Mean squared difference of neighbouring pixels, down and across, in [0, 1]."""
+    pixels = images.astype(np.float32) / np.float32(255)
+    return float(sum(np.square(np.diff(pixels, axis=axis)).mean(dtype=np.float64) for axis in (1, 2)))
 
 
 def two_sample(first: NDArray[np.float32], second: NDArray[np.float32]) -> TwoSample:
@@ -166,12 +208,24 @@ def mean_distance(points: NDArray[np.float32]) -> float:
 
 def coverage(made: NDArray[np.float32], real: NDArray[np.float32], *, k: int = 5) -> float:
     """Share of real points with a made one nearer than their k-th real neighbour."""
-    k = min(k, len(real) - 1)
-    reach = np.empty(len(real), dtype=np.float32)
-    for rows, distances in _blocks(real, real):
+    return float(np.mean(nearest(real, made) <= _reach(real, k)))
+
+
+def precision(made: NDArray[np.float32], real: NDArray[np.float32], *, k: int = 5) -> float:
+    """Share of made points that lie nearer to some real one than that one's k-th real neighbour."""
+    reach = _reach(real, k)
+    inside = [(distances <= reach).any(axis=1) for _, distances in _blocks(made, real)]
+    return float(np.concatenate(inside).mean())
+
+
+def _reach(points: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """Squared distance of each point to its k-th neighbour among the others, or to the last there is."""
+    k = min(k, len(points) - 1)
+    reach = np.empty(len(points), dtype=np.float32)
+    for rows, distances in _blocks(points, points):
         distances[np.arange(len(rows)), rows] = np.inf
         reach[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
-    return float(np.mean(nearest(real, made) <= reach))
+    return reach
 
 
 def _blocks(

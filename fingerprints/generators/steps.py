@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytorch_lightning as pl
@@ -16,17 +16,38 @@ from fingerprints.data.datamodule import EpochSteps, StepLoader
 
 @dataclass(frozen=True)
 class RealBatch:
-    """Real images of one step.
+    """Real images of one step: one process' share of them.
 
     Attributes:
         images: `(n, 1, S, S)` uint8.
         step: The step, from 0.
-        seed: Seed of what else is random in it.
+        seed: Seed of what else is random in it; the same for all processes.
+        rank: Which share this is.
+        world: Processes.
     """
 
     images: Tensor
     step: int
     seed: int
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def count(self) -> int:
+        """Images of all shares together."""
+        return len(self.images) * self.world
+
+    def share(self, values: Tensor) -> Tensor:
+        """This process' rows of `(count, ...)`, on the device of its images.
+
+        Every world-th row: groups of images that lie a part of the batch apart (`gan.batch_deviation`) stay
+        whole.
+        """
+        return values[self.rank :: self.world].to(self.images.device)
+
+    def pixels(self) -> Tensor:
+        """`(n, 1, S, S)` float32 in [-1, 1]."""
+        return self.images.float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
 
 
 class _Steps(Dataset):
@@ -35,6 +56,7 @@ class _Steps(Dataset):
     def __init__(self, images: NDArray[np.uint8], *, batch_size: int, steps: int, seed: int) -> None:
         self.images = torch.from_numpy(np.ascontiguousarray(images)).unsqueeze(1)
         self.batch_size, self.steps, self.seed = batch_size, steps, seed
+        self.rank, self.world = 0, 1
 
     def __len__(self) -> int:
         return self.steps
@@ -48,7 +70,8 @@ class _Steps(Dataset):
         }
         rows = np.array([orders[position // n][position % n] for position in positions])
         seed = int(np.random.SeedSequence([self.seed, 2, step]).generate_state(1, np.uint64)[0] >> 1)
-        return RealBatch(images=self.images[torch.from_numpy(rows)], step=step, seed=seed)
+        mine = self.images[torch.from_numpy(rows[self.rank :: self.world])]
+        return RealBatch(images=mine, step=step, seed=seed, rank=self.rank, world=self.world)
 
 
 class RealImages(pl.LightningDataModule):
@@ -56,7 +79,7 @@ class RealImages(pl.LightningDataModule):
 
     Args:
         images: `(n, S, S)` uint8.
-        batch_size: Images a step.
+        batch_size: Images a step, of all processes together.
         steps: Steps of the training.
         seed: Seed of the order.
     """
@@ -66,11 +89,13 @@ class RealImages(pl.LightningDataModule):
         self.steps = _Steps(images, batch_size=batch_size, steps=steps, seed=seed)
 
     def train_dataloader(self) -> DataLoader:
-        """All steps, in order."""
+        """All steps, in order; this process' share of each."""
+        if self.trainer is not None:
+            self.steps.rank, self.steps.world = self.trainer.global_rank, self.trainer.world_size
         return StepLoader(self.steps, EpochSteps(len(self.steps)))
 
     def transfer_batch_to_device(
         self, batch: RealBatch, device: torch.device, dataloader_idx: int
     ) -> RealBatch:
         """Pixels go to the device, the rest stays."""
-        return RealBatch(images=batch.images.to(device), step=batch.step, seed=batch.seed)
+        return replace(batch, images=batch.images.to(device))

@@ -9,10 +9,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerprints.data.layout import Part
 from fingerprints.errors import FingerprintsError
 
 NonMembers = Literal["other_groups", "same_groups"]
 ATTEMPTS = 100
+TEST_UNKNOWN = "test/generated_unknown"  # where generated images of all labels are mixed
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class SubsetCounts:
 class UsageCounts:
     """Sizes of a `usage` benchmark; the test part has real images and a generator of its own.
 
+    Without a test part all three of its sizes are 0.
+
     Attributes:
         members: Real images that the generator is trained on.
         nonmembers: Real images that it is not.
@@ -52,6 +56,46 @@ class UsageCounts:
     test_nonmembers: int
     test_generated: int
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test part."""
+        return self.test_members > 0
+
+
+@dataclass(frozen=True)
+class ModelCounts:
+    """Sizes of a `model` benchmark.
+
+    Attributes:
+        real: Real images that every generator is trained on, the same for all.
+        labelled: Generators whose images are labelled, the first ones; the test part has all of them.
+        generated: Generated images of each labelled generator.
+        test: Generated images of the test part, all generators together.
+    """
+
+    real: int
+    labelled: int
+    generated: int
+    test: int
+
+
+@dataclass(frozen=True)
+class ShadowCounts:
+    """Sizes of shadow generators.
+
+    Attributes:
+        candidates: Real images; each generator is trained on half of them.
+        generators: Generators.
+        generated: Generated images of each.
+    """
+
+    candidates: int
+    generators: int
+    generated: int
+
+
+Counts = SubsetCounts | UsageCounts | ModelCounts | ShadowCounts
+
 
 @dataclass(frozen=True)
 class GeneratorPlan:
@@ -59,19 +103,41 @@ class GeneratorPlan:
 
     Attributes:
         name: Its name in messages and folders.
+        label: The subset, or the generator, that the layout names.
+        part: Which part of the layout its real images are in.
+        design: Number of its design among those of the benchmark.
         members: `(m,)` rows of the real images that train it.
-        nonmembers: `(k,)` rows of real images shown beside them as not used; empty for `subset`.
-        kept_out: Rows of other real images, for its quality figures.
-        kept_out_kind: Whether those are of the members' groups or of others.
+        nonmembers: `(k,)` rows of real images shown beside them as not used; `usage` alone has them.
         outputs: Images to make for each folder of the benchmark.
     """
 
     name: str
+    label: str
+    part: Part
+    design: int
     members: NDArray[np.int64]
-    nonmembers: NDArray[np.int64]
-    kept_out: NDArray[np.int64]
-    kept_out_kind: NonMembers
+    nonmembers: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     outputs: dict[str, int] = field(default_factory=dict)
+
+
+def outsiders(groups: Sequence[str], members: NDArray[np.int64]) -> dict[NonMembers, NDArray[np.int64]]:
+    """Rows of all images that a generator was not trained on: of its members' groups, and of others."""
+    names = np.asarray(groups)
+    same = np.isin(names, names[members])
+    return {
+        "same_groups": np.setdiff1d(np.flatnonzero(same), members),
+        "other_groups": np.flatnonzero(~same),
+    }
+
+
+def unique_labels(designs: Sequence[str]) -> list[str]:
+    """A label for each generator: its design, numbered where there are several of one."""
+    seen: dict[str, int] = {}
+    labels = []
+    for design in designs:
+        seen[design] = seen.get(design, 0) + 1
+        labels.append(design if seen[design] == 1 else f"{design}_{seen[design]}")
+    return labels
 
 
 def plan_subset(groups: Sequence[str], counts: SubsetCounts, *, seed: int) -> list[GeneratorPlan]:
@@ -88,33 +154,33 @@ def plan_subset(groups: Sequence[str], counts: SubsetCounts, *, seed: int) -> li
     needs = [(f"subset t{number + 1}", counts.real) for number in range(counts.subsets)]
     pools = share_groups(groups, needs, seed=seed)
     rng = np.random.default_rng([seed, 0x5B5E])
-    shares = np.bincount(np.arange(counts.test) % counts.subsets, minlength=counts.subsets)
     plans = []
-    chosen = [np.sort(rng.permutation(pool)[: counts.real]) for pool in pools]
-    everything = np.arange(len(groups))
-    for number, (pool, members) in enumerate(zip(pools, chosen, strict=True)):
+    for number, (pool, share) in enumerate(zip(pools, _shares(counts.test, counts.subsets), strict=True)):
         label = f"t{number + 1}"
-        kept_out, kind = _kept_out(np.setdiff1d(pool, members), np.setdiff1d(everything, pool), len(members))
         plans.append(
             GeneratorPlan(
                 name=label,
-                members=members,
-                nonmembers=np.empty(0, dtype=np.int64),
-                kept_out=kept_out,
-                kept_out_kind=kind,
-                outputs={
-                    f"generated/gen_{label}": counts.generated,
-                    "test/generated_unknown": int(shares[number]),
-                },
+                label=label,
+                part="train",
+                design=0,
+                members=np.sort(rng.permutation(pool)[: counts.real]),
+                outputs={f"generated/gen_{label}": counts.generated, TEST_UNKNOWN: share},
             )
         )
     return plans
 
 
 def plan_usage(
-    groups: Sequence[str], counts: UsageCounts, *, nonmembers: NonMembers, seed: int
+    groups: Sequence[str],
+    counts: UsageCounts,
+    *,
+    nonmembers: NonMembers,
+    seed: int,
+    labels: Sequence[str] = ("",),
 ) -> list[GeneratorPlan]:
     """A generator for the training part and one for the test part, which share no group.
+
+    Several designs are trained on the same images, so that only the design differs.
 
     Args:
         groups: Group of each real image.
@@ -123,46 +189,136 @@ def plan_usage(
             patient was used". `same_groups`: the members' groups have the non-members too, as even as
             they go, so that "used" means "this very image was used".
         seed: Seed of every choice.
+        labels: A label for each design; one design has none in the layout.
 
     Raises:
         FingerprintsError: If the groups do not allow it.
     """
-    sizes = {
-        "training": (counts.members, counts.nonmembers, counts.generated, "generated"),
-        "test": (counts.test_members, counts.test_nonmembers, counts.test_generated, "test/generated"),
+    sizes: dict[Part, tuple[int, int, int, str]] = {
+        "train": (counts.members, counts.nonmembers, counts.generated, "generated")
     }
+    if counts.has_test:
+        made = counts.test_generated
+        sizes["test"] = (counts.test_members, counts.test_nonmembers, made, "test/generated")
+    titles = {"train": "training", "test": "test"}
     rng = np.random.default_rng([seed, 0x05A6])
-    everything = np.arange(len(groups))
     needs: list[tuple[str, int]] = []
     for part, (used, not_used, _, _) in sizes.items():
         if nonmembers == "other_groups":
-            needs += [(f"{part} part, used", used), (f"{part} part, not used", not_used)]
+            needs += [(f"{titles[part]} part, used", used), (f"{titles[part]} part, not used", not_used)]
         else:
-            needs.append((f"{part} part", used + not_used))
+            needs.append((f"{titles[part]} part", used + not_used))
     pools = share_groups(groups, needs, seed=seed)
     plans = []
     for number, (part, (used, not_used, generated, folder)) in enumerate(sizes.items()):
         if nonmembers == "other_groups":
-            ours, theirs = pools[2 * number], pools[2 * number + 1]
-            members = np.sort(rng.permutation(ours)[:used])
-            others = np.sort(rng.permutation(theirs)[:not_used])
-            spare = np.setdiff1d(ours, members)
+            members = np.sort(rng.permutation(pools[2 * number])[:used])
+            others = np.sort(rng.permutation(pools[2 * number + 1])[:not_used])
         else:
             members, others = _halves(pools[number], groups, used, not_used, rng=rng)
-            spare = np.setdiff1d(pools[number], members)
-        strangers = everything[~np.isin(np.asarray(groups), np.asarray(groups)[members])]
-        kept_out, kind = _kept_out(spare, strangers, used)
+        for design, label in enumerate(labels):
+            below = folder if len(labels) == 1 else _below(folder, label)
+            plans.append(
+                GeneratorPlan(
+                    name=titles[part] if len(labels) == 1 else f"{label}_{titles[part]}",
+                    label="" if len(labels) == 1 else label,
+                    part=part,
+                    design=design,
+                    members=members,
+                    nonmembers=others,
+                    outputs={below: generated},
+                )
+            )
+    return plans
+
+
+def _below(folder: str, label: str) -> str:
+    """`generated` to `<label>/generated`, `test/generated` to `test/<label>/generated`."""
+    *above, last = folder.split("/")
+    return "/".join([*above, label, last])
+
+
+def plan_model(
+    groups: Sequence[str], counts: ModelCounts, *, labels: Sequence[str], seed: int
+) -> list[GeneratorPlan]:
+    """Generators of several designs, all trained on the same images; groups of others are kept out.
+
+    Args:
+        groups: Group of each real image.
+        counts: Sizes.
+        labels: A label for each generator, the labelled ones first.
+        seed: Seed of every choice.
+
+    Raises:
+        FingerprintsError: If the groups do not allow it, or there are fewer generators than labelled ones.
+    """
+    if not 2 <= counts.labelled <= len(labels):
+        raise FingerprintsError(
+            f"{counts.labelled} labelled generators of {len(labels)} make no `model` benchmark.",
+            where="scale.model.labelled",
+            fix="at least two labelled ones, and no more than generators=[...] names",
+        )
+    needs = [("training", counts.real), ("kept out of it", -(-counts.real // 4))]
+    pool, _ = share_groups(groups, needs, seed=seed)
+    members = np.sort(np.random.default_rng([seed, 0x30DE]).permutation(pool)[: counts.real])
+    plans = []
+    for number, (label, share) in enumerate(zip(labels, _shares(counts.test, len(labels)), strict=True)):
+        labelled = {f"generated/{label}": counts.generated} if number < counts.labelled else {}
         plans.append(
             GeneratorPlan(
-                name=part,
+                name=label,
+                label=label,
+                part="train",
+                design=number,
                 members=members,
-                nonmembers=others,
-                kept_out=kept_out,
-                kept_out_kind=kind,
-                outputs={folder: generated},
+                outputs={**labelled, TEST_UNKNOWN: share},
             )
         )
     return plans
+
+
+def plan_shadow(groups: Sequence[str], counts: ShadowCounts, *, seed: int) -> list[GeneratorPlan]:
+    """Generators that are each trained on a random half of the candidates.
+
+    They come in pairs, the second of which is trained on what the first was not: with an even number of
+    generators every candidate is in the training of exactly half of them (Carlini et al. 2022, section IV).
+
+    Args:
+        groups: Group of each real image.
+        counts: Sizes.
+        seed: Seed of every choice.
+
+    Raises:
+        FingerprintsError: If the groups do not allow it.
+    """
+    needs = [("candidates", counts.candidates), ("kept out of them", -(-counts.candidates // 4))]
+    pool, _ = share_groups(groups, needs, seed=seed)
+    rng = np.random.default_rng([seed, 0x54AD])
+    candidates = np.sort(rng.permutation(pool)[: counts.candidates])
+    plans = []
+    half = counts.candidates // 2
+    for number in range(counts.generators):
+        if number % 2 == 0:
+            order = rng.permutation(candidates)
+        members = order[:half] if number % 2 == 0 else order[half:]
+        name = f"s{number:03d}"
+        plans.append(
+            GeneratorPlan(
+                name=name,
+                label=name,
+                part="train",
+                design=0,
+                members=np.sort(members),
+                nonmembers=np.setdiff1d(candidates, members),
+                outputs={f"generated/{name}": counts.generated},
+            )
+        )
+    return plans
+
+
+def _shares(total: int, parts: int) -> list[int]:
+    """As even as they go, the first ones larger."""
+    return np.bincount(np.arange(total) % parts, minlength=parts).tolist()
 
 
 def share_groups(
@@ -226,15 +382,6 @@ def share_groups(
         where="groups",
         fix="smaller counts (scale.*=N), finer groups (groups=CSV), or more images",
     )
-
-
-def _kept_out(
-    spare: NDArray[np.int64], strangers: NDArray[np.int64], wanted: int
-) -> tuple[NDArray[np.int64], NonMembers]:
-    """Images for quality figures: the members' groups' own spare ones if they are not too few."""
-    if len(spare) >= min(50, wanted):
-        return spare, "same_groups"
-    return strangers, "other_groups"
 
 
 def _halves(

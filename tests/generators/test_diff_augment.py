@@ -29,6 +29,10 @@ def only(options: dict[str, float]) -> DiffAugment:
     return DiffAugment(**{**OFF, **options})
 
 
+def change(augment: DiffAugment, images: Tensor, seed: int = 0) -> Tensor:
+    return augment(images, augment.draws(len(images), rng(seed)))
+
+
 def naive(images: Tensor, augment: DiffAugment, draws: Tensor) -> Tensor:
     side, changed = images.shape[-1], []
     for image, d in zip(images[:, 0].double().tolist(), draws.double().tolist(), strict=True):
@@ -54,7 +58,21 @@ def naive(images: Tensor, augment: DiffAugment, draws: Tensor) -> Tensor:
 
 def test_off_is_the_identity() -> None:
     images = pictures()
-    assert torch.equal(only({})(images, rng()), images)
+    assert torch.equal(change(only({}), images), images)
+
+
+def test_switched_off_it_is_the_identity_whatever_its_ranges() -> None:
+    images = pictures()
+    assert torch.equal(change(DiffAugment(**EVERYTHING, enabled=False), images), images)
+    assert not torch.equal(change(DiffAugment(**EVERYTHING), images), images)
+
+
+def test_image_is_changed_by_its_own_draws_in_whatever_share_of_the_batch_it_is() -> None:
+    images, augment = pictures(8), only(EVERYTHING)
+    draws = augment.draws(8, rng())
+    whole = augment(images, draws)
+    for rank in range(2):
+        assert torch.allclose(augment(images[rank::2], draws[rank::2]), whole[rank::2], atol=1e-6)
 
 
 @pytest.mark.parametrize("options", [*EACH, EVERYTHING], ids=lambda o: "+".join(o))
@@ -62,49 +80,51 @@ class TestEvery:
     def test_is_that_of_loops_with_the_same_draws(self, options: dict) -> None:
         images, augment = pictures(20), only(options)
         draws = torch.rand(20, 6, generator=rng(4))
-        assert torch.allclose(augment(images, rng(4)), naive(images, augment, draws), atol=1e-5)
+        assert torch.equal(augment.draws(20, rng(4)), draws)
+        assert torch.allclose(augment(images, draws), naive(images, augment, draws), atol=1e-5)
 
-    def test_is_a_function_of_the_generator_alone(self, options: dict) -> None:
+    def test_is_a_function_of_the_draws_alone(self, options: dict) -> None:
         images, augment, state = pictures(), only(options), torch.get_rng_state()
-        first = augment(images, rng(1))
+        first = change(augment, images, 1)
         assert torch.equal(torch.get_rng_state(), state)
         torch.rand(3)
-        assert torch.equal(augment(images, rng(1)), first)
-        assert not torch.equal(augment(images, rng(2)), first)
+        assert torch.equal(change(augment, images, 1), first)
+        assert not torch.equal(change(augment, images, 2), first)
         assert not torch.equal(first, images)
 
-    def test_second_call_draws_anew(self, options: dict) -> None:
+    def test_second_draws_of_a_generator_are_others(self, options: dict) -> None:
         images, augment, shared = pictures(), only(options), rng(1)
-        assert not torch.equal(augment(images, shared), augment(images, shared))
+        first, second = (augment(images, augment.draws(6, shared)) for _ in range(2))
+        assert not torch.equal(first, second)
 
     def test_leaves_its_input(self, options: dict) -> None:
         images = pictures()
         before = images.clone()
-        only(options)(images, rng())
+        change(only(options), images)
         assert torch.equal(images, before)
 
     def test_images_of_a_batch_are_changed_each_in_its_way_whatever_comes_after(self, options: dict) -> None:
         image, augment = pictures(1), only(options)
-        changed = augment(image.repeat(12, 1, 1, 1), rng(3))
+        changed = change(augment, image.repeat(12, 1, 1, 1), 3)
         assert len({tuple(one.flatten().tolist()) for one in changed}) > 6
         # Real and generated images go through in one batch: the halves get draws of their own.
         assert sum(torch.equal(changed[row], changed[row + 6]) for row in range(6)) <= 1
         companions = torch.cat([image.repeat(5, 1, 1, 1), pictures(7)])
-        assert torch.equal(augment(companions, rng(3))[:5], changed[:5])
-        assert torch.equal(augment(image.repeat(5, 1, 1, 1), rng(3)), changed[:5])
+        assert torch.equal(change(augment, companions, 3)[:5], changed[:5])
+        assert torch.equal(change(augment, image.repeat(5, 1, 1, 1), 3), changed[:5])
 
     def test_gradients_are_those_of_the_pixels_that_are_seen(self, options: dict) -> None:
         augment = only(options)
         images = pictures(2, side=6).double().requires_grad_()
-        assert torch.autograd.gradcheck(lambda x: augment(x, rng(5)), images, atol=1e-6)
-        augment(images, rng(5)).square().sum().backward()
+        assert torch.autograd.gradcheck(lambda x: change(augment, x, 5), images, atol=1e-6)
+        change(augment, images, 5).square().sum().backward()
         assert images.grad is not None
         assert (images.grad.flatten(1).abs().sum(1) > 0).all()
 
 
 def test_brightness_is_one_shift_for_all_pixels_across_its_range() -> None:
     images = pictures(400)
-    shifts = only({"brightness": 0.3})(images, rng()) - images
+    shifts = change(only({"brightness": 0.3}), images) - images
     assert torch.allclose(shifts, shifts[:, :, :1, :1].expand_as(shifts), atol=1e-6)
     # The grey range is 2 wide: 0.3 of it is 0.6, half of it on either side.
     assert -0.3 <= float(shifts.min()) < -0.29
@@ -114,7 +134,7 @@ def test_brightness_is_one_shift_for_all_pixels_across_its_range() -> None:
 
 def test_contrast_is_a_factor_about_the_mean_of_the_image() -> None:
     images = pictures(400)
-    changed = only({"contrast": 0.5})(images, rng())
+    changed = change(only({"contrast": 0.5}), images)
     assert torch.allclose(changed.mean((1, 2, 3)), images.mean((1, 2, 3)), atol=1e-5)
     factors = changed.std((1, 2, 3)) / images.std((1, 2, 3))
     assert 0.7499 < float(factors.min()) < 0.76
@@ -125,7 +145,7 @@ def test_translation_is_by_whole_pixels_in_every_direction_and_black_comes_in() 
     side, reach = 8, 2
     images = pictures(250, side=side)
     seen = set()
-    for before, after in zip(images[:, 0], only({"translation": 0.25})(images, rng())[:, 0], strict=True):
+    for before, after in zip(images[:, 0], change(only({"translation": 0.25}), images)[:, 0], strict=True):
         matches = []
         for down, right in itertools.product(range(-reach, reach + 1), repeat=2):
             expected = torch.full((side, side), -1.0)
@@ -142,7 +162,7 @@ def test_translation_is_by_whole_pixels_in_every_direction_and_black_comes_in() 
 def test_cutout_is_one_square_of_mid_grey_that_the_edge_may_cut() -> None:
     side, hole = 8, 4
     images = torch.ones(400, 1, side, side)
-    changed = only({"cutout": 0.5})(images, rng())[:, 0]
+    changed = change(only({"cutout": 0.5}), images)[:, 0]
     heights = set()
     for image in changed:
         rows, columns = (image == 0).any(1).nonzero().flatten(), (image == 0).any(0).nonzero().flatten()

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ from torch import Tensor
 from fingerprints.encoders.weights import read_weights
 from fingerprints.errors import FingerprintsError
 from fingerprints.generators import fit as fit_module
-from fingerprints.generators.adversarial import GANModule, GANSettings
-from fingerprints.generators.fit import RESULT, WEIGHTS, TrainedGenerator, train_generator
+from fingerprints.generators.designs import DESIGNS
+from fingerprints.generators.diff_augment import DiffAugment
+from fingerprints.generators.fit import RESULT, WEIGHTS, TrainedGenerator, Training, train_generator
+from fingerprints.generators.gan import GANModule
+from fingerprints.generators.module import GeneratorModule
 from fingerprints.interruption import Interrupted, handled
 from fingerprints.training.checkpoint import LAST
+from fingerprints.training.hardware import TrainerSettings
 
 STEPS = 9
 Trained = tuple[TrainedGenerator, dict[str, Tensor]]
@@ -35,16 +40,36 @@ def images(n: int = 10, *, size: int = 16) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (n, size, size)).astype(np.uint8)
 
 
-def train(folder: Path, *, steps: int = STEPS, seed: int = 0, **options: Any) -> TrainedGenerator:
-    networks = {"latent": 4, "width": 2, "discriminator_width": 2, "batch_size": 4}
-    given = {name: options.pop(name) for name in list(options) if name in ("lr", "batch_size")}
-    options = {"images": images(), "name": "gen_a", **options}
-    settings = GANSettings(**{**networks, **given})
-    return train_generator(settings=settings, steps=steps, seed=seed, folder=folder, **options)
+SMALL: dict[str, dict[str, Any]] = {
+    "gan": {"latent": 4, "width": 2, "discriminator_width": 2},
+    "stylegan": {"latent": 4, "mapping": 2, "width": 2, "discriminator_width": 2},
+    "vae": {"latent": 4, "width": 2},
+    "diffusion": {"channels": (8, 8), "layers": 1, "attention": False, "warmup": 6, "sampling_steps": 2},
+}
+every_design = pytest.mark.parametrize("design", DESIGNS)
+
+
+def settings_of(design: str, **given: Any) -> Any:
+    return DESIGNS[design][0](**{**SMALL[design], "batch_size": 4, **given})
+
+
+def train(
+    folder: Path,
+    *,
+    design: str = "gan",
+    steps: int = STEPS,
+    seed: int = 0,
+    pictures: NDArray[np.uint8] | None = None,
+    report: Callable[[int, dict[str, float]], None] | None = None,
+    **given: Any,
+) -> TrainedGenerator:
+    pictures = images() if pictures is None else pictures
+    training = Training(pictures, settings_of(design, **given), steps, seed, "gen_a")
+    return train_generator(training, folder, report=report)
 
 
 def all_weights(trained: TrainedGenerator) -> dict[str, Tensor]:
-    """Of generator, discriminator and average, with their buffers."""
+    """Of all networks and of the average, with their buffers."""
     return {name: tensor.clone() for name, tensor in trained.module.state_dict().items()}
 
 
@@ -61,24 +86,30 @@ def names(folder: Path) -> list[str]:
 @pytest.fixture(autouse=True)
 def _several_points(monkeypatch: pytest.MonkeyPatch) -> None:
     """A point of the curve every two steps: some interruptions fall between two."""
-    before = GANModule.__init__
+    before = GeneratorModule.__init__
 
-    def begin(self: GANModule, *args: Any, log_every: int, **options: Any) -> None:
+    def begin(self: GeneratorModule, *args: Any, log_every: int, **options: Any) -> None:
         before(self, *args, log_every=min(log_every, 2), **options)
 
-    monkeypatch.setattr(GANModule, "__init__", begin)
+    monkeypatch.setattr(GeneratorModule, "__init__", begin)
 
 
 @pytest.fixture
-def whole(tmp_path_factory: pytest.TempPathFactory, _several_points: None) -> Trained:
-    """A training that nothing interrupted; made once."""
-    if not _WHOLE:
-        trained = train(tmp_path_factory.mktemp("whole"))
-        _WHOLE.append((trained, all_weights(trained)))
-    return _WHOLE[0]
+def design() -> str:
+    """What is trained where a test is not run for every design."""
+    return "gan"
 
 
-_WHOLE: list[Trained] = []
+@pytest.fixture
+def whole(design: str, tmp_path_factory: pytest.TempPathFactory, _several_points: None) -> Trained:
+    """A training that nothing interrupted; made once for each design."""
+    if design not in _WHOLE:
+        trained = train(tmp_path_factory.mktemp("whole"), design=design)
+        _WHOLE[design] = (trained, all_weights(trained))
+    return _WHOLE[design]
+
+
+_WHOLE: dict[str, Trained] = {}
 
 
 def stop_at(step: int, how: Callable[[], None]) -> Callable[[int, dict[str, float]], None]:
@@ -110,38 +141,51 @@ def test_training_leaves_weights_and_facts_and_nothing_else(tmp_path: Path) -> N
     assert not any(module.training for module in trained.module.modules())
 
 
-def test_weights_have_learnt_in_both_networks(whole: Trained) -> None:
+@every_design
+def test_weights_of_every_network_have_learnt(whole: Trained, design: str) -> None:
     torch.manual_seed(0)
-    settings = GANSettings(latent=4, width=2, discriminator_width=2, batch_size=4)
-    before = dict(GANModule(size=16, settings=settings, log_every=2).named_parameters())
+    before = dict(DESIGNS[design][1](size=16, settings=settings_of(design), log_every=2).named_parameters())
     same = [name for name, parameter in before.items() if torch.equal(parameter, whole[1][name])]
-    assert set(same) <= {"discriminator.last.bias"}  # moves only where a score is beyond its hinge
+    # Moves only where a score is beyond its hinge.
+    assert set(same) <= ({"discriminator.last.bias"} if design in ("gan", "stylegan") else set())
 
 
-@pytest.mark.parametrize("earlier", [1, 2])
-def test_seed_decides_every_bit_whatever_ran_before(tmp_path: Path, whole: Trained, earlier: int) -> None:
+@pytest.mark.parametrize(("design", "earlier"), [("gan", 2), ("stylegan", 1), ("vae", 1), ("diffusion", 1)])
+def test_seed_decides_every_bit_whatever_ran_before(
+    tmp_path: Path, whole: Trained, design: str, earlier: int
+) -> None:
     torch.manual_seed(earlier)
     torch.rand(earlier)
-    trained = train(tmp_path)
+    trained = train(tmp_path, design=design)
     assert_same(all_weights(trained), whole[1])
     assert trained.curve == whole[0].curve
 
 
-def test_other_seed_is_another_generator(tmp_path: Path, whole: Trained) -> None:
-    trained = train(tmp_path, seed=1)
-    assert not torch.equal(trained.module.sampler.last.weight, whole[0].module.sampler.last.weight)
+@every_design
+def test_other_seed_is_another_generator(tmp_path: Path, whole: Trained, design: str) -> None:
+    trained = train(tmp_path, design=design, seed=1)
+    weights = [next(one.module.sampler.parameters()) for one in (trained, whole[0])]
+    assert not torch.equal(*weights)
     assert trained.curve != whole[0].curve
 
 
-@pytest.mark.parametrize("step", [1, 4, STEPS - 1, STEPS])
-def test_interrupted_training_goes_on_to_the_same_bits(tmp_path: Path, whole: Trained, step: int) -> None:
+@pytest.mark.parametrize(
+    ("design", "step"),
+    [
+        *(("gan", step) for step in (1, 4, STEPS - 1, STEPS)),
+        *((design, 5) for design in ("stylegan", "vae", "diffusion")),
+    ],
+)
+def test_interrupted_training_goes_on_to_the_same_bits(
+    tmp_path: Path, whole: Trained, design: str, step: int
+) -> None:
     with pytest.raises(Interrupted) as caught, handled():
-        train(tmp_path, report=stop_at(step, terminate))
+        train(tmp_path, design=design, report=stop_at(step, terminate))
     assert caught.value.number == signal.SIGTERM
     assert names(tmp_path) == [LAST]
     seen: list[int] = []
     torch.rand(3)
-    trained = train(tmp_path, report=lambda done, _: seen.append(done))
+    trained = train(tmp_path, design=design, report=lambda done, _: seen.append(done))
     assert seen == list(range(step + 1, STEPS + 1))
     assert_same(all_weights(trained), whole[1])
     assert trained.curve == whole[0].curve
@@ -202,18 +246,22 @@ def test_seconds_are_those_of_all_parts(tmp_path: Path, monkeypatch: pytest.Monk
     assert train(tmp_path).seconds >= STEPS
 
 
-def test_finished_training_is_taken_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = train(tmp_path)
+@every_design
+def test_finished_training_is_taken_from_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, design: str
+) -> None:
+    first = train(tmp_path, design=design)
     content = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
     monkeypatch.setattr(fit_module, "make_trainer", lambda *_, **__: pytest.fail("trained again"))
     torch.manual_seed(5)
-    again = train(tmp_path, report=lambda *_: pytest.fail("trained again"))
+    again = train(tmp_path, design=design, report=lambda *_: pytest.fail("trained again"))
     assert_same(dict(again.module.sampler.state_dict()), dict(first.module.sampler.state_dict()))
     assert (again.steps, again.seconds, again.curve) == (first.steps, first.seconds, first.curve)
     assert np.array_equal(again.sample(7, seed=3), first.sample(7, seed=3))
     assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == content
 
 
+@every_design
 def test_sample_is_images_of_a_seed(whole: Trained) -> None:
     trained = whole[0]
     made = trained.sample(5, seed=1)
@@ -246,17 +294,90 @@ def test_damaged_weights_of_a_finished_training_are_named(tmp_path: Path) -> Non
 
 def test_fewer_images_than_a_batch_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FingerprintsError, match="trained on 3 image") as error:
-        train(tmp_path, images=images(3))
+        train(tmp_path, pictures=images(3))
     assert "'gen_a'" in error.value.what
     assert "one batch of 4" in error.value.what
     assert error.value.where == "generators/gen_a"
     assert names(tmp_path) == []
-    assert train(tmp_path, images=images(4), steps=1).steps == 1
+    assert train(tmp_path, pictures=images(4), steps=1).steps == 1
 
 
-def test_size_that_the_networks_cannot_make_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FingerprintsError, match="images of 24 x 24"):
-        train(tmp_path, images=images(size=24))
+@every_design
+def test_size_that_the_networks_cannot_make_is_refused(tmp_path: Path, design: str) -> None:
+    with pytest.raises(FingerprintsError, match="images of 18 x 18"):
+        train(tmp_path, design=design, pictures=images(size=18))
+    assert names(tmp_path) == []
+
+
+def test_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
+    two = TrainerSettings(accelerator="cpu", devices=2, strategy="ddp")
+    training = Training(images(), settings_of("vae", batch_size=5), STEPS, 0, "gen_a")
+    training.check(processes=1)
+    training.check(processes=5)
+    with pytest.raises(FingerprintsError, match="batch of 5 images cannot be shared evenly among 2") as error:
+        train_generator(training, tmp_path, hardware=two)
+    assert error.value.where == "generators/gen_a"
+    assert "generator.batch_size=N" in str(error.value.fix)
+    assert names(tmp_path) == []
+
+
+@every_design
+def test_training_is_told_from_others_by_all_that_its_weights_depend_on(design: str) -> None:
+    training = Training(images(), settings_of(design), STEPS, 0, "gen_a")
+    changed = images()
+    changed[3, 5, 7] ^= 1
+    others = [
+        replace(training, images=changed),
+        replace(training, images=images()[::-1]),
+        replace(training, images=images().reshape(40, 8, 8)),
+        replace(training, steps=STEPS + 1),
+        replace(training, seed=1),
+        *(
+            replace(training, settings=settings_of(design, **change))
+            for change in (
+                {"lr": 0.1},
+                {"ema": 0.5},
+                {"batch_size": 2},
+                {"augment": DiffAugment(cutout=0.1)},
+            )
+        ),
+    ]
+    identities = {one.identity for one in [training, *others]}
+    assert len(identities) == len(others) + 1
+    assert replace(training, name="another", images=images().copy("F")).identity == training.identity
+
+
+def test_designs_of_the_same_settings_are_not_one_another() -> None:
+    identities = {Training(images(), settings(), 1, 0, "a").identity for settings, _ in DESIGNS.values()}
+    assert len(identities) == 4
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_folder_of_another_training_is_refused(tmp_path: Path, finished: bool) -> None:
+    if finished:
+        train(tmp_path)
+    else:
+        with pytest.raises(Interrupted), handled():
+            train(tmp_path, report=stop_at(3, terminate))
+    content = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
+    with pytest.raises(FingerprintsError, match="'gen_a' is of other images or settings") as error:
+        train(tmp_path, seed=1)
+    assert error.value.where == "generators/gen_a"
+    assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == content
+
+
+@every_design
+def test_training_survives_writing_and_reading(tmp_path: Path, design: str) -> None:
+    augment = DiffAugment(brightness=0.1, cutout=0.3, enabled=design != "gan")
+    settings = settings_of(design, lr=0.1 + 0.2, augment=augment)
+    training = Training(images(), settings, STEPS, 2**63 + 7, "gen_ä")
+    hardware = TrainerSettings(accelerator="cpu", devices=2, strategy="ddp")
+    training.write(tmp_path / "new", hardware)
+    again, found = Training.read(tmp_path / "new")
+    assert again.identity == training.identity
+    assert (again.settings, again.name, found) == (settings, "gen_ä", hardware)
+    assert type(again.settings) is type(settings)
+    assert np.array_equal(again.images, training.images)
 
 
 def test_divergence_ends_the_training_and_leaves_no_result(tmp_path: Path) -> None:

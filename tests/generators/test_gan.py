@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from fingerprints.errors import FingerprintsError
-from fingerprints.generators.gan import Discriminator, Generator, batch_deviation, check_size
+from fingerprints.generators.gan import Discriminator, Generator, batch_deviation
+from fingerprints.generators.module import check_power_of_two
 
 SIZES = (16, 32, 64, 128)
 
@@ -66,7 +67,7 @@ def test_size_that_doubling_does_not_reach_is_refused(network: type[nn.Module], 
 
 def test_sizes_from_16_to_512_are_made() -> None:
     for size in (16, 32, 64, 128, 256, 512):
-        check_size(size)
+        check_power_of_two(size)
 
 
 def test_channels_double_with_every_level_up_to_the_widest() -> None:

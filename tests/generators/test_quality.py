@@ -13,7 +13,18 @@ from sklearn.neighbors import NearestNeighbors
 
 from fingerprints.errors import FingerprintsError
 from fingerprints.generators import quality as quality_module
-from fingerprints.generators.quality import Quality, coverage, mean_distance, nearest, quality, two_sample
+from fingerprints.generators.quality import (
+    FLOOR,
+    Quality,
+    below_floor,
+    coverage,
+    mean_distance,
+    nearest,
+    precision,
+    quality,
+    roughness,
+    two_sample,
+)
 
 SIZE = 8
 Points = NDArray[np.float32]
@@ -43,6 +54,17 @@ def naive_coverage(made: Any, real: Any, k: int = 5) -> float:
         reach = to_real[min(k, len(to_real)) - 1]
         covered += min(distance(point, other) for other in made) <= reach
     return covered / len(real)
+
+
+def naive_precision(made: Any, real: Any, k: int = 5) -> float:
+    reaches = []
+    for i, point in enumerate(real):
+        to_real = sorted(distance(point, other) for j, other in enumerate(real) if j != i)
+        reaches.append(to_real[min(k, len(to_real)) - 1])
+    inside = 0
+    for point in made:
+        inside += any(distance(point, other) <= reach for other, reach in zip(real, reaches, strict=True))
+    return inside / len(made)
 
 
 def reference_accuracy(first: Any, second: Any) -> tuple[float, float, float]:
@@ -86,6 +108,17 @@ class TestAgainstReferences:
         assert coverage(points(10, seed=1), real, k=2) == naive_coverage(points(10, seed=1), real, 2)
         assert len(set(found)) == 4
 
+    def test_precision_is_that_of_loops(self) -> None:
+        real = points(40, seed=0)
+        found = []
+        for seed, n, centre in ((1, 40, 0.0), (2, 11, 0.7), (3, 40, 1.5), (4, 3, 0.0)):
+            made = points(n, seed=seed, centre=centre)
+            found.append(precision(made, real))
+            assert found[-1] == naive_precision(made, real)
+        assert precision(points(20, seed=1), real, k=2) == naive_precision(points(20, seed=1), real, 2)
+        assert precision(made, points(3, seed=5)) == naive_precision(made, points(3, seed=5))
+        assert len(set(found)) > 2
+
     def test_whole_is_made_of_its_parts(self) -> None:
         generated, training, kept_out = (images(30, seed=seed) for seed in range(3))
         generated[:10] = np.clip(training[:10].astype(int) + images(10, seed=7, high=30), 0, 255)
@@ -96,6 +129,13 @@ class TestAgainstReferences:
         assert (real.accuracy, real.first, real.second) == reference_accuracy(known, unseen)
         assert found.diversity == pytest.approx(pdist(made).mean() / pdist(known).mean(), rel=1e-5)
         assert found.coverage == naive_coverage(made, known)
+        assert found.precision == naive_precision(made, unseen)
+        assert found.precision_real == naive_precision(known, unseen)
+        steps = [
+            np.square(np.diff(x.reshape(30, SIZE, SIZE), axis=axis)) for x in (made, known) for axis in (1, 2)
+        ]
+        rough = [step.mean() for step in steps]
+        assert found.sharpness == pytest.approx((rough[0] + rough[1]) / (rough[2] + rough[3]), rel=1e-5)
         nearer = cdist(made, known).min(1) < cdist(made, unseen).min(1)
         assert nearer[:10].all()
         assert found.nearer_to_training == nearer.mean()
@@ -226,3 +266,109 @@ def test_description_is_plain_and_rounded() -> None:
     assert f"accuracy {found.two_sample.accuracy:.2f}" in found.line()
     assert "kept-out images of same groups" in found.line()
     assert "COLLAPSED" not in found.line()
+
+
+SIDE = 16
+
+
+def blurred(pictures: Images, times: int) -> Images:
+    """Each pixel the mean of its neighbourhood, again and again; the grey range is left alone."""
+    soft = pictures.astype(float)
+    for _ in range(times):
+        padded = np.pad(soft, ((0, 0), (1, 1), (1, 1)), mode="edge")
+        soft = sum(padded[:, y : y + SIDE, x : x + SIDE] for y in range(3) for x in range(3)) / 9
+    return soft.round().astype(np.uint8)
+
+
+def bodies(n: int, *, seed: int) -> Images:
+    """A bright ellipse of its own place and extent in each image, with a fine grain."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIDE, :SIDE] / SIDE
+    made = []
+    for a, b, high, wide in rng.uniform([0.4, 0.4, 0.2, 0.2], [0.6, 0.6, 0.4, 0.4], (n, 4)):
+        inside = ((y - a) / high) ** 2 + ((x - b) / wide) ** 2 < 1
+        made.append(40 + 140 * inside + rng.normal(0, 6, (SIDE, SIDE)))
+    return np.clip(made, 0, 255).round().astype(np.uint8)
+
+
+def figures_of(generated: Images) -> Quality:
+    return quality(generated, bodies(200, seed=1), bodies(200, seed=2), kind="same_groups", seed=0)
+
+
+def test_real_images_are_above_the_floor_in_every_figure() -> None:
+    found = figures_of(bodies(200, seed=0))
+    assert found.below_floor == ()
+    assert "BELOW" not in found.line()
+    assert found.precision == pytest.approx(found.precision_real, abs=0.1)
+    assert found.sharpness == pytest.approx(1, abs=0.1)
+
+
+def test_noise_is_caught_as_unlike_any_real_image() -> None:
+    rng = np.random.default_rng(0)
+    found = figures_of(rng.integers(0, 256, (200, SIDE, SIDE)).astype(np.uint8))
+    assert set(found.below_floor) >= {"two_sample", "precision", "sharpness"}
+    assert found.precision == 0
+    assert found.line().endswith(f"; BELOW THE FLOOR: {', '.join(found.below_floor)}")
+
+
+def test_noise_over_real_images_is_caught_by_precision_and_sharpness() -> None:
+    noisy = bodies(200, seed=0) + np.random.default_rng(0).normal(0, 40, (200, SIDE, SIDE))
+    found = figures_of(np.clip(noisy, 0, 255).astype(np.uint8))
+    assert set(found.below_floor) >= {"precision", "sharpness"}
+    assert found.sharpness > 1.5
+
+
+def test_blur_is_caught_by_sharpness() -> None:
+    found = figures_of(blurred(bodies(200, seed=0), 4))
+    assert "sharpness" in found.below_floor
+    assert found.sharpness < 0.25
+
+
+def test_collapse_is_caught_by_diversity_and_coverage() -> None:
+    found = figures_of(np.repeat(bodies(4, seed=0), 50, axis=0)[:200] // 2 + bodies(1, seed=9) // 2)
+    assert {"diversity", "coverage"} <= set(found.below_floor)
+    assert found.line().endswith("too much alike") == found.collapsed
+
+
+def test_missing_half_of_the_kinds_is_caught_by_coverage() -> None:
+    def two_kinds(seed: int) -> Images:
+        return np.concatenate([bodies(100, seed=seed), 255 - bodies(100, seed=seed + 50)])
+
+    one, rest = bodies(200, seed=0), (two_kinds(1), two_kinds(2))
+    found = quality(one, *rest, kind="same_groups", seed=0)
+    assert "coverage" not in quality(two_kinds(3), *rest, kind="same_groups", seed=0).below_floor
+    assert found.coverage <= 0.5
+    assert found.precision > 0.85 * found.precision_real
+
+
+FINE = {"two_sample": 0.7, "precision": 0.9, "diversity": 1.0, "coverage": 0.8, "sharpness": 1.0}
+
+
+@pytest.mark.parametrize("name", FLOOR)
+def test_each_figure_has_a_floor_of_its_own(name: str) -> None:
+    least, most = FLOOR[name]
+    assert below_floor(precision_real=1.0, **FINE) == ()
+    for edge, step in ((least, -0.01), (most, 0.01)):
+        if edge != float("inf"):
+            assert below_floor(precision_real=1.0, **{**FINE, name: edge}) == ()
+            assert below_floor(precision_real=1.0, **{**FINE, name: edge + step}) == (name,)
+
+
+def test_precision_counts_as_a_share_of_that_of_the_training_images() -> None:
+    low = {**FINE, "precision": 0.5}
+    assert below_floor(precision_real=1.0, **low) == ("precision",)
+    assert below_floor(precision_real=0.55, **low) == ()
+    assert below_floor(precision_real=0.0, **{**FINE, "precision": 0.0}) == ("precision",)
+
+
+def test_roughness_is_that_of_loops_and_of_flat_images_nothing() -> None:
+    some = images(3, seed=0)
+    down = [
+        (int(p[y + 1, x]) - int(p[y, x])) ** 2 for p in some for y in range(SIZE - 1) for x in range(SIZE)
+    ]
+    across = [
+        (int(p[y, x + 1]) - int(p[y, x])) ** 2 for p in some for y in range(SIZE) for x in range(SIZE - 1)
+    ]
+    expected = (sum(down) / len(down) + sum(across) / len(across)) / 255**2
+    assert roughness(some) == pytest.approx(expected, rel=1e-5)
+    assert roughness(np.full((2, SIZE, SIZE), 9, np.uint8)) == 0

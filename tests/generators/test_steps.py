@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -74,9 +75,44 @@ def test_images_that_numpy_does_not_hold_in_one_piece_are_taken() -> None:
     assert sorted(rows(list(data.train_dataloader()))) == [0, 2, 4, 6, 8, 10]
 
 
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_every_batch_and_agree_on_its_seed(world: int) -> None:
+    whole = drawn(10, batch_size=6, steps=5, seed=2)
+    shares = []
+    for rank in range(world):
+        data = RealImages(numbered(10), batch_size=6, steps=5, seed=2)
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=world)
+        shares.append(list(data.train_dataloader()))
+    for step, batch in enumerate(whole):
+        parts = [one[step] for one in shares]
+        assert (batch.rank, batch.world, batch.count) == (0, 1, 6)
+        for rank, part in enumerate(parts):
+            assert (part.rank, part.world, part.count) == (rank, world, 6)
+            assert (part.step, part.seed) == (step, batch.seed)
+            assert torch.equal(part.images, batch.images[rank::world])
+            assert torch.equal(part.share(batch.images), part.images)
+
+
+def test_shares_are_rows_of_the_whole_on_the_device_of_the_images() -> None:
+    batch = RealBatch(images=torch.zeros(2, 1, 4, 4, device="meta"), step=0, seed=0, rank=1, world=3)
+    assert batch.share(torch.rand(6, 5)).device.type == "meta"
+    here = RealBatch(images=torch.zeros(2, 1, 4, 4), step=0, seed=0, rank=1, world=3)
+    assert here.share(torch.arange(6)).tolist() == [1, 4]
+
+
+def test_pixels_reach_from_minus_one_to_one() -> None:
+    images = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    pixels = RealBatch(images=images, step=0, seed=0).pixels()
+    assert (pixels.dtype, pixels.shape) == (torch.float32, images.shape)
+    assert pixels.flatten().tolist() == pytest.approx([value / 127.5 - 1 for value in range(256)], abs=1e-6)
+    assert (float(pixels.min()), float(pixels.max())) == (-1, 1)
+
+
 def test_pixels_alone_go_to_the_device() -> None:
     data = RealImages(numbered(4), batch_size=2, steps=1, seed=0)
+    data.steps.rank, data.steps.world = 1, 2
     batch = data.steps[0, 0]
     moved = data.transfer_batch_to_device(batch, torch.device("meta"), 0)
     assert moved.images.device.type == "meta"
     assert (moved.step, moved.seed) == (batch.step, batch.seed)
+    assert (moved.rank, moved.world) == (1, 2)

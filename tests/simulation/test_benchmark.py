@@ -12,26 +12,24 @@ import pytest
 from PIL import Image
 
 from fingerprints.errors import FingerprintsError
-from fingerprints.generators.adversarial import GANSettings
+from fingerprints.generators.gan import GANSettings
+from fingerprints.generators.vae import VAESettings
 from fingerprints.interruption import Interrupted, handled
-from fingerprints.simulation.benchmark import (
-    SimulationSettings,
-    contact_sheet,
-    make_benchmark,
-    make_plans,
-    partial_folder,
-)
-from fingerprints.simulation.plan import SubsetCounts, UsageCounts
+from fingerprints.simulation.benchmark import make_benchmark, partial_folder
+from fingerprints.simulation.made import contact_sheet
+from fingerprints.simulation.plan import ModelCounts, ShadowCounts, SubsetCounts, UsageCounts
+from fingerprints.simulation.settings import Design, SimulationSettings
 from fingerprints.simulation.sources import phantom_images
 from fingerprints.status import claimed
 
+GAN = Design(GANSettings(width=2, discriminator_width=2, widest=4, latent=4, batch_size=4), steps=3)
+VAE = Design(VAESettings(width=2, widest=8, latent=4, batch_size=4), steps=3)
 SUBSET = SimulationSettings(
     counts=SubsetCounts(subsets=2, real=8, generated=6, test=7),
     size=16,
     seed=0,
     nonmembers="other_groups",
-    generator=GANSettings(width=2, discriminator_width=2, widest=4, latent=4, batch_size=4),
-    steps=3,
+    designs=(GAN,),
     planted_fraction=0.0,
     planted_kinds=("noise",),
 )
@@ -43,22 +41,38 @@ USAGE = replace(
 )
 
 
+MODEL = replace(
+    SUBSET,
+    counts=ModelCounts(real=16, labelled=2, generated=6, test=8),
+    designs=(VAE, GAN, replace(VAE, steps=2)),
+    planted_fraction=0.5,
+    planted_kinds=("blend", "noise"),
+)
+SHADOW = replace(
+    SUBSET,
+    counts=ShadowCounts(candidates=12, generators=4, generated=6),
+    designs=(VAE,),
+    planted_fraction=0.5,
+    planted_kinds=("exact", "blend"),
+)
+
+
 class Silent:
     """Counts steps; may do something at one of them."""
 
     def __init__(self, at=None, act=None):
         self.steps, self.at, self.act, self.lines = 0, at, act, []
 
-    def begin(self, plans, steps):
-        self.planned = (len(plans), steps)
+    def begin(self, steps):
+        self.planned = steps
 
     def step(self, name, step, point):
         self.steps += 1
         if self.steps == self.at:
             self.act()
 
-    def trained(self, name, generator, quality):
-        self.lines.append(quality.line())
+    def trained(self, name, *lines):
+        self.lines += lines
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +123,7 @@ def test_real_images_are_the_subsets_own_pixels(made, real):
     sources = dict(rows(out / "sources.csv")[1:])
     groups = dict(rows(out / "groups.csv")[1:])
     row = {name: i for i, name in enumerate(real.names)}
-    for plan in make_plans(real, SUBSET):
+    for plan in SUBSET.plans(real):
         members = {real.names[i] for i in plan.members}
         written = {file for file in sources if file.startswith(f"real/{plan.name}/")}
         assert {sources[file] for file in written} == members
@@ -142,7 +156,7 @@ def test_the_usage_layout_is_written_with_its_truth(real, tmp_path, prepared):
     assert index.has_truth
     truth = dict(rows(out / "test_truth.csv"))
     sources = dict(rows(out / "sources.csv")[1:])
-    training, test = make_plans(real, USAGE)
+    training, test = USAGE.plans(real)
     members = {real.names[i] for i in test.members}
     assert len(truth) == 11
     for image, used in truth.items():
@@ -159,14 +173,14 @@ def test_planted_copies_are_listed_with_their_members(real, tmp_path):
     planted = rows(out / "planted.csv")[1:]
     assert len(planted) == document["planted"]["copies"] == 3 + 3 + 2 + 2
     truth = dict(rows(out / "test_truth.csv"))
-    for generated, member, kind in planted:
+    for generated, member, kind, second in planted:
         assert np.array_equal(pixels(out / generated), pixels(out / member))
-        assert kind == "exact"
+        assert (kind, second) == ("exact", "")
         label = generated.split("/")[1].removeprefix("gen_")
         if generated.startswith("test/"):
             label = truth[generated.split("/")[-1].removesuffix(".png")]
         assert member.startswith(f"real/{label}/")
-    others = {f"generated/gen_t1/gen_t1_{i:06d}.png" for i in range(6)} - {g for g, _, _ in planted}
+    others = {f"generated/gen_t1/gen_t1_{i:06d}.png" for i in range(6)} - {row[0] for row in planted}
     real_pixels = {pixels(path).tobytes() for path in (out / "real").rglob("*.png")}
     assert not real_pixels & {pixels(out / file).tobytes() for file in others}
 
@@ -216,8 +230,8 @@ def test_a_finished_benchmark_is_not_made_again(made, real, tmp_path):
 def test_no_other_benchmark_is_overwritten(made, real, tmp_path):
     out, _ = made
     before = files(out)
-    with pytest.raises(FingerprintsError, match=r"another benchmark.*differs in: seed, steps"):
-        make_benchmark(real, replace(SUBSET, seed=5, steps=9), out, progress=Silent())
+    with pytest.raises(FingerprintsError, match=r"another benchmark.*differs in: seed, designs"):
+        make_benchmark(real, replace(SUBSET, seed=5, designs=(VAE,)), out, progress=Silent())
     assert files(out) == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("years of work")
@@ -245,7 +259,14 @@ def test_what_cannot_be_done_is_said_before_any_training(real, tmp_path):
         (replace(SUBSET, size=48), "48 x 48"),
         (replace(SUBSET, counts=replace(SUBSET.counts, real=80)), "needs 160 real images"),
         (replace(SUBSET, planted_kinds=("mirror",)), "mirror"),
-        (replace(SUBSET, generator=replace(SUBSET.generator, batch_size=9)), "fewer than one batch"),
+        (
+            replace(SUBSET, designs=(replace(GAN, settings=GANSettings(batch_size=9)),)),
+            "fewer than one batch",
+        ),
+        (replace(SUBSET, designs=(GAN, VAE)), "task=subset takes one generator; 2 are given"),
+        (replace(SHADOW, designs=(GAN, VAE)), "task=shadow takes one generator; 2 are given"),
+        (replace(SUBSET, designs=()), "0 are given"),
+        (replace(MODEL, counts=replace(MODEL.counts, labelled=4)), "4 labelled generators of 3"),
     ):
         with pytest.raises(FingerprintsError, match=words):
             make_benchmark(real, settings, tmp_path / "out", progress=silent)
@@ -270,3 +291,166 @@ def test_a_checkpoint_of_another_training_is_refused(real, tmp_path):
     (partial_folder(out) / "simulation.json").unlink()
     with pytest.raises(FingerprintsError, match="of other images or settings"):
         make_benchmark(real, replace(USAGE, seed=1), out, progress=Silent())
+
+
+def test_the_console_hears_of_every_generator_once(real, tmp_path):
+    heard = Silent()
+    make_benchmark(real, replace(MODEL, planted_fraction=0.0), tmp_path / "out", progress=heard)
+    assert heard.planned == {"vae": 3, "gan": 3, "vae_2": 2}
+    assert heard.steps == 8
+    assert [line.split(":")[0] for line in heard.lines] == [
+        f"generator {name}" for name in ("vae", "vae", "gan", "gan", "vae_2", "vae_2")
+    ]
+    assert "3 steps" in heard.lines[0]
+    assert "AUC" in heard.lines[1]
+
+
+def test_quality_is_against_the_members_groups_own_images_where_these_are_enough(real, tmp_path):
+    found = []
+    for per_group in (1, 8):
+        groups = [f"p{row // per_group}" for row in range(len(real.images))]
+        out = tmp_path / f"of_{per_group}"
+        document = make_benchmark(replace(real, groups=groups), MODEL, out, progress=Silent())
+        found.append({facts["quality"]["kept_out"] for facts in document["generators"].values()})
+    assert found == [{"other_groups"}, {"same_groups"}]
+
+
+@pytest.fixture(scope="module")
+def whole(real, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "benchmark"
+    return out, make_benchmark(real, MODEL, out, progress=Silent())
+
+
+class TestJobs:
+    """Generators in calls of their own."""
+
+    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+    def test_the_last_one_writes_what_one_run_writes(self, whole, real, tmp_path, order):
+        out = tmp_path / "jobs"
+        for number in order[:-1]:
+            heard = Silent()
+            assert make_benchmark(real, MODEL, out, progress=heard, only=number) is None
+            assert list(heard.planned) == [("vae", "gan", "vae_2")[number]]
+            assert not out.exists()
+        document = make_benchmark(real, MODEL, out, progress=Silent(), only=order[-1])
+        assert document["files"] == whole[1]["files"]
+        assert files(out) == files(whole[0])
+        weights = {name: facts["weights"] for name, facts in document["generators"].items()}
+        assert weights == {name: facts["weights"] for name, facts in whole[1]["generators"].items()}
+        assert len(set(weights.values())) == 3
+        assert not partial_folder(out).exists()
+
+    def test_one_that_comes_after_the_last_finds_the_benchmark(self, whole, real, tmp_path):
+        out = tmp_path / "late"
+        shutil.copytree(whole[0], out)
+        late = Silent()
+        assert make_benchmark(real, MODEL, out, progress=late, only=1) == whole[1]
+        assert late.steps == 0
+        assert not partial_folder(out).exists()
+
+    def test_one_that_is_done_is_not_done_again(self, real, tmp_path):
+        out = tmp_path / "again"
+        make_benchmark(real, MODEL, out, progress=Silent(), only=0)
+        again = Silent()
+        assert make_benchmark(real, MODEL, out, progress=again, only=0) is None
+        assert (again.steps, again.lines) == (0, [])
+
+    def test_a_run_of_all_takes_up_what_they_have_left(self, whole, real, tmp_path):
+        out = tmp_path / "mixed"
+        make_benchmark(real, MODEL, out, progress=Silent(), only=1)
+        rest = Silent()
+        make_benchmark(real, MODEL, out, progress=rest)
+        assert rest.steps == 3 + 2
+        assert files(out) == files(whole[0])
+
+    def test_an_interrupted_one_is_gone_on_with(self, whole, real, tmp_path):
+        out = tmp_path / "stopped"
+        make_benchmark(real, MODEL, out, progress=Silent(), only=2)
+        make_benchmark(real, MODEL, out, progress=Silent(), only=1)
+        stop = Silent(at=2, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(Interrupted), handled():
+            make_benchmark(real, MODEL, out, progress=stop, only=0)
+        assert not out.exists()
+        rest = Silent()
+        assert make_benchmark(real, MODEL, out, progress=rest, only=0) is not None
+        assert stop.steps + rest.steps == 3
+        assert files(out) == files(whole[0])
+
+    def test_one_may_begin_and_end_while_another_trains(self, whole, real, tmp_path):
+        out = tmp_path / "during"
+        between = []
+
+        def other():
+            between.append(make_benchmark(real, MODEL, out, progress=Silent(), only=0))
+            between.append(make_benchmark(real, MODEL, out, progress=Silent(), only=1))
+
+        last = make_benchmark(real, MODEL, out, progress=Silent(at=1, act=other), only=2)
+        assert between == [None, None]
+        assert last["files"] == whole[1]["files"]
+
+    def test_all_at_once_and_one_alone_keep_out_of_each_others_way(self, real, tmp_path):
+        out = tmp_path / "both"
+        refused = []
+
+        def other(only):
+            with pytest.raises(FingerprintsError, match="still going"):
+                make_benchmark(real, MODEL, out, progress=Silent(), only=only)
+            refused.append(only)
+
+        make_benchmark(real, MODEL, out, progress=Silent(at=1, act=lambda: other(2)))
+        shutil.rmtree(out)
+        # ... nor is one generator made by two jobs, or by all while a job is at one.
+        make_benchmark(real, MODEL, out, progress=Silent(at=1, act=lambda: other(0)), only=0)
+        make_benchmark(real, MODEL, out, progress=Silent(at=1, act=lambda: other(None)), only=1)
+        assert refused == [2, 0, None]
+
+    def test_a_number_that_no_generator_has_is_refused_with_those_that_there_are(self, real, tmp_path):
+        with pytest.raises(FingerprintsError, match=r"no generator 3; .* has 3 \(0: vae, 1: gan, 2: vae_2\)"):
+            make_benchmark(real, MODEL, tmp_path / "out", progress=Silent(), only=3)
+        assert not partial_folder(tmp_path / "out").exists()
+
+
+class TestReuse:
+    """Generators that another benchmark has trained already."""
+
+    def test_the_same_training_is_taken_over_and_other_copies_are_planted(self, made, real, tmp_path):
+        out, heard = tmp_path / "reusing", Silent()
+        settings = replace(SUBSET, planted_fraction=0.5, planted_kinds=("exact",))
+        document = make_benchmark(real, settings, out, progress=heard, reuse=made[0].parent)
+        assert heard.steps == 0
+        for name, facts in document["generators"].items():
+            before = made[1]["generators"][name]
+            assert facts["weights"] == before["weights"]
+            assert (facts["steps"], facts["curve"]) == (before["steps"], before["curve"])
+        assert document["planted"]["copies"] == 10
+        make_benchmark(real, settings, tmp_path / "anew", progress=Silent())
+        assert files(out) == files(tmp_path / "anew")
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            replace(SUBSET, seed=1),
+            replace(SUBSET, designs=(replace(GAN, steps=2),)),
+            replace(SUBSET, designs=(replace(GAN, settings=replace(GAN.settings, lr=1e-5)),)),
+        ],
+        ids=["seed", "steps", "lr"],
+    )
+    def test_another_training_is_not_taken_over(self, made, real, tmp_path, settings):
+        heard = Silent()
+        make_benchmark(real, settings, tmp_path / "out", progress=heard, reuse=made[0])
+        assert heard.steps == 2 * settings.designs[0].steps
+
+    def test_other_images_are_trained_on_anew(self, made, real, tmp_path):
+        changed = replace(real, images=255 - real.images)
+        heard = Silent()
+        make_benchmark(changed, SUBSET, tmp_path / "out", progress=heard, reuse=made[0].parent)
+        assert heard.steps == 6
+
+    def test_what_was_gone_before_it_could_be_copied_is_trained_anew(self, made, real, tmp_path):
+        source = tmp_path / "vanishing"
+        shutil.copytree(made[0], source)
+        (source / "generators/t1/generator.safetensors").unlink()
+        heard = Silent()
+        make_benchmark(real, SUBSET, tmp_path / "out", progress=heard, reuse=source)
+        assert heard.steps == 3
+        assert files(tmp_path / "out") == files(made[0])

@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 
 from fingerprints.errors import FingerprintsError
-from fingerprints.simulation.plan import SubsetCounts, UsageCounts, plan_subset, plan_usage, share_groups
+from fingerprints.simulation.plan import (
+    ModelCounts,
+    ShadowCounts,
+    SubsetCounts,
+    UsageCounts,
+    outsiders,
+    plan_model,
+    plan_shadow,
+    plan_subset,
+    plan_usage,
+    share_groups,
+    unique_labels,
+)
 
 GROUPS = [f"p{number // 7:02d}" for number in range(7 * 24)]
 SUBSETS = SubsetCounts(subsets=4, real=30, generated=10, test=10)
@@ -28,16 +40,17 @@ def test_subsets_have_their_counts_and_share_no_group():
     assert plans[2].outputs["generated/gen_t3"] == 10
 
 
-def test_kept_out_images_are_never_trained_on_and_say_whose_they_are():
+def test_outsiders_are_all_images_that_no_member_is_by_whose_they_are():
     for plan in plan_subset(GROUPS, SUBSETS, seed=0):
-        assert not set(plan.kept_out) & set(plan.members)
-        assert plan.kept_out_kind == "other_groups"  # 12 spare images of the own groups are too few
-        assert not of(plan.kept_out) & of(plan.members)
-    fewer = SubsetCounts(subsets=2, real=20, generated=1, test=2)
-    for plan in plan_subset(GROUPS, fewer, seed=0):
-        assert plan.kept_out_kind == "same_groups"
-        assert of(plan.kept_out) >= of(plan.members) or len(of(plan.kept_out) & of(plan.members)) > 5
-        assert not set(plan.kept_out) & set(plan.members)
+        found = outsiders(GROUPS, plan.members)
+        same, others = found["same_groups"], found["other_groups"]
+        assert sorted([*plan.members, *same, *others]) == list(range(len(GROUPS)))
+        assert of(same) <= of(plan.members)
+        assert not of(others) & of(plan.members)
+        assert len(same)
+        assert len(others)
+    everything = outsiders(GROUPS, np.arange(len(GROUPS)))
+    assert [len(rows) for rows in everything.values()] == [0, 0]
 
 
 @pytest.mark.parametrize("nonmembers", ["other_groups", "same_groups"])
@@ -51,7 +64,6 @@ def test_the_parts_of_usage_share_no_group(nonmembers):
     assert test.outputs == {"test/generated": 7}
     for plan in (training, test):
         assert not set(plan.members) & set(plan.nonmembers)
-        assert not set(plan.members) & set(plan.kept_out)
 
 
 def test_non_members_come_from_where_they_are_asked_to():
@@ -60,6 +72,136 @@ def test_non_members_come_from_where_they_are_asked_to():
     for plan in plan_usage(GROUPS, USAGE, nonmembers="same_groups", seed=1):
         both = of(plan.members) & of(plan.nonmembers)
         assert len(both) >= 0.8 * len(of(plan.members))
+
+
+def test_without_a_test_part_usage_has_the_training_part_alone():
+    counts = UsageCounts(20, 24, 5, 0, 0, 0)
+    (training,) = plan_usage(GROUPS, counts, nonmembers="other_groups", seed=1)
+    assert (training.name, training.part) == ("training", "train")
+    assert (len(training.members), len(training.nonmembers)) == (20, 24)
+    assert training.outputs == {"generated": 5}
+
+
+@pytest.mark.parametrize("nonmembers", ["other_groups", "same_groups"])
+def test_designs_of_usage_are_trained_on_the_same_images_in_folders_of_their_own(nonmembers):
+    plans = plan_usage(GROUPS, USAGE, nonmembers=nonmembers, seed=1, labels=["gan", "vae"])
+    assert [(plan.name, plan.label, plan.part, plan.design) for plan in plans] == [
+        ("gan_training", "gan", "train", 0),
+        ("vae_training", "vae", "train", 1),
+        ("gan_test", "gan", "test", 0),
+        ("vae_test", "vae", "test", 1),
+    ]
+    assert [plan.outputs for plan in plans] == [
+        {"gan/generated": 5},
+        {"vae/generated": 5},
+        {"test/gan/generated": 7},
+        {"test/vae/generated": 7},
+    ]
+    for one, other, alone in (
+        (plans[0], plans[1], 0),
+        (plans[2], plans[3], 1),
+    ):
+        single = plan_usage(GROUPS, USAGE, nonmembers=nonmembers, seed=1)[alone]
+        for plan in (one, other):
+            assert np.array_equal(plan.members, single.members)
+            assert np.array_equal(plan.nonmembers, single.nonmembers)
+
+
+def test_designs_that_are_there_twice_are_numbered():
+    assert unique_labels(["gan", "vae", "gan", "gan"]) == ["gan", "vae", "gan_2", "gan_3"]
+
+
+MODEL = ModelCounts(real=60, labelled=2, generated=9, test=11)
+LABELS = ["gan", "vae", "stylegan"]
+
+
+def test_generators_of_model_are_trained_on_the_same_images():
+    plans = plan_model(GROUPS, MODEL, labels=LABELS, seed=0)
+    assert [(plan.name, plan.label, plan.design) for plan in plans] == [
+        (label, label, number) for number, label in enumerate(LABELS)
+    ]
+    for plan in plans:
+        assert np.array_equal(plan.members, plans[0].members)
+    assert len(set(plans[0].members)) == 60
+
+
+def test_the_first_generators_of_model_are_labelled_and_all_are_in_the_test_part_evenly():
+    plans = plan_model(GROUPS, MODEL, labels=LABELS, seed=0)
+    assert [plan.outputs for plan in plans] == [
+        {"generated/gan": 9, "test/generated_unknown": 4},
+        {"generated/vae": 9, "test/generated_unknown": 4},
+        {"test/generated_unknown": 3},
+    ]
+
+
+def test_groups_are_kept_out_of_all_generators_of_model_and_of_all_shadows():
+    members = plan_model(GROUPS, MODEL, labels=LABELS, seed=0)[0].members
+    assert len(outsiders(GROUPS, members)["other_groups"]) >= 15
+    candidates = np.concatenate([shadow.members for shadow in plan_shadow(GROUPS, SHADOW, seed=0)])
+    assert len(outsiders(GROUPS, candidates)["other_groups"]) >= 10
+
+
+@pytest.mark.parametrize("labelled", [1, 4])
+def test_model_needs_two_labelled_generators_and_as_many_as_are_labelled(labelled):
+    counts = ModelCounts(real=60, labelled=labelled, generated=9, test=11)
+    with pytest.raises(FingerprintsError, match=rf"{labelled} labelled generators of 3") as error:
+        plan_model(GROUPS, counts, labels=LABELS, seed=0)
+    assert error.value.where == "scale.model.labelled"
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        lambda groups: plan_model(groups, MODEL, labels=LABELS, seed=0),
+        lambda groups: plan_shadow(groups, ShadowCounts(60, 4, 5), seed=0),
+    ],
+)
+def test_a_quarter_more_than_the_members_is_needed_to_keep_images_out(plan):
+    assert plan(GROUPS[:84])
+    with pytest.raises(FingerprintsError, match=r"needs 75 real images.*kept out of .*: 15\).*there are 70"):
+        plan(GROUPS[:70])
+
+
+SHADOW = ShadowCounts(candidates=40, generators=6, generated=5)
+
+
+def test_every_candidate_is_in_the_training_of_half_of_the_shadows():
+    plans = plan_shadow(GROUPS, SHADOW, seed=0)
+    assert [plan.name for plan in plans] == [f"s{number:03d}" for number in range(6)]
+    candidates, times = np.unique(np.concatenate([plan.members for plan in plans]), return_counts=True)
+    assert len(candidates) == 40
+    assert set(times) == {3}
+    for plan in plans:
+        assert len(plan.members) == len(plan.nonmembers) == 20
+        assert sorted([*plan.members, *plan.nonmembers]) == candidates.tolist()
+        assert plan.outputs == {f"generated/{plan.name}": 5}
+
+
+def test_shadows_come_in_pairs_that_share_no_image():
+    plans = plan_shadow(GROUPS, SHADOW, seed=0)
+    for first, second in zip(plans[::2], plans[1::2], strict=True):
+        assert np.array_equal(first.nonmembers, second.members)
+    halves = {tuple(plan.members) for plan in plans}
+    assert len(halves) == 6  # each pair cuts otherwise
+
+
+def test_an_odd_candidate_is_in_one_half_of_each_pair():
+    plans = plan_shadow(GROUPS, ShadowCounts(candidates=41, generators=3, generated=5), seed=0)
+    assert [len(plan.members) for plan in plans] == [20, 21, 20]
+    assert not set(plans[0].members) & set(plans[1].members)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        lambda seed: plan_model(GROUPS, MODEL, labels=LABELS, seed=seed),
+        lambda seed: plan_shadow(GROUPS, SHADOW, seed=seed),
+    ],
+)
+def test_plans_of_model_and_shadow_are_functions_of_the_seed(plan):
+    one, again, other = (plan(seed) for seed in (5, 5, 6))
+    assert all(np.array_equal(a.members, b.members) for a, b in zip(one, again, strict=True))
+    assert all(not np.array_equal(a.members, b.members) for a, b in zip(one, other, strict=True))
 
 
 def test_plans_are_functions_of_the_seed():

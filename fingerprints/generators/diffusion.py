@@ -1,0 +1,168 @@
+"""A denoising diffusion model: network and schedules by `diffusers`, sampling by DDIM (Song et al. 2021).
+
+The network sees blocks of pixels as channels (Hoogeboom et al. 2023, simple diffusion, section 3.3), which
+costs a fraction of full resolution. It predicts v (Salimans and Ho 2022), on a cosine schedule that ends
+in pure noise (Lin et al. 2024), so that mean grey levels are learnt, too.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fingerprints.errors import FingerprintsError
+from fingerprints.generators.diff_augment import DiffAugment
+from fingerprints.generators.module import GeneratorModule
+from fingerprints.generators.steps import RealBatch
+
+TIMES = 1000  # of the forward process
+
+
+@dataclass(frozen=True)
+class DiffusionSettings:
+    """Network, optimisation and sampling of the diffusion model.
+
+    Attributes:
+        patch: Pixels a side of the blocks that become channels.
+        channels: Channels of each level of the U-Net; each is half the size of the one before.
+        layers: Residual blocks a level.
+        attention: Whether the coarsest level attends to itself.
+        batch_size: Images a step.
+        lr: Learning rate of AdamW.
+        warmup: Steps over which it rises.
+        ema: Decay of the moving average of the weights that make the images.
+        sampling_steps: Steps of DDIM.
+        augment: What the training images go through; it is learnt with them.
+    """
+
+    design: ClassVar[str] = "diffusion"
+    patch: int = 2
+    channels: tuple[int, ...] = (32, 64, 64)
+    layers: int = 1
+    attention: bool = True
+    batch_size: int = 16
+    lr: float = 1e-3
+    warmup: int = 100
+    ema: float = 0.995
+    sampling_steps: int = 50
+    augment: DiffAugment = field(default_factory=lambda: DiffAugment(enabled=False))
+
+
+class DiffusionModule(GeneratorModule):
+    """The diffusion model in training.
+
+    Args:
+        size: Pixels a side.
+        settings: Network, optimisation and sampling.
+        **options: As `GeneratorModule` takes them.
+    """
+
+    figures = ("loss",)
+    sampling_batch = 50
+
+    def __init__(self, *, size: int, settings: DiffusionSettings, **options: Any) -> None:
+        super().__init__(size=size, settings=settings, **options)
+        from diffusers import DDIMScheduler, DDPMScheduler  # seconds, and only this design needs it
+
+        process: dict[str, Any] = {
+            "num_train_timesteps": TIMES,
+            "beta_schedule": "squaredcos_cap_v2",
+            "prediction_type": "v_prediction",
+            "rescale_betas_zero_snr": True,
+        }
+        self.forward_process: Any = DDPMScheduler(**process)
+        self.reverse_process: Any = DDIMScheduler(**process, timestep_spacing="trailing", clip_sample=True)
+        self.network = Denoiser(size=size, settings=settings)
+        self.average = self.averaged(self.network, settings.ema)
+
+    @classmethod
+    def check_size(cls, size: int, settings: DiffusionSettings) -> None:
+        """Refuse sizes that blocks and levels do not divide.
+
+        Raises:
+            FingerprintsError: With the divisor.
+        """
+        divisor = settings.patch * 2 ** (len(settings.channels) - 1)
+        if size % divisor or size < 2 * divisor:
+            raise FingerprintsError(
+                f"The diffusion model cannot make images of {size} x {size} pixels with blocks of "
+                f"{settings.patch} pixels and {len(settings.channels)} levels.",
+                where=f"size={size}",
+                fix=f"a multiple of {divisor} from {2 * divisor}, or another generator.patch",
+            )
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW."""
+        return torch.optim.AdamW(self.network.parameters(), lr=self.settings.lr)
+
+    def training_step(self, batch: RealBatch, batch_idx: int) -> None:
+        """One update: the v of noisy images, one time each."""
+        optimiser = cast(Any, self.optimizers())
+        for group in optimiser.param_groups:
+            group["lr"] = self.settings.lr * min(1, (batch.step + 1) / max(1, self.settings.warmup))
+        rng = torch.Generator().manual_seed(batch.seed)
+        n, side = batch.count, batch.images.shape[-1]
+        noise = batch.share(torch.randn(n, 1, side, side, generator=rng))
+        # One time from each of n equal parts: the loss varies less between steps than with any n times.
+        parts = (torch.randperm(n, generator=rng) + torch.rand(n, generator=rng)) / n
+        times = batch.share((parts * TIMES).long().clamp_max(TIMES - 1))
+        real = self.settings.augment(batch.pixels(), batch.share(self.settings.augment.draws(n, rng)))
+        process = self.forward_process
+        noisy = process.add_noise(real, noise, times)
+        wanted = process.get_velocity(real, noise, times)
+        loss = F.mse_loss(self.network(noisy, times).float(), wanted)
+        self.update(optimiser, loss)
+        self.average.update_parameters(self.network)
+        self.record(batch, loss)
+
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """`(n, 1, S, S)`: DDIM from noise, without further noise on the way."""
+        images = torch.randn(n, 1, self.size, self.size, generator=rng).to(self.device)
+        process = self.reverse_process
+        process.set_timesteps(self.settings.sampling_steps)
+        for time in process.timesteps.tolist():
+            times = torch.full((n,), time, device=self.device)
+            step = process.step(self.sampler(images, times), time, images)
+            images = step.prev_sample
+        # Its previous sample would keep some noise where the steps do not divide `TIMES`.
+        return cast(Tensor, step.pred_original_sample)
+
+
+class Denoiser(nn.Module):
+    """A U-Net of `diffusers` on blocks of pixels.
+
+    Args:
+        size: Pixels a side.
+        settings: Of the U-Net.
+    """
+
+    def __init__(self, *, size: int, settings: DiffusionSettings) -> None:
+        super().__init__()
+        from diffusers import UNet2DModel
+
+        self.patch = settings.patch
+        coarse = "Attn" if settings.attention else ""
+        plain = len(settings.channels) - 1
+        self.unet: Any = UNet2DModel(
+            sample_size=size // settings.patch,
+            in_channels=settings.patch**2,
+            out_channels=settings.patch**2,
+            layers_per_block=settings.layers,
+            block_out_channels=settings.channels,
+            down_block_types=(*["DownBlock2D"] * plain, f"{coarse}DownBlock2D"),
+            up_block_types=(f"{coarse}UpBlock2D", *["UpBlock2D"] * plain),
+            # Four channels a group, or more: with one, the norm would undo what the time has shifted.
+            norm_num_groups=max(1, math.gcd(32, *settings.channels) // 4),
+            attention_head_dim=min(16, settings.channels[-1]),
+            add_attention=settings.attention,
+        )
+
+    def forward(self, images: Tensor, times: Tensor) -> Tensor:
+        """`(n, 1, size, size)` and times `(n,)` from 0 to 999, to `(n, 1, size, size)`."""
+        blocks = F.pixel_unshuffle(images, self.patch)
+        return F.pixel_shuffle(self.unet(blocks, times, return_dict=False)[0], self.patch)

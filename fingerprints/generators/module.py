@@ -1,0 +1,191 @@
+"""What all designs of a generator share: a LightningModule that trains, averages, and makes images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol, cast
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from fingerprints.errors import FingerprintsError
+from fingerprints.generators.steps import RealBatch
+
+SIZES = (16, 32, 64, 128, 256, 512)
+
+
+class GeneratorSettings(Protocol):
+    """What the settings of every design have: frozen dataclasses, so that their `repr` says all."""
+
+    design: ClassVar[str]
+
+    @property
+    def batch_size(self) -> int:
+        """Real images a step, over all processes together."""
+
+    @property
+    def ema(self) -> float:
+        """Decay of the moving average of the weights that make the images."""
+
+
+class GeneratorModule(pl.LightningModule):
+    """A generator in training.
+
+    What a step does is a function of the weights and the batch alone: all that is random is drawn from
+    the batch's own seed, on the CPU, for the whole batch; each process then takes its share.
+
+    A design gives `figures`, `self.average`, `training_step`, `configure_optimizers` and `draw`.
+
+    Args:
+        size: Pixels a side.
+        settings: Networks and optimisation, of the design's own kind.
+        name: What errors call this generator.
+        log_every: Steps between two points of the curve.
+        identity: What tells this training from others; a checkpoint of another one is refused.
+    """
+
+    figures: ClassVar[tuple[str, ...]]
+    """Columns of the curve after `step`."""
+    sampling_batch: ClassVar[int] = 100
+    """Images made at once."""
+
+    average: AveragedModel
+
+    def __init__(
+        self, *, size: int, settings: Any, name: str = "", log_every: int = 50, identity: str = ""
+    ) -> None:
+        super().__init__()
+        self.check_size(size, settings)
+        self.size, self.settings = size, settings
+        self.automatic_optimization = False
+        self.name, self.log_every, self.identity = name, log_every, identity
+        self.curve: list[dict[str, float]] = []
+        self._sums = torch.zeros(len(self.figures))
+
+    @classmethod
+    def check_size(cls, size: int, settings: Any) -> None:
+        """Refuse sizes that the design cannot make.
+
+        Raises:
+            FingerprintsError: If `size` is no power of two from 16 to 512.
+        """
+        check_power_of_two(size)
+
+    @property
+    def sampler(self) -> nn.Module:
+        """The averaged network, which makes the images."""
+        return self.average.module
+
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """`(n, 1, S, S)` images of the averaged network, in [-1, 1]; all that is random comes from `rng`."""
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def sample(self, n: int, *, seed: int) -> Tensor:
+        """`(n, S, S)` uint8 images.
+
+        The first images of a longer request are those of a shorter one where both are multiples of
+        `sampling_batch`.
+        """
+        rng = torch.Generator().manual_seed(seed)
+        network = self.sampler
+        was_training = network.training
+        network.eval()
+        pieces = []
+        for start in range(0, n, self.sampling_batch):
+            images = self.draw(min(self.sampling_batch, n - start), rng).squeeze(1)
+            pieces.append(images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu())
+        network.train(was_training)
+        return torch.cat(pieces) if pieces else torch.empty(0, 0, 0, dtype=torch.uint8)
+
+    def averaged(self, network: nn.Module, decay: float) -> AveragedModel:
+        """A copy of a network that follows it as a moving average."""
+        return AveragedModel(network, multi_avg_fn=moving_average(decay), use_buffers=True)
+
+    def update(self, optimiser: Any, loss: Tensor) -> None:
+        """One step of an optimiser down a loss."""
+        optimiser.zero_grad()
+        self.manual_backward(loss)
+        optimiser.step()
+
+    def across(self, figures: Tensor, batch: RealBatch) -> Tensor:
+        """Figures that are means over a process' share, as means over the whole batch; without gradients."""
+        figures = figures.detach().float()
+        return figures if batch.world == 1 else cast(Tensor, self.all_gather(figures)).mean(dim=0)
+
+    def record(self, batch: RealBatch, *figures: Tensor) -> None:
+        """Note a step's figures, in the order of `self.figures`; a point of the curve every `log_every`.
+
+        Raises:
+            FingerprintsError: If the training has diverged.
+        """
+        found = self.across(torch.stack([figure.detach().float() for figure in figures]), batch)
+        self._sums = self._sums.to(found.device) + found
+        if (batch.step + 1) % self.log_every:
+            return
+        values = (self._sums / self.log_every).tolist()
+        self._sums = torch.zeros_like(self._sums)
+        if not all(abs(value) < 1e6 for value in values):  # false for NaN, too
+            raise diverged(self.name, step=batch.step + 1, what="losses")
+        self.curve.append(dict(zip(("step", *self.figures), [float(batch.step + 1), *values], strict=True)))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the curve, and the sums of its next point."""
+        checkpoint["identity"] = self.identity
+        checkpoint["curve"] = self.curve
+        checkpoint["sums"] = self._sums
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take them up again.
+
+        Raises:
+            FingerprintsError: If the checkpoint is of another training.
+        """
+        if checkpoint["identity"] != self.identity:
+            raise FingerprintsError(
+                f"The checkpoint of generator '{self.name}' is of other images or settings.",
+                where=f"generators/{self.name}",
+                fix="remove the folder, or make the benchmark in another one (out=DIR)",
+            )
+        self.curve = list(checkpoint["curve"])
+        self._sums = checkpoint["sums"]
+
+
+def check_power_of_two(size: int) -> None:
+    """Refuse sizes that doubling from 4 pixels does not reach.
+
+    Raises:
+        FingerprintsError: If `size` is no power of two from 16 to 512.
+    """
+    if size not in SIZES:
+        raise FingerprintsError(
+            f"This generator cannot make images of {size} x {size} pixels.",
+            where=f"size={size}",
+            fix="a power of two from 16 to 512: size=64",
+        )
+
+
+def diverged(name: str, *, step: int, what: str) -> FingerprintsError:
+    """The error of a training that has left the numbers: `what` is no longer finite."""
+    return FingerprintsError(
+        f"Generator '{name}' diverged before step {step}: its {what} are not finite.",
+        where=f"generators/{name}",
+        fix="another seed=N, or a lower generator.lr",
+    )
+
+
+def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """An exponential moving average whose memory grows with the training, so that it forgets the start."""
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], values: list[Tensor], count: Tensor | int) -> None:
+        weight = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        for average, value in zip(averages, values, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, weight)
+            else:
+                average.copy_(value)  # batch norm's counter
+
+    return update

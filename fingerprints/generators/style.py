@@ -1,0 +1,164 @@
+"""A style-based GAN: a generator whose every level is scaled and shifted by a style; hinge loss.
+
+After StyleGAN (Karras et al. 2019, A Style-Based Generator Architecture for Generative Adversarial
+Networks): a mapping network, features normalised and then modulated by its output, noise at every level,
+bilinear upsampling. Unlike there, features are normalised over the batch, not over each image (Chen et al.
+2019, On Self Modulation for Generative Adversarial Networks), and the coarsest level begins from the
+style, not from a constant: with a few hundred images and minutes of training both make the difference
+between lungs and grey shapes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fingerprints.generators.adversarial import AdversarialModule
+from fingerprints.generators.diff_augment import DiffAugment
+from fingerprints.generators.gan import COARSEST, Discriminator, hinge, widths_of
+from fingerprints.generators.module import check_power_of_two
+
+
+@dataclass(frozen=True)
+class StyleGANSettings:
+    """Networks and optimisation of the style-based GAN.
+
+    Attributes:
+        latent: Length of a latent vector, and of a style.
+        mapping: Layers of the mapping network.
+        width: Channels of the generator at full size.
+        discriminator_width: Channels of the discriminator at half size.
+        widest: Most channels at any level of either.
+        batch_size: Real images a step, and generated ones.
+        lr: Learning rate of Adam, for both networks.
+        beta1: Its first decay.
+        beta2: Its second decay.
+        ema: Decay of the moving average of the generator's weights, which makes the images.
+        augment: What the discriminator sees.
+    """
+
+    design: ClassVar[str] = "stylegan"
+    latent: int = 128
+    mapping: int = 2
+    width: int = 16
+    discriminator_width: int = 24
+    widest: int = 192
+    batch_size: int = 16
+    lr: float = 3e-4
+    beta1: float = 0.0
+    beta2: float = 0.99
+    ema: float = 0.998
+    augment: DiffAugment = field(default_factory=DiffAugment)
+
+
+class StyleGANModule(AdversarialModule):
+    """The style-based GAN in training.
+
+    Args:
+        size: Pixels a side.
+        settings: Networks and optimisation.
+        **options: As `GeneratorModule` takes them.
+    """
+
+    def __init__(self, *, size: int, settings: StyleGANSettings, **options: Any) -> None:
+        generator = StyleGenerator(
+            size=size,
+            latent=settings.latent,
+            mapping=settings.mapping,
+            width=settings.width,
+            widest=settings.widest,
+        )
+        discriminator = Discriminator(size=size, width=settings.discriminator_width, widest=settings.widest)
+        super().__init__(generator, discriminator, size=size, settings=settings, **options)
+        self.sides = generator.sides
+
+    def noise(self, n: int, rng: torch.Generator) -> list[Tensor]:
+        """Latent vectors `(n, latent)`, and noise `(n, 1, side, side)` for each level."""
+        levels = [torch.randn(n, 1, side, side, generator=rng) for side in self.sides]
+        return [*super().noise(n, rng), *levels]
+
+    def discriminator_loss(self, real_scores: Tensor, generated_scores: Tensor) -> Tensor:
+        """Hinges at 1 and -1."""
+        return hinge(real_scores, generated_scores)
+
+    def generator_loss(self, generated_scores: Tensor) -> Tensor:
+        """Minus the score."""
+        return -generated_scores.mean()
+
+
+class Modulation(nn.Module):
+    """Batch norm whose scale and shift are a linear function of the style.
+
+    Args:
+        channels: Channels of the features.
+        style: Length of a style.
+    """
+
+    def __init__(self, channels: int, *, style: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.affine = nn.Linear(style, 2 * channels)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """`(n, channels, h, w)` and `(n, style)` to `(n, channels, h, w)`."""
+        scale, shift = self.affine(style)[:, :, None, None].chunk(2, dim=1)
+        return self.norm(x) * (1 + scale) + shift
+
+
+class StyleLevel(nn.Module):
+    """One resolution of the generator: a convolution, noise, modulation."""
+
+    def __init__(self, inputs: int, outputs: int, *, style: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.strength = nn.Parameter(torch.zeros(outputs, 1, 1))
+        self.modulation = Modulation(outputs, style=style)
+
+    def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
+        """Features `(n, inputs, h, w)` and noise `(n, 1, h, w)` to `(n, outputs, h, w)`."""
+        x = self.conv(x) + self.strength * noise
+        return F.leaky_relu(self.modulation(x, style), 0.2)
+
+
+class StyleGenerator(nn.Module):
+    """Latent vectors and noise to images.
+
+    Args:
+        size: Pixels a side; a power of two.
+        latent: Length of a latent vector, and of a style.
+        mapping: Layers between the two.
+        width: Channels at full size.
+        widest: Most channels at any level.
+    """
+
+    def __init__(self, *, size: int, latent: int, mapping: int, width: int, widest: int) -> None:
+        super().__init__()
+        check_power_of_two(size)
+        widths = widths_of(size, width=width, widest=widest)
+        self.sides = [COARSEST * 2**level for level in range(len(widths))]
+        layers = [nn.Linear(latent, latent) for _ in range(mapping)]
+        for layer in layers:  # keeps the variance through the leaky ReLU
+            nn.init.normal_(layer.weight, std=math.sqrt(2 / latent))
+        self.mapping = nn.ModuleList(layers)
+        self.first = nn.Linear(latent, widths[0] * COARSEST**2)
+        pairs = itertools.pairwise([widths[0], *widths])
+        self.levels = nn.ModuleList(StyleLevel(i, o, style=latent) for i, o in pairs)
+        self.last = nn.Conv2d(widths[-1], 1, 3, padding=1)
+
+    def forward(self, latents: Tensor, *noise: Tensor) -> Tensor:
+        """`(n, latent)` standard normal and `(n, 1, side, side)` for each level to `(n, 1, size, size)`."""
+        style = latents * (latents.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+        for layer in self.mapping:
+            style = F.leaky_relu(layer(style), 0.2)
+        x = self.first(style).unflatten(1, (-1, COARSEST, COARSEST))
+        for number, (level, draws) in enumerate(zip(self.levels, noise, strict=True)):
+            if number:
+                x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = level(x, style, draws)
+        return torch.tanh(self.last(x))
