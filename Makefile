@@ -36,7 +36,7 @@ bench: $(READY)  ## measure throughput ratios; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks.run
 
 embedded: $(READY)  ## simulate the embedded benchmark anew
-	for task in subset usage; do \
+	for task in subset usage model; do \
 	  OMP_NUM_THREADS=1 $(BIN)/python -m fingerprints.simulate task=$$task out=outputs/embedded/$$task accelerator=cpu \
 	  && rm -rf fingerprints/embedded/$$task && mkdir -p fingerprints/embedded \
 	  && cp -r outputs/embedded/$$task fingerprints/embedded/ \

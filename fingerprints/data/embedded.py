@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "embedded"
-OF_LAYOUT = {"imageclef2025_subset": "subset", "imageclef2025_usage": "usage"}
+OF_LAYOUT = {"imageclef2025_subset": "subset", "imageclef2025_usage": "usage", "imageclef2024_model": "model"}
 FACTS = "benchmark.json"
 """What a simulation says about itself; without this file a folder is no benchmark."""
 

@@ -26,11 +26,15 @@ IMAGES = {
         "test/real_unknown": 200,
         "test/generated": 1000,
     },
+    "model": {
+        **{f"generated/{name}": 100 for name in ("gan", "vae", "diffusion")},
+        "test/generated_unknown": 600,
+    },
 }
 
 
 def test_it_is_small_enough_to_ship():
-    assert sum(path.stat().st_size for path in ROOT.rglob("*") if path.is_file()) < 20e6
+    assert sum(path.stat().st_size for path in ROOT.rglob("*") if path.is_file()) < 25e6
 
 
 @pytest.mark.parametrize("task", IMAGES)
@@ -55,7 +59,7 @@ def test_it_can_be_read_with_its_truth_and_patients(task, prepared):
     index, store = prepared(ROOT / task, task, size=64)
     assert len(index.table) == sum(IMAGES[task].values())
     assert index.has_truth
-    assert not index.pseudo_groups
+    assert index.pseudo_groups == (task == "model")  # there, no image is real
     assert np.unique(store.native_sizes, axis=0).tolist() == [[64, 64]]
     assert index.notes == ()
 
@@ -75,3 +79,12 @@ def test_generators_did_not_collapse():
     for task in IMAGES:
         generators = json.loads((ROOT / task / "benchmark.json").read_text())["generators"]
         assert not any(facts["quality"]["collapsed"] for facts in generators.values())
+        assert not any(facts["quality"].get("below_floor") for facts in generators.values())
+
+
+def test_the_fourth_generator_has_no_labelled_images():
+    with (ROOT / "model/test_truth.csv").open(newline="") as handle:
+        labels = [label for _, label in csv.reader(handle)]
+    assert {label: labels.count(label) for label in labels} == dict.fromkeys(
+        ("gan", "vae", "diffusion", "stylegan"), 150
+    )
