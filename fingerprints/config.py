@@ -353,20 +353,10 @@ class GANConfig(DesignConfig):
 
 
 @dataclass
-class StyleGANConfig(DesignConfig):
+class StyleGANConfig(GANConfig):
     """The style-based GAN."""
 
-    latent: int = 128
     mapping: int = 2
-    width: int = 16
-    discriminator_width: int = 24
-    widest: int = 192
-    batch_size: int = 16
-    lr: float = 3e-4
-    beta1: float = 0.0
-    beta2: float = 0.99
-    ema: float = 0.998
-    augment: DiffAugmentConfig = field(default_factory=DiffAugmentConfig)
 
 
 @dataclass

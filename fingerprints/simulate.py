@@ -100,7 +100,6 @@ def main() -> None:
 
 def _job(config: dict[str, Any], place: Place) -> None:
     # Imported late: help and configuration errors must not wait for torch.
-    from fingerprints.dial import PLOT, TABLE, write_dial
     from fingerprints.generators.fidelity import check_fidelity
     from fingerprints.interruption import Interrupted, handled
     from fingerprints.simulation.benchmark import check_out, make_benchmark, partial_folder
@@ -162,6 +161,8 @@ def _job(config: dict[str, Any], place: Place) -> None:
         return
     print("\n".join(summary(document, out)))
     if name and place.job is not None:
+        from fingerprints.dial import PLOT, TABLE, write_dial  # plots: only a sweep needs them
+
         write_dial(folder)
         print(f"dial: {folder / TABLE}, {folder / PLOT}")
 

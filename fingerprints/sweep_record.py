@@ -11,7 +11,7 @@ from hydra.experimental.callback import Callback
 
 from fingerprints import __version__
 from fingerprints.errors import FingerprintsError
-from fingerprints.status import FAILED, STATUS, write_atomically
+from fingerprints.status import FAILED, write_atomically
 
 SWEEP = "sweep.json"
 _begun: list[Path] = []  # in the process that sweeps; jobs may run in others
@@ -56,8 +56,9 @@ def all_succeeded() -> bool:
     folder = begun()
     if folder is None:
         return True
-    statuses = [json.loads(path.read_text()) for path in folder.glob(f"**/{STATUS}")]
-    return not any(status["state"] == FAILED for status in statuses)
+    from fingerprints.sweeps import read_jobs
+
+    return not any(job.state == FAILED for job in read_jobs(folder))
 
 
 def conclude() -> bool:

@@ -1,39 +1,46 @@
-"""The LightningModule that trains a generator against a discriminator; designs give networks and losses."""
+"""The LightningModule that trains a generator against a discriminator: hinge loss; designs give networks."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from fingerprints.generators.diff_augment import DiffAugment
-from fingerprints.generators.module import GeneratorModule, GeneratorSettings
+from fingerprints.generators.module import GeneratorModule
 from fingerprints.generators.steps import RealBatch
 
 
-class AdversarialSettings(GeneratorSettings, Protocol):
-    """What both designs of a GAN have."""
+@dataclass(frozen=True)
+class AdversarialSettings:
+    """Networks and optimisation that both designs of a GAN have.
 
-    @property
-    def latent(self) -> int:
-        """Length of a latent vector."""
+    Attributes:
+        latent: Length of a latent vector.
+        width: Channels of the generator at full size.
+        discriminator_width: Channels of the discriminator at half size.
+        widest: Most channels at any level of either.
+        batch_size: Real images a step, and generated ones.
+        lr: Learning rate of Adam, for both networks.
+        beta1: Its first decay.
+        beta2: Its second decay.
+        ema: Decay of the moving average of the generator's weights, which makes the images.
+        augment: What the discriminator sees.
+    """
 
-    @property
-    def lr(self) -> float:
-        """Learning rate of Adam, for both networks."""
-
-    @property
-    def beta1(self) -> float:
-        """Its first decay."""
-
-    @property
-    def beta2(self) -> float:
-        """Its second decay."""
-
-    @property
-    def augment(self) -> DiffAugment:
-        """What the discriminator sees."""
+    latent: int = 128
+    width: int = 16
+    discriminator_width: int = 24
+    widest: int = 192
+    batch_size: int = 16
+    lr: float = 3e-4
+    beta1: float = 0.0
+    beta2: float = 0.99
+    ema: float = 0.998
+    augment: DiffAugment = field(default_factory=DiffAugment)
 
 
 class AdversarialModule(GeneratorModule):
@@ -61,12 +68,12 @@ class AdversarialModule(GeneratorModule):
         return [torch.randn(n, self.settings.latent, generator=rng)]
 
     def discriminator_loss(self, real_scores: Tensor, generated_scores: Tensor) -> Tensor:
-        """What the discriminator goes down."""
-        raise NotImplementedError
+        """Hinges: what is lost where real images score below 1 or generated ones above -1."""
+        return F.relu(1 - real_scores).mean() + F.relu(1 + generated_scores).mean()
 
     def generator_loss(self, generated_scores: Tensor) -> Tensor:
-        """What the generator goes down."""
-        raise NotImplementedError
+        """Minus the score."""
+        return -generated_scores.mean()
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for either network; the discriminator's comes first."""

@@ -1,4 +1,4 @@
-"""A convolutional GAN for few small images: networks, hinge loss.
+"""A convolutional GAN for few small images: networks.
 
 The layout is DCGAN's (Radford et al. 2016): strided convolutions, batch norm in the generator. The
 discriminator has spectral norm on every layer (Miyato et al. 2018) and, before its last one, the
@@ -8,16 +8,14 @@ deviation over small groups of the batch (Karras et al. 2018, section 3), which 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from fingerprints.generators.adversarial import AdversarialModule
-from fingerprints.generators.diff_augment import DiffAugment
+from fingerprints.generators.adversarial import AdversarialModule, AdversarialSettings
 from fingerprints.generators.module import check_power_of_two
 
 COARSEST = 4  # pixels a side where both networks begin or end
@@ -25,37 +23,14 @@ GROUP = 4  # images over which the discriminator looks at the deviation
 
 
 @dataclass(frozen=True)
-class GANSettings:
-    """Networks and optimisation of the convolutional GAN.
-
-    Attributes:
-        latent: Length of a latent vector.
-        width: Channels of the generator at full size.
-        discriminator_width: Channels of the discriminator at half size.
-        widest: Most channels at any level of either.
-        batch_size: Real images a step, and generated ones.
-        lr: Learning rate of Adam, for both networks.
-        beta1: Its first decay.
-        beta2: Its second decay.
-        ema: Decay of the moving average of the generator's weights, which makes the images.
-        augment: What the discriminator sees.
-    """
+class GANSettings(AdversarialSettings):
+    """Networks and optimisation of the convolutional GAN: those of every GAN."""
 
     design: ClassVar[str] = "gan"
-    latent: int = 128
-    width: int = 16
-    discriminator_width: int = 24
-    widest: int = 192
-    batch_size: int = 16
-    lr: float = 3e-4
-    beta1: float = 0.0
-    beta2: float = 0.99
-    ema: float = 0.998
-    augment: DiffAugment = field(default_factory=DiffAugment)
 
 
 class GANModule(AdversarialModule):
-    """The convolutional GAN in training: hinge loss.
+    """The convolutional GAN in training.
 
     Args:
         size: Pixels a side.
@@ -67,19 +42,6 @@ class GANModule(AdversarialModule):
         generator = Generator(size=size, latent=settings.latent, width=settings.width, widest=settings.widest)
         discriminator = Discriminator(size=size, width=settings.discriminator_width, widest=settings.widest)
         super().__init__(generator, discriminator, size=size, settings=settings, **options)
-
-    def discriminator_loss(self, real_scores: Tensor, generated_scores: Tensor) -> Tensor:
-        """Hinges at 1 and -1."""
-        return hinge(real_scores, generated_scores)
-
-    def generator_loss(self, generated_scores: Tensor) -> Tensor:
-        """Minus the score."""
-        return -generated_scores.mean()
-
-
-def hinge(real_scores: Tensor, generated_scores: Tensor) -> Tensor:
-    """What a discriminator loses where real images score below 1 or generated ones above -1."""
-    return F.relu(1 - real_scores).mean() + F.relu(1 + generated_scores).mean()
 
 
 def widths_of(size: int, *, width: int, widest: int) -> list[int]:
@@ -101,7 +63,6 @@ class Generator(nn.Module):
     def __init__(self, *, size: int, latent: int = 128, width: int = 16, widest: int = 192) -> None:
         super().__init__()
         check_power_of_two(size)
-        self.latent = latent
         widths = widths_of(size, width=width, widest=widest)
         self.first = nn.Sequential(
             nn.Linear(latent, widths[0] * COARSEST**2, bias=False),

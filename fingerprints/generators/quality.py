@@ -135,8 +135,7 @@ def quality(
     n = min(len(generated), len(training), len(kept_out), limit)
 
     def some(images: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
-        rows = np.sort(rng.permutation(len(images))[:count])
-        return images[rows].reshape(count, -1).astype(np.float32) / np.float32(255)
+        return vectors(images[np.sort(rng.permutation(len(images))[:count])])
 
     made, known, unseen = some(generated, n), some(training, n), some(kept_out, n)
     more = min(len(generated), len(training), limit)
@@ -173,6 +172,11 @@ def roughness(images: NDArray[np.uint8]) -> float:
     """Mean squared difference of neighbouring pixels, down and across, in [0, 1]."""
     pixels = images.astype(np.float32) / np.float32(255)
     return float(sum(np.square(np.diff(pixels, axis=axis)).mean(dtype=np.float64) for axis in (1, 2)))
+
+
+def vectors(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """`(n, S, S)` uint8 images as `(n, S * S)` pixels in [0, 1]: what all distances are between."""
+    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
 def two_sample(first: NDArray[np.float32], second: NDArray[np.float32]) -> TwoSample:

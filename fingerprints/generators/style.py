@@ -1,4 +1,4 @@
-"""A style-based GAN: a generator whose every level is scaled and shifted by a style; hinge loss.
+"""A style-based GAN: a generator whose every level is scaled and shifted by a style.
 
 After StyleGAN (Karras et al. 2019, A Style-Based Generator Architecture for Generative Adversarial
 Networks): a mapping network, features normalised and then modulated by its output, noise at every level,
@@ -12,49 +12,28 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fingerprints.generators.adversarial import AdversarialModule
-from fingerprints.generators.diff_augment import DiffAugment
-from fingerprints.generators.gan import COARSEST, Discriminator, hinge, widths_of
+from fingerprints.generators.adversarial import AdversarialModule, AdversarialSettings
+from fingerprints.generators.gan import COARSEST, Discriminator, widths_of
 from fingerprints.generators.module import check_power_of_two
 
 
 @dataclass(frozen=True)
-class StyleGANSettings:
-    """Networks and optimisation of the style-based GAN.
+class StyleGANSettings(AdversarialSettings):
+    """Networks and optimisation of the style-based GAN; styles are as long as latent vectors.
 
     Attributes:
-        latent: Length of a latent vector, and of a style.
         mapping: Layers of the mapping network.
-        width: Channels of the generator at full size.
-        discriminator_width: Channels of the discriminator at half size.
-        widest: Most channels at any level of either.
-        batch_size: Real images a step, and generated ones.
-        lr: Learning rate of Adam, for both networks.
-        beta1: Its first decay.
-        beta2: Its second decay.
-        ema: Decay of the moving average of the generator's weights, which makes the images.
-        augment: What the discriminator sees.
     """
 
     design: ClassVar[str] = "stylegan"
-    latent: int = 128
     mapping: int = 2
-    width: int = 16
-    discriminator_width: int = 24
-    widest: int = 192
-    batch_size: int = 16
-    lr: float = 3e-4
-    beta1: float = 0.0
-    beta2: float = 0.99
-    ema: float = 0.998
-    augment: DiffAugment = field(default_factory=DiffAugment)
 
 
 class StyleGANModule(AdversarialModule):
@@ -82,14 +61,6 @@ class StyleGANModule(AdversarialModule):
         """Latent vectors `(n, latent)`, and noise `(n, 1, side, side)` for each level."""
         levels = [torch.randn(n, 1, side, side, generator=rng) for side in self.sides]
         return [*super().noise(n, rng), *levels]
-
-    def discriminator_loss(self, real_scores: Tensor, generated_scores: Tensor) -> Tensor:
-        """Hinges at 1 and -1."""
-        return hinge(real_scores, generated_scores)
-
-    def generator_loss(self, generated_scores: Tensor) -> Tensor:
-        """Minus the score."""
-        return -generated_scores.mean()
 
 
 class Modulation(nn.Module):

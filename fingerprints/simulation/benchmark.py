@@ -19,9 +19,10 @@ from typing import Any
 
 from fingerprints import __version__
 from fingerprints.errors import FingerprintsError
+from fingerprints.generators.fit import CPU
 from fingerprints.provenance import peak_memory, versions
 from fingerprints.simulation.layouts import write_tree
-from fingerprints.simulation.made import FACTS, SAMPLES, Fidelity, Made, Progress, make, read_made
+from fingerprints.simulation.made import FACTS, SAMPLES, Fidelity, Progress, make, read_made
 from fingerprints.simulation.plan import GeneratorPlan
 from fingerprints.simulation.settings import SimulationSettings
 from fingerprints.simulation.sources import RealImages
@@ -32,7 +33,6 @@ BENCHMARK = "benchmark.json"
 FORMAT = 2
 BEGUN = "simulation.json"
 GENERATORS = "generators"
-CPU = TrainerSettings(accelerator="cpu")
 
 
 def make_benchmark(
@@ -140,16 +140,11 @@ def _assemble(
 ) -> dict[str, Any]:
     """Write the finished generators' images, and give the folder its name."""
 
-    def read(plan: GeneratorPlan) -> Made:
-        made = read_made(work / GENERATORS / plan.name)
-        if made is None:  # `make` has just left it there
-            raise FingerprintsError("A generator's images are gone.", where=work / GENERATORS / plan.name)
-        return made
-
+    made = {plan.name: read_made(work / GENERATORS / plan.name) for plan in plans}
     tree = work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
-    planted = write_tree(tree, real, settings, plans, read)
-    facts = {plan.name: read(plan).facts for plan in plans}
+    planted = write_tree(tree, real, settings, plans, made)
+    facts = {name: one.facts for name, one in made.items()}
     document = {
         **identity,
         "groups": {"count": len(set(real.groups)), "pseudo": real.pseudo_groups},

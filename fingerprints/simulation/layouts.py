@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def write_tree(
     real: RealImages,
     settings: SimulationSettings,
     plans: Sequence[GeneratorPlan],
-    read: Callable[[GeneratorPlan], Made],
+    made: Mapping[str, Made],
 ) -> dict[str, Any]:
     """All images with their tables; says what was planted.
 
@@ -79,14 +79,14 @@ def write_tree(
         real: The real images.
         settings: The benchmark.
         plans: Its generators.
-        read: What a generator made.
+        made: What each of them made, by its name.
     """
     rng = np.random.default_rng([settings.seed, 0x7E57])
     tree = Tree(root, real)
     unknown: list[tuple[NDArray[np.uint8], str, Copy | None]] = []
     for plan in plans:
         _WRITE_REAL[settings.task](tree, plan, rng)
-        for folder, images, copies in read(plan).outputs(plan):
+        for folder, images, copies in made[plan.name].outputs(plan):
             if folder == TEST_UNKNOWN:
                 unknown += [(image, plan.label, copies.get(i)) for i, image in enumerate(images)]
                 continue

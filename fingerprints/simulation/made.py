@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,10 +84,8 @@ class Made:
             start += count
 
 
-def read_made(folder: Path) -> Made | None:
-    """What `make` left in a generator's folder; `None` if it is not done."""
-    if not (folder / FACTS).is_file():
-        return None
+def read_made(folder: Path) -> Made:
+    """What `make` left in a generator's folder."""
     found = json.loads((folder / FACTS).read_text())
     copies = {name: [Copy(**copy) for copy in rows] for name, rows in found["copies"].items()}
     return Made(np.load(folder / SAMPLES, mmap_mode="r"), copies, found["facts"])
@@ -196,8 +193,7 @@ def _take_over(training: Training, reuse: Path, folder: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             if found.parent != folder and json.loads(found.read_text())["identity"] == training.identity:
                 for name in (WEIGHTS, RESULT):  # the result last: it says that the training is there
-                    shutil.copyfile(found.with_name(name), folder / f"{name}.part")
-                    (folder / f"{name}.part").replace(folder / name)
+                    write_atomically(folder / name, found.with_name(name).read_bytes())
                 return
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerprints.evidence.intervals import estimate_metrics, tpr_name
-from fingerprints.generators.quality import nearest
+from fingerprints.generators.quality import nearest, vectors
 from fingerprints.simulation.plan import outsiders
 from fingerprints.tasks import NOT_USED, USED, get_task
 
@@ -25,10 +25,6 @@ FEWEST = 10  # images of a kind about which anything is said
 
 def nearest_generated(real: NDArray[np.uint8], generated: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Euclidean distance of each real image `(n, S, S)` to its nearest generated one; pixels in [0, 1]."""
-
-    def vectors(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
-
     return np.sqrt(nearest(vectors(real), vectors(generated)))
 
 

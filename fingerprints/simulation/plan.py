@@ -130,6 +130,11 @@ def outsiders(groups: Sequence[str], members: NDArray[np.int64]) -> dict[NonMemb
     }
 
 
+def kept_out_of(used: int) -> int:
+    """Images of other groups that `model` and `shadow` leave out of all training, for quality figures."""
+    return -(-used // 4)
+
+
 def unique_labels(designs: Sequence[str]) -> list[str]:
     """A label for each generator: its design, numbered where there are several of one."""
     seen: dict[str, int] = {}
@@ -258,7 +263,7 @@ def plan_model(
             where="scale.model.labelled",
             fix="at least two labelled ones, and no more than generators=[...] names",
         )
-    needs = [("training", counts.real), ("kept out of it", -(-counts.real // 4))]
+    needs = [("training", counts.real), ("kept out of it", kept_out_of(counts.real))]
     pool, _ = share_groups(groups, needs, seed=seed)
     members = np.sort(np.random.default_rng([seed, 0x30DE]).permutation(pool)[: counts.real])
     plans = []
@@ -291,7 +296,7 @@ def plan_shadow(groups: Sequence[str], counts: ShadowCounts, *, seed: int) -> li
     Raises:
         FingerprintsError: If the groups do not allow it.
     """
-    needs = [("candidates", counts.candidates), ("kept out of them", -(-counts.candidates // 4))]
+    needs = [("candidates", counts.candidates), ("kept out of them", kept_out_of(counts.candidates))]
     pool, _ = share_groups(groups, needs, seed=seed)
     rng = np.random.default_rng([seed, 0x54AD])
     candidates = np.sort(rng.permutation(pool)[: counts.candidates])

@@ -18,6 +18,7 @@ from fingerprints.simulation.plan import (
     ShadowCounts,
     SubsetCounts,
     UsageCounts,
+    kept_out_of,
     plan_model,
     plan_shadow,
     plan_subset,
@@ -77,7 +78,7 @@ class SimulationSettings:
         if isinstance(counts, UsageCounts):
             return counts.members + counts.nonmembers + counts.test_members + counts.test_nonmembers
         used = counts.real if isinstance(counts, ModelCounts) else counts.candidates
-        return used + -(-used // 4)
+        return used + kept_out_of(used)
 
     @property
     def labels(self) -> list[str]:
