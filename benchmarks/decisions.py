@@ -95,7 +95,15 @@ def main() -> None:
     for images in options.images:
         for case in options.cases:
             for engine in options.engines:
-                command = [sys.executable, "-m", "benchmarks.decisions", "--measure", case, engine, str(images)]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.decisions",
+                    "--measure",
+                    case,
+                    engine,
+                    str(images),
+                ]
                 try:
                     done = subprocess.run(command, capture_output=True, text=True, timeout=options.limit)
                     said = done.stdout.strip() or done.stderr.strip().rsplit("\n", 1)[-1]

@@ -94,9 +94,7 @@ def load_fitted(folder: Path, *, stem: str) -> FittedState:
             text = json.loads(file.metadata()["fitted"])
             if text["format"] != FORMAT:
                 raise ValueError(f"its format is {text['format']}, this version reads {FORMAT}")
-        estimators = {
-            name: load_estimator(folder / f"{stem}.{name}.skops") for name in text["estimators"]
-        }
+        estimators = {name: load_estimator(folder / f"{stem}.{name}.skops") for name in text["estimators"]}
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FingerprintsError(
             f"The fitted part cannot be read: {error}", where=path, fix="train again"

@@ -10,12 +10,13 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "fingerprints"
 # In the order of the data flow: a module imports from its own line or from lines above.
 ORDER = [
-    ("errors", "tasks", "interruption", "status"),
+    ("errors", "tasks", "interruption", "status", "fitted"),
     ("data", "runfiles"),
     ("encoders",),
     ("training",),
     ("generators",),
     ("embeddings",),
+    ("reductions",),
     ("decisions",),
     ("detection",),
     ("evidence",),

@@ -40,7 +40,7 @@ def check_features(
         )
     if len(flat) > 1 and (flat == flat[0]).all():
         raise FingerprintsError(
-            f"All {len(flat)} images have the same features ({flat.shape[1]} constants): nothing can be told.",
+            f"All {len(flat)} images have the same features ({flat.shape[1]} constants).",
             where=where,
             fix="look for a collapsed encoder, or a filter or region that leaves nothing of the images",
         )

@@ -89,7 +89,7 @@ def condensed_distances(
             else:
                 np.clip(1.0 - cells, 0.0, 2.0, out=cells)
             for row, values in enumerate(cells, start=top):
-                # Cell [row, column] of the upper triangle lies at row n - row (row + 1) / 2 + column - row - 1.
+                # The upper triangle row by row: before `row` there are row n - row (row + 1) / 2 cells.
                 first = max(start, row + 1)
                 begin = row * n - row * (row + 1) // 2 + first - row - 1
                 out[begin : begin + start + len(right) - first] = values[first - start :]
@@ -212,9 +212,7 @@ class HierarchicalDecision:
         """
         check_clusters(clusters=self.clusters, images=len(embeddings))
         check_features(embeddings)
-        codes = agglomerate(
-            embeddings, clusters=self.clusters, linkage=self.linkage, distance=self.distance
-        )
+        codes = agglomerate(embeddings, clusters=self.clusters, linkage=self.linkage, distance=self.distance)
         return Answers(cluster_names(codes), None)
 
     def state(self) -> FittedState:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from fingerprints.decisions.distances import distance_to_set
 from fingerprints.decisions.part import EmbeddedPart
 from fingerprints.errors import FingerprintsError
+from fingerprints.fitted import FittedState
 from fingerprints.tasks import NOT_USED, USED
 
 Rule = Literal["mean", "nearest", "k_nearest"]
 ThresholdSource = Literal["out_of_fold", "validation", "half"]
+_SETTINGS = ("rule", "k", "standardise", "reference_k", "threshold_source")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ class MembershipDecision:
     reference_k: int = 5
     threshold: float = float("nan")
     threshold_source: ThresholdSource = "out_of_fold"
+
+    name: ClassVar[str] = "membership"
+    transductive: ClassVar[bool] = False
 
     @classmethod
     def fit(
@@ -110,6 +115,21 @@ class MembershipDecision:
         exact = scores.astype(np.float64)  # the threshold may lie between two float32 neighbours
         cut = float(np.median(exact)) if self.threshold_source == "half" else self.threshold
         return np.where(exact >= cut, USED, NOT_USED)
+
+    def state(self) -> FittedState:
+        """What `from_state` needs; the threshold is a tensor, because JSON has no NaN."""
+        facts = {key: getattr(self, key) for key in _SETTINGS}
+        threshold = np.array([self.threshold], dtype=np.float64)
+        return FittedState(self.name, facts, {"threshold": threshold, "references": self.references})
+
+    @classmethod
+    def from_state(cls, state: FittedState) -> MembershipDecision:
+        """The decision that left this state."""
+        return cls(
+            **{key: state.facts[key] for key in _SETTINGS},
+            references=state.arrays["references"],
+            threshold=float(state.arrays["threshold"][0]),
+        )
 
 
 def best_threshold(scores: NDArray[np.float32], labels: Sequence[str]) -> float:

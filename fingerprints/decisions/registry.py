@@ -1,0 +1,61 @@
+"""Every decision by its name, to make one from a configuration or from what it left on disk."""
+
+from __future__ import annotations
+
+from fingerprints.decisions.centroid import CentroidDecision
+from fingerprints.decisions.classify import LogisticDecision, NeighboursDecision, SVMDecision
+from fingerprints.decisions.cluster import HierarchicalDecision, KMeansDecision, MixtureDecision
+from fingerprints.decisions.membership import MembershipDecision
+from fingerprints.decisions.open_set import OpenSetDecision
+from fingerprints.decisions.part import Classifies, Decides
+from fingerprints.decisions.refine import DbscanRerankDecision, VoteDecision
+from fingerprints.errors import FingerprintsError, nearest
+from fingerprints.fitted import FittedState
+
+Classifier = CentroidDecision | SVMDecision | LogisticDecision | NeighboursDecision | OpenSetDecision
+Clusters = KMeansDecision | HierarchicalDecision | MixtureDecision | DbscanRerankDecision | VoteDecision
+Decision = Classifier | Clusters | MembershipDecision
+
+# Fitted on labelled images: `X.fit(part, classes, fit_on=, seed=, ...)`.
+CLASSIFIERS: dict[str, type[CentroidDecision | SVMDecision | LogisticDecision | NeighboursDecision]] = {
+    kind.name: kind for kind in (CentroidDecision, SVMDecision, LogisticDecision, NeighboursDecision)
+}
+# Fitted on nothing: `X(clusters, seed=, ...)`.
+CLUSTERINGS: dict[str, type[KMeansDecision | HierarchicalDecision | MixtureDecision]] = {
+    kind.name: kind for kind in (KMeansDecision, HierarchicalDecision, MixtureDecision)
+}
+DECISIONS: dict[str, type[Decision]] = {
+    **CLASSIFIERS,
+    **CLUSTERINGS,
+    **{kind.name: kind for kind in (MembershipDecision, OpenSetDecision, DbscanRerankDecision, VoteDecision)},
+}
+
+
+def restore(state: FittedState) -> Decision:
+    """The decision that left this state.
+
+    Raises:
+        FingerprintsError: If no decision has its name.
+    """
+    if state.name not in DECISIONS:
+        near = nearest(state.name, DECISIONS)
+        raise FingerprintsError(
+            f"There is no decision '{state.name}'.",
+            where="name of the decision",
+            fix=f"one of {', '.join(DECISIONS)}" + (f"; did you mean '{near[0]}'?" if near else ""),
+        )
+    return DECISIONS[state.name].from_state(state)
+
+
+def restore_classifier(state: FittedState) -> Classifies:
+    """As `restore`, of one with classes."""
+    decision = restore(state)
+    assert isinstance(decision, Classifier)
+    return decision
+
+
+def restore_clusters(state: FittedState) -> Decides:
+    """As `restore`, of a clustering."""
+    decision = restore(state)
+    assert isinstance(decision, Clusters)
+    return decision

@@ -1,0 +1,1 @@
+"""Reductions of embeddings to fewer numbers: PCA, autoencoder, t-SNE."""

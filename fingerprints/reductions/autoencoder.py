@@ -1,0 +1,169 @@
+"""A small autoencoder of embeddings (Csmorgan in [O24]; the paper gives no layers, these are ours)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fingerprints.errors import FingerprintsError
+from fingerprints.fitted import FittedState
+from fingerprints.reductions.pca import check_components
+
+# Embeddings through the network at a time.
+BLOCK = 4096
+
+
+def make_autoencoder(width: int, *, latent: int, hidden: int, seed: int) -> tuple[nn.Module, nn.Module]:
+    """Encoder `(n, width)` to `(n, latent)` and decoder back, one hidden layer each.
+
+    The seed alone decides the weights: the global generator is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, latent))
+        decoder = nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, width))
+    return encoder, decoder
+
+
+def train_autoencoder(
+    encoder: nn.Module,
+    decoder: nn.Module,
+    inputs: Tensor,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+) -> None:
+    """Mean squared error by Adam, with a cosine fall of the learning rate to zero.
+
+    Args:
+        encoder: Trained in place.
+        decoder: Trained in place.
+        inputs: `(n, width)` float32.
+        epochs: Passes over the inputs.
+        batch_size: Inputs a step; the last batch may be smaller.
+        learning_rate: At the start.
+        seed: Of the order of inputs.
+    """
+    order = torch.Generator().manual_seed(seed)
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    optimiser = torch.optim.Adam(parameters, lr=learning_rate)
+    steps = epochs * math.ceil(len(inputs) / batch_size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, steps))
+    for _ in range(epochs):
+        for rows in torch.randperm(len(inputs), generator=order).split(batch_size):
+            batch = inputs[rows]
+            loss = nn.functional.mse_loss(decoder(encoder(batch)), batch)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+
+
+@dataclass(frozen=True)
+class AutoencoderReduction:
+    """The middle layer of an autoencoder.
+
+    Attributes:
+        mean: `(d,)`; features less it go in.
+        scale: Divided by it, one number for all features, so that they keep their proportions as in PCA.
+        encoder: `(n, d)` to `(n, latent)`.
+        variance: Share of the training embeddings' variance that the decoder gives back.
+    """
+
+    mean: NDArray[np.float32]
+    scale: float
+    encoder: nn.Module
+    variance: float
+
+    name: ClassVar[str] = "autoencoder"
+    transductive: ClassVar[bool] = False
+
+    @classmethod
+    def fit(
+        cls,
+        embeddings: NDArray[np.floating],
+        *,
+        latent: int = 64,
+        hidden: int = 256,
+        epochs: int = 30,
+        batch_size: int = 256,
+        learning_rate: float = 1e-3,
+        seed: int = 0,
+    ) -> AutoencoderReduction:
+        """Train on `(n, d)` embeddings; same seed, same weights on one machine and thread count.
+
+        Args:
+            embeddings: `(n, d)`, not all alike.
+            latent: Width of the middle layer, from 1 to min(n, d).
+            hidden: Width of the layers before and after it.
+            epochs: Passes over the embeddings.
+            batch_size: Embeddings a step.
+            learning_rate: Of Adam, at the start.
+            seed: Of weights and order.
+
+        Raises:
+            FingerprintsError: If `latent` is out of range, or training diverges.
+        """
+        n, d = embeddings.shape
+        check_components(latent, images=n, width=d, where="reduction.latent")
+        mean = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
+        scale = float(np.sqrt(embeddings.var(axis=0, dtype=np.float64).mean()))
+        inputs = torch.from_numpy(((embeddings - mean) / scale).astype(np.float32))
+        encoder, decoder = make_autoencoder(d, latent=latent, hidden=hidden, seed=seed)
+        train_autoencoder(
+            encoder,
+            decoder,
+            inputs,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+        )
+        with torch.inference_mode():
+            lost = sum(float(((decoder(encoder(x)) - x) ** 2).sum()) for x in inputs.split(BLOCK))
+        if not math.isfinite(lost):
+            raise FingerprintsError(
+                "The autoencoder's training diverged.",
+                where="reduction.learning_rate",
+                fix=f"give less than {learning_rate:g}",
+            )
+        return cls(mean, scale, encoder, 1 - lost / float((inputs**2).sum()))
+
+    def apply(self, embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
+        """`(n, latent)` middle layer of `(n, d)` embeddings."""
+        inputs = torch.from_numpy(((embeddings - self.mean) / self.scale).astype(np.float32))
+        with torch.inference_mode():
+            return torch.cat([self.encoder(x) for x in inputs.split(BLOCK)]).numpy()
+
+    def describe(self) -> dict[str, Any]:
+        """Width of the middle layer and share of variance that the decoder gives back."""
+        latent = self.encoder.state_dict()["2.weight"].shape[0]
+        return {"name": self.name, "components": latent, "variance": self.variance}
+
+    def state(self) -> FittedState:
+        """What `from_state` needs."""
+        weights = {f"encoder.{key}": value.numpy() for key, value in self.encoder.state_dict().items()}
+        facts = {"scale": self.scale, "variance": self.variance}
+        return FittedState(self.name, facts, {"mean": self.mean, **weights})
+
+    @classmethod
+    def from_state(cls, state: FittedState) -> AutoencoderReduction:
+        """The reduction that left this state."""
+        start = "encoder."
+        weights = {
+            key.removeprefix(start): torch.from_numpy(np.array(value))
+            for key, value in state.arrays.items()
+            if key.startswith(start)
+        }
+        hidden, width = weights["0.weight"].shape
+        encoder, _ = make_autoencoder(width, latent=len(weights["2.weight"]), hidden=hidden, seed=0)
+        encoder.load_state_dict(weights)
+        return cls(state.arrays["mean"], state.facts["scale"], encoder, state.facts["variance"])
