@@ -73,11 +73,17 @@ def ours(case: str, x: np.ndarray, names: np.ndarray) -> Any:
 def measure(case: str, engine: str, n: int) -> dict[str, float]:
     x, codes = features(n)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     solve(case, engine, x, codes)
-    seconds = time.perf_counter() - start
+    # Imports of the case's own libraries are in it. CPU seconds are what counts on a machine that is shared.
+    seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": round(seconds, 1), "peak_mb": round(peak), "before_mb": round(before)}
+    return {
+        "seconds": round(seconds, 1),
+        "cpu": round(cpu, 1),
+        "peak_mb": round(peak),
+        "before_mb": round(before),
+    }
 
 
 def main() -> None:

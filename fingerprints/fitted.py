@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,7 +120,13 @@ def load_estimator(path: Path) -> Any:
         return skops.io.load(path, trusted=list(TRUSTED))
     except FingerprintsError:
         raise
-    except (UntrustedTypesFoundException, TypeError, AttributeError, ImportError) as error:
+    except (
+        UntrustedTypesFoundException,
+        zipfile.BadZipFile,
+        TypeError,
+        AttributeError,
+        ImportError,
+    ) as error:
         raise FingerprintsError(
             f"The estimator cannot be read: {error}", where=path, fix="train again"
         ) from error

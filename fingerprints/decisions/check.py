@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,9 +27,10 @@ def check_features(
     Raises:
         FingerprintsError: If a feature is NaN or infinite (names the images), or all are constant.
     """
-    flat = embeddings.reshape(len(embeddings), -1)
+    flat = embeddings.reshape(len(embeddings), math.prod(embeddings.shape[1:]))
     # The sum of a row is finite exactly if all of it is, short of an overflow: no mask of n x d cells.
-    suspects = np.flatnonzero(~np.isfinite(flat.sum(axis=1, dtype=np.float64)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspects = np.flatnonzero(~np.isfinite(flat.sum(axis=1, dtype=np.float64)))
     bad = [i for i in suspects.tolist() if not np.isfinite(flat[i]).all()]
     if bad:
         called = [f"number {i}" if names is None else names[i] for i in bad]

@@ -16,6 +16,8 @@ Matrix = NDArray[np.float64]
 
 # Up to this many images or features (the fewer of both) all eigenvectors are computed: a minute at most.
 EXACT = 4096
+# Components that are tried first where a share of the variance is wanted.
+FIRST = 256
 # Columns turned into float64 at a time.
 BLOCK = 2048
 
@@ -117,7 +119,7 @@ class PCAReduction:
         mean = embeddings.mean(axis=0, dtype=np.float64)
         total = float(embeddings.var(axis=0, dtype=np.float64).sum() * n / (n - 1))
         wanted = components
-        guess = min(wanted if wanted is not None else 256, limit)
+        guess = min(wanted if wanted is not None else FIRST, limit)
         # Projections pay only while they are few of all.
         while limit > EXACT and 2 * guess <= limit:
             values, vectors = randomised_components(embeddings, mean, count=guess, seed=seed)

@@ -7,7 +7,8 @@ import pytest
 from sklearn.neighbors import NearestCentroid
 
 from fingerprints.decisions.centroid import CentroidDecision, centroids
-from fingerprints.decisions.part import EmbeddedPart
+from fingerprints.decisions.part import EmbeddedPart, FitOn
+from fingerprints.errors import FingerprintsError
 
 CLASSES = ("t1", "t2", "t3")
 
@@ -59,3 +60,19 @@ def test_real_images_alone_make_the_centroids() -> None:
     moved = EmbeddedPart(own.real, own.real_labels, own.generated + 5, own.generated_labels)
     one, two = (CentroidDecision.fit(p, CLASSES).centroids for p in (own, moved))
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("fit_on", ["generated", "both"])
+def test_fit_on(fit_on: FitOn) -> None:
+    own = part(3)
+    points = {"generated": own.generated, "both": np.concatenate([own.real, own.generated])}[fit_on]
+    labels = {"generated": own.generated_labels, "both": np.append(own.real_labels, own.generated_labels)}
+    answers = CentroidDecision.fit(own, CLASSES, fit_on=fit_on).answer(own.real)
+    assert answers.labels.tolist() == NearestCentroid().fit(points, labels[fit_on]).predict(own.real).tolist()
+    assert answers.labels.tolist() != CentroidDecision.fit(own, CLASSES).answer(own.real).labels.tolist()
+    assert (np.array(CLASSES)[answers.scores.argmax(axis=1)] == answers.labels).all()
+
+
+def test_a_class_without_images_is_refused() -> None:
+    with pytest.raises(FingerprintsError, match="without a real image: t4"):
+        CentroidDecision.fit(part(0), (*CLASSES, "t4"))

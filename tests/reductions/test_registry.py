@@ -1,0 +1,71 @@
+"""Reductions by name, from settings and from disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fingerprints.errors import FingerprintsError
+from fingerprints.fitted import FittedState, load_fitted, save_fitted
+from fingerprints.reductions.registry import REDUCTIONS, fit_reduction, restore_reduction
+
+POINTS = np.random.default_rng(0).normal(size=(40, 9)).astype(np.float32)
+SETTINGS = [
+    {"name": "none"},
+    {"name": "pca", "variance": 0.9, "components": None},
+    {"name": "pca", "components": 3},
+    {"name": "autoencoder", "latent": 2, "hidden": 5, "epochs": 2},
+    {"name": "tsne", "perplexity": 5.0, "iterations": 250},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_what_settings_make_survives_the_disk(settings: dict, tmp_path: Path) -> None:
+    reduction = fit_reduction(settings, POINTS, seed=3)
+    assert reduction.name == settings["name"]
+    save_fitted(reduction.state(), tmp_path, stem="reduction")
+    again = restore_reduction(load_fitted(tmp_path, stem="reduction"))
+    assert type(again) is type(reduction)
+    assert again.describe() == reduction.describe()
+    one, two = reduction.apply(POINTS[:30]), again.apply(POINTS[:30])
+    assert one.dtype == np.float32
+    assert one.shape == (30, reduction.describe()["components"])
+    np.testing.assert_array_equal(one, two)
+
+
+def test_every_reduction_is_here() -> None:
+    assert {*REDUCTIONS} == {settings["name"] for settings in SETTINGS}
+    assert [name for name, kind in REDUCTIONS.items() if kind.transductive] == ["tsne"]
+
+
+def test_none_changes_nothing() -> None:
+    np.testing.assert_array_equal(fit_reduction({"name": "none"}, POINTS, seed=0).apply(POINTS), POINTS)
+
+
+def test_the_seed_reaches_the_reduction() -> None:
+    one, two = (fit_reduction(SETTINGS[3], POINTS, seed=seed).apply(POINTS) for seed in (0, 1))
+    assert not np.allclose(one, two)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "pcaa"}, r"'pcaa'(.|\n)*'pca'"),
+        ({"name": "pca", "varience": 0.9}, r"'varience'(.|\n)*'variance'"),
+        ({"name": "none", "components": 3}, "has no option 'components'"),
+    ],
+    ids=str,
+)
+def test_unknown_names_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(FingerprintsError, match=message):
+        fit_reduction(settings, POINTS, seed=0)
+    with pytest.raises(FingerprintsError, match="no reduction 'x'"):
+        restore_reduction(FittedState("x"))
+
+
+@pytest.mark.parametrize("name", ["pca", "autoencoder", "tsne"])
+def test_constant_embeddings_are_refused(name: str) -> None:
+    with pytest.raises(FingerprintsError, match="All 40 embeddings are the same"):
+        fit_reduction({"name": name}, np.ones_like(POINTS), seed=0)
