@@ -74,13 +74,85 @@ class SiameseCNNConfig:
 
 
 @dataclass
+class CustomCNNConfig:
+    """The CNN of GAN-Amis."""
+
+    name: str = "custom_cnn"
+    channels: list[int] = field(default_factory=lambda: [32, 64, 128, 128])
+    embedding: int = 256
+    projection: int | None = None
+    weights: str | None = None
+
+
+@dataclass
 class PretrainedConfig:
-    """An ImageNet backbone, with a projection head to train on pairs."""
+    """A pretrained backbone, with a projection head to train on pairs.
+
+    Without an `input_size` images are resized to that of the weights.
+    """
 
     name: str = MISSING
     weights: str = "default"
     input_size: int | None = None
     projection: int | None = 256
+
+
+@dataclass
+class HubConfig(PretrainedConfig):
+    """A vision encoder of `transformers`; `model` is what `weights=default` downloads, if not the usual."""
+
+    model: str | None = None
+
+
+@dataclass
+class HandcraftedConfig:
+    """Features that nobody trained; only a projection of them can be."""
+
+    name: str = MISSING
+    projection: int | None = None
+
+
+@dataclass
+class LBPConfig(HandcraftedConfig):
+    """Local binary patterns."""
+
+    points: int = 8
+    radius: float = 1.0
+    as_number: bool = False
+
+
+@dataclass
+class PixelsConfig(HandcraftedConfig):
+    """The pixels themselves; `side: null` leaves images whole."""
+
+    side: int | None = 32
+
+
+@dataclass
+class ResidualConfig(HandcraftedConfig):
+    """The noise residual."""
+
+    sigma: float = 1.0
+    period: int = 8
+    step: float = 2.0
+    as_map: bool = False
+
+
+@dataclass
+class SpectrumConfig(HandcraftedConfig):
+    """The power spectrum."""
+
+    azimuthal: bool = True
+    grid: int | None = 32
+
+
+@dataclass
+class ConcatenatedConfig:
+    """Several encoders side by side: names of options, or mappings of a name and what differs from it."""
+
+    name: str = "concatenated"
+    encoders: list[Any] = MISSING
+    projection: int | None = None
 
 
 @dataclass
@@ -494,7 +566,17 @@ class SimulateConfig:
 # Options of a group have a schema each; the YAML of an option starts from it.
 GROUP_SCHEMAS: dict[str, dict[str, type]] = {
     "data": {"_layout": DataConfig},
-    "encoder": {"_siamese_cnn": SiameseCNNConfig, "_pretrained": PretrainedConfig},
+    "encoder": {
+        "_siamese_cnn": SiameseCNNConfig,
+        "_custom_cnn": CustomCNNConfig,
+        "_pretrained": PretrainedConfig,
+        "_hub": HubConfig,
+        "_lbp": LBPConfig,
+        "_pixels": PixelsConfig,
+        "_residual": ResidualConfig,
+        "_spectrum": SpectrumConfig,
+        "_concatenated": ConcatenatedConfig,
+    },
     "pairing": {"_random": RandomPairingConfig, "_all": AllPairingConfig, "_nearest": NearestPairingConfig},
     "decision": {"_centroid": CentroidConfig, "_membership": MembershipConfig},
     "generator": {
@@ -578,6 +660,13 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "encoder.embedding": (1, True, 65_536),
     "encoder.projection": (1, True, 65_536),
     "encoder.input_size": (1, True, 4096),
+    "encoder.points": (1, True, 24),
+    "encoder.radius": (0, False, 64),
+    "encoder.side": (1, True, 4096),
+    "encoder.sigma": (0, False, 64),
+    "encoder.period": (1, True, 256),
+    "encoder.step": (0, False, 255),
+    "encoder.grid": (2, True, 1024),
     "pairing.batch_size": (2, True, 1_000_000),
     "pairing.images_per_class": (1, True, 100_000),
     "training.margin": (0, False, float("inf")),
@@ -796,6 +885,10 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
         plain["generators"] = _generators(plain)
         for entry in plain["generators"]:
             leaves += _leaves(entry, "generator")
+    if "encoders" in (plain.get("encoder") or {}):
+        plain["encoder"]["encoders"] = _encoders(plain["encoder"]["encoders"])
+        for entry in plain["encoder"]["encoders"]:
+            leaves += _leaves(entry, "encoder")
     for key, value in leaves:
         if key in CHOICES and value not in CHOICES[key]:
             raise FingerprintsError(
@@ -819,31 +912,53 @@ def _generators(plain: dict[str, Any]) -> list[dict[str, Any]]:
     An entry of the list is the name of a `generator` option, or a mapping of its `name` and what differs
     from it.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
     entries = plain["generators"]
     if not entries and plain["task"] == "model":
         entries = list(MODEL_GENERATORS)
-    found: list[Any] = []
-    for entry in entries or [plain["generator"]]:
-        given = entry if isinstance(entry, dict) else {"name": entry}
-        name = given.get("name")
-        if name not in options("generator"):
-            raise unknown_option("generator", str(name))
-        schema = GROUP_SCHEMAS["generator"][f"_{name}"]
-        defaults = OmegaConf.structured(schema)
-        try:
-            merged = OmegaConf.merge(defaults, given)
-        except OmegaConfBaseException as error:
-            key = getattr(error, "full_key", None) or "a key"
-            raise FingerprintsError(
-                f"Generator '{name}' cannot take {key} from {given}.",
-                where="generators",
-                fix=f"some of {', '.join(item.name for item in fields(schema))}",
-            ) from error
-        found.append(OmegaConf.to_container(merged))
+    return [_entry("generator", entry, where="generators") for entry in entries or [plain["generator"]]]
+
+
+def _encoders(entries: list[Any]) -> list[dict[str, Any]]:
+    """Every encoder that is to stand beside others, with all its settings."""
+    found = [_entry("encoder", entry, where="encoder.encoders") for entry in entries]
+    if not found or any("encoders" in entry for entry in found):
+        raise FingerprintsError(
+            "There are no encoders to put side by side."
+            if not found
+            else "Concatenated encoders do not hold others that are concatenated.",
+            where="encoder.encoders",
+            fix="one list of several encoders: 'encoder.encoders=[dinov2,lbp]', with the quotes",
+        )
     return found
+
+
+def _entry(group: str, entry: Any, *, where: str) -> dict[str, Any]:
+    """All settings of one entry of a list: an option's name, or a mapping of its `name` and what differs.
+
+    Raises:
+        FingerprintsError: If the group has no such option, or the option no such key.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    given = entry if isinstance(entry, dict) else {"name": entry}
+    name = given.get("name")
+    if name not in options(group):
+        raise unknown_option(group, str(name))
+    written: Any = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
+    schema = GROUP_SCHEMAS[group][written.pop("defaults")[0]]
+    defaults = OmegaConf.merge(OmegaConf.structured(schema), written)
+    try:
+        merged = OmegaConf.merge(defaults, given)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "a key"
+        raise FingerprintsError(
+            f"{group.capitalize()} '{name}' cannot take {key} from {given}.",
+            where=where,
+            fix=f"some of {', '.join(item.name for item in fields(schema))}",
+        ) from error
+    plain: Any = OmegaConf.to_container(merged)
+    return plain
 
 
 def _refuse_missing(keys: list[str], layout: str | None) -> None:

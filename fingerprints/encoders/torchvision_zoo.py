@@ -1,0 +1,112 @@
+"""ImageNet backbones of torchvision, without their classifiers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from fingerprints.encoders.fetching import no_download
+from fingerprints.encoders.preprocessing import ImageInput, triple
+from fingerprints.encoders.weights import load_into, read_weights, unwrapped
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A backbone: torchvision's name, the attribute that holds the classifier, the width of the features."""
+
+    model: str
+    head: str
+    width: int
+
+
+# The widths that are printed in [A24] and [A25] are 25,088 of VGG-16 (the last map, flattened), 2048 of
+# ResNet-50, 1280 of MobileNetV2 and EfficientNet-B0, 1024 of DenseNet-121.
+MODELS = {
+    "mobilenet_v2": _Model("mobilenet_v2", "classifier", 1280),
+    "mobilenet_v3": _Model("mobilenet_v3_large", "classifier", 960),
+    "resnet18": _Model("resnet18", "fc", 512),
+    "resnet34": _Model("resnet34", "fc", 512),
+    "resnet50": _Model("resnet50", "fc", 2048),
+    "resnet101": _Model("resnet101", "fc", 2048),
+    "resnet152": _Model("resnet152", "fc", 2048),
+    "efficientnet_b0": _Model("efficientnet_b0", "classifier", 1280),
+    "densenet121": _Model("densenet121", "classifier", 1024),
+    "vgg16": _Model("vgg16", "classifier", 25_088),
+    "vgg19": _Model("vgg19", "classifier", 25_088),
+    "inception_v3": _Model("inception_v3", "fc", 2048),
+    "squeezenet": _Model("squeezenet1_1", "classifier", 512),
+}
+
+
+def width(name: str) -> int:
+    """Features of a model of this zoo."""
+    return MODELS[name].width
+
+
+def image_input(name: str) -> ImageInput:
+    """What the ImageNet weights of a model expect; nothing is downloaded."""
+    from torchvision.models import get_model_weights
+
+    weights = get_model_weights(MODELS[name].model).DEFAULT
+    transform: Any = weights.transforms()
+    mean, std = triple(transform.mean), triple(transform.std)
+    if name == "inception_v3":
+        # These weights come from TensorFlow and want [-1, 1]. torchvision normalises for ImageNet and makes
+        # up for it inside the model (`transform_input`), which is switched off here: the same in one step.
+        mean = std = (0.5, 0.5, 0.5)
+    return ImageInput(
+        size=transform.crop_size[0],
+        mean=mean,
+        std=std,
+        interpolation=transform.interpolation.value,
+        smallest=max(weights.meta["min_size"]),
+    )
+
+
+def backbone(name: str, weights: str) -> nn.Module:
+    """A model that maps normalised `(n, 3, S, S)` to `(n, width)`: pooled, or flattened (VGG).
+
+    Args:
+        name: One of `MODELS`.
+        weights: `default` (torchvision's download), `none` (random), or a path.
+
+    Raises:
+        FingerprintsError: If the weights cannot be had or do not fit.
+    """
+    from torchvision.models import get_model
+
+    entry = MODELS[name]
+    extra: dict[str, Any] = {}
+    if name == "inception_v3":
+        extra = {"aux_logits": False, "transform_input": False, "init_weights": weights == "none"}
+    model: nn.Module = get_model(entry.model, weights=None, **extra)
+    # SqueezeNet's pooling is part of its classifier.
+    setattr(model, entry.head, nn.AdaptiveAvgPool2d(1) if name == "squeezenet" else nn.Identity())
+    if weights != "none":
+        state = _download(name) if weights == "default" else read_weights(Path(weights))
+        state = _renamed(unwrapped(state, model.state_dict().keys()))
+        load_into(model, state, where=f"encoder.weights={weights}", surplus=(f"{entry.head}.", "AuxLogits."))
+    return model
+
+
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+
+
+def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Keys of the published DenseNet files (`norm.1`) as today's model has them (`norm1`)."""
+    return {_OLD_DENSENET.sub(r"\1\2", key): tensor for key, tensor in state.items()}
+
+
+def _download(name: str) -> dict[str, Tensor]:
+    from torchvision.models import get_model_weights
+
+    chosen = get_model_weights(MODELS[name].model).DEFAULT
+    try:
+        return dict(chosen.get_state_dict(progress=True, check_hash=True))
+    except OSError as error:  # urllib's errors among them
+        raise no_download(name, error, files=f"the file {chosen.url.rsplit('/', 1)[-1]}") from error
