@@ -59,6 +59,93 @@ class DataConfig:
 
 
 @dataclass
+class NoFilterConfig:
+    """Images as they are."""
+
+    name: str = "none"
+
+
+@dataclass
+class EqualizeConfig:
+    """Histogram equalisation."""
+
+    name: str = "equalize"
+
+
+@dataclass
+class LaplacianConfig:
+    """Second derivative."""
+
+    name: str = "laplacian"
+    signed: bool = False
+
+
+@dataclass
+class BinarizeConfig:
+    """Black and white; without a threshold, each image's own."""
+
+    name: str = "binarize"
+    threshold: int | None = None
+
+
+@dataclass
+class ContrastConfig:
+    """Percentile stretch, or contrast-limited adaptive equalisation."""
+
+    name: str = "contrast"
+    method: str = "stretch"
+    low: float = 2.0
+    high: float = 98.0
+    clip_limit: float = 0.01
+    tiles: int = 8
+
+
+@dataclass
+class DenoiseConfig:
+    """Grey-level morphology."""
+
+    name: str = "denoise"
+    operation: str = "opening"
+    radius: int = 1
+
+
+@dataclass
+class NoiseConfig:
+    """Noise that depends on the image only."""
+
+    name: str = "noise"
+    kind: str = "gaussian"
+    amount: float = 0.05
+    seed: int = 0
+
+
+@dataclass
+class ColorizeConfig:
+    """A colour map of matplotlib's."""
+
+    name: str = "colorize"
+    colormap: str = "viridis"
+
+
+@dataclass
+class FullRegionConfig:
+    """The whole image."""
+
+    name: str = "full"
+
+
+@dataclass
+class MaskedRegionConfig:
+    """The lungs, or what is around them; `weights` are for `mask=unet`, `folder` for `mask=folder`."""
+
+    name: str = MISSING
+    mask: str = "threshold"
+    weights: str | None = None
+    folder: str | None = None
+    crop: bool = True
+
+
+@dataclass
 class SiameseCNNConfig:
     """The published encoder and its options."""
 
@@ -318,6 +405,8 @@ class TrainConfig:
     objective: str | None = None
     run_dir: str | None = MISSING  # conf/train.yaml: unless given, runs and sweeps have folders of their own
     data: DataConfig = field(default_factory=DataConfig)
+    filter: Any = MISSING
+    region: Any = MISSING
     encoder: Any = MISSING
     pairing: Any = MISSING
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -372,6 +461,24 @@ class IngestConfig:
     on_bad_image: str = "error"
     salt: str | None = None
     key: str | None = None
+
+
+@dataclass
+class SegmentConfig:
+    """Root of `python -m fingerprints.segment`."""
+
+    images: str = MISSING
+    masks: str = MISSING
+    out: str = MISSING
+    size: int = 128
+    epochs: int = 120
+    validation: float = 0.2
+    groups: str | None = None
+    seed: int = 0
+    widths: list[int] = field(default_factory=lambda: [16, 32, 64, 128])
+    batch_size: int = 4
+    lr: float = 2e-3
+    accelerator: str = "auto"
 
 
 @dataclass
@@ -577,6 +684,17 @@ GROUP_SCHEMAS: dict[str, dict[str, type]] = {
         "_spectrum": SpectrumConfig,
         "_concatenated": ConcatenatedConfig,
     },
+    "filter": {
+        "_none": NoFilterConfig,
+        "_equalize": EqualizeConfig,
+        "_laplacian": LaplacianConfig,
+        "_binarize": BinarizeConfig,
+        "_contrast": ContrastConfig,
+        "_denoise": DenoiseConfig,
+        "_noise": NoiseConfig,
+        "_colorize": ColorizeConfig,
+    },
+    "region": {"_full": FullRegionConfig, "_mask": MaskedRegionConfig},
     "pairing": {"_random": RandomPairingConfig, "_all": AllPairingConfig, "_nearest": NearestPairingConfig},
     "decision": {"_centroid": CentroidConfig, "_membership": MembershipConfig},
     "generator": {
@@ -595,8 +713,10 @@ ROOT_GROUPS: dict[str, tuple[str, ...]] = {
         "decision",
         "encoder",
         "experiment",
+        "filter",
         "logger",
         "pairing",
+        "region",
         "sweep",
         "trainer",
     ),
@@ -609,6 +729,7 @@ ROOTS: dict[str, type] = {
     "dashboard": DashboardConfig,
     "simulate": SimulateConfig,
     "ingest": IngestConfig,
+    "segment": SegmentConfig,
 }
 
 # Options that need an extra: the module it brings, and its name.
@@ -630,6 +751,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "data.on_bad_image": ("error", "skip"),
     "data.on_mixed_size": ("error", "resize"),
     "data.on_test_overlap": ("error", "keep"),
+    "filter.method": ("stretch", "clahe"),
+    "filter.operation": ("opening", "closing", "both"),
+    "filter.kind": ("gaussian", "salt_pepper"),
+    "region.mask": ("threshold", "unet", "folder"),
     "training.optimiser.name": ("adam", "adamw"),
     "training.optimiser.schedule": ("constant", "cosine"),
     "encoder.downsampling": ("max_pool", "stride"),
@@ -657,6 +782,14 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "data.folds": (2, True, 100),
     "data.folds_below": (0, True, float("inf")),
     "data.fold": (0, True, 99),
+    "filter.threshold": (0, True, 255),
+    "filter.low": (0, True, 100),
+    "filter.high": (0, True, 100),
+    "filter.clip_limit": (0, False, 1),
+    "filter.tiles": (1, True, 1024),
+    "filter.radius": (1, True, 64),
+    "filter.amount": (0, True, 1),
+    "filter.seed": (0, True, 2**32 - 1),
     "encoder.embedding": (1, True, 65_536),
     "encoder.projection": (1, True, 65_536),
     "encoder.input_size": (1, True, 4096),
@@ -692,6 +825,10 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "resamples": (1, True, 1_000_000),
     "permutations": (1, True, 1_000_000),
     "size": (1, True, 4096),
+    "epochs": (1, True, 1_000_000),
+    "validation": (0, False, 0.5),
+    "batch_size": (1, True, 65_536),
+    "lr": (0, False, float("inf")),
     "planted.fraction": (0, True, 1),
     "phantoms.slices_per_patient": (1, True, 1000),
     "scale.max_steps": (1, True, float("inf")),

@@ -13,6 +13,7 @@ ORDER = [
     ("errors", "tasks", "interruption", "status", "fitted"),
     ("data", "runfiles"),
     ("encoders",),
+    ("images",),
     ("training",),
     ("generators",),
     ("embeddings",),
@@ -24,12 +25,12 @@ ORDER = [
     ("scoring",),
     ("simulation",),
     ("reporting",),
-    ("prediction", "sweeps", "dial"),
+    ("prediction", "segmentation", "sweeps", "dial"),
     ("config",),
     ("cli", "sweep_record"),
     ("experiment",),
     ("lifecycle",),
-    ("train", "predict", "evaluate", "dashboard", "simulate", "ingest", "worker", "demo"),
+    ("train", "predict", "evaluate", "dashboard", "simulate", "ingest", "segment", "worker", "demo"),
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

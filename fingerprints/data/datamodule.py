@@ -31,7 +31,7 @@ class ImageBatch:
     """One process' share of a batch of pairs, pixels included.
 
     Attributes:
-        left: `(a, 1, S, S)` uint8.
+        left: `(a, 1, S, S)` uint8; three channels where a filter gave colours.
         right: `(b, 1, S, S)` uint8; `b == a` where `aligned`.
         left_classes: `(a,)` int64; -1 marks a filler.
         right_classes: `(b,)` int64.
@@ -72,12 +72,15 @@ class PixelSource:
         self._resident: Tensor | None = None
 
     def gather(self, rows: np.ndarray, device: torch.device) -> Tensor:
-        """`(n, 1, S, S)` uint8 on `device`."""
+        """`(n, 1, S, S)` uint8 on `device`; `(n, 3, S, S)` of a store in colour."""
         if self._resident is None and device.type == "cuda" and self._fits(device):
             self._resident = torch.from_numpy(np.array(self._images)).to(device)
         if self._resident is not None:
-            return self._resident[torch.from_numpy(rows).to(device)].unsqueeze(1)
-        return torch.from_numpy(self._images[rows]).unsqueeze(1).to(device)
+            return self._with_channels(self._resident[torch.from_numpy(rows).to(device)])
+        return self._with_channels(torch.from_numpy(self._images[rows])).to(device)
+
+    def _with_channels(self, images: Tensor) -> Tensor:
+        return images.unsqueeze(1) if images.ndim == 3 else images
 
     def _fits(self, device: torch.device) -> bool:
         free, _ = torch.cuda.mem_get_info(device)

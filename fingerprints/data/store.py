@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from fingerprints.data.decode import Decoded, Preprocessing, decode
 from fingerprints.data.layout import ImageFile
@@ -35,7 +35,8 @@ class ImageStore:
 
     Attributes:
         folder: Where it lies.
-        images: `(n, size, size)` uint8, read-only memory map, in the order of the file list.
+        images: `(n, size, size)` uint8, read-only memory map, in the order of the file list;
+            `(n, 3, size, size)` where a filter gave them colours.
         digests: `(n,)` 16-byte digests of the files' own pixels: equal for identical images.
         native_sizes: `(n, 2)` width and height of each file; 0 where it could not be read.
         errors: Row -> why the file could not be read.
@@ -57,6 +58,41 @@ class ImageStore:
             np.save(part, compute(), allow_pickle=False)
             part.replace(path)
         return np.load(path, allow_pickle=False)
+
+    def filled(
+        self, name: str, *, shape: tuple[int, ...], dtype: DTypeLike, fill: Callable[[NDArray], None]
+    ) -> NDArray:
+        """An array derived from the store's pixels that need not fit into memory, computed once.
+
+        Args:
+            name: Its name beside the pixels; it must change with whatever the array depends on.
+            shape: Its shape.
+            dtype: Its type.
+            fill: Writes all of it into the memory map that it gets.
+
+        Returns:
+            A read-only memory map.
+        """
+        path = self.folder / f"{name}.npy"
+        if not path.exists():
+            with _locked(path.with_suffix(".lock")):
+                if not path.exists():
+                    self._fill(path, shape, dtype, fill)
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+
+    @staticmethod
+    def _fill(path: Path, shape: tuple[int, ...], dtype: DTypeLike, fill: Callable[[NDArray], None]) -> None:
+        for stale in path.parent.glob(f"{path.stem}.*.part.npy"):  # the lock is ours: its maker was killed
+            stale.unlink()
+        part = path.with_name(f"{path.stem}.{os.getpid()}.part.npy")
+        try:
+            array = _new_array(part, shape, dtype)
+            fill(array)
+            array.flush()
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
 
 def store_key(files: Sequence[ImageFile], preprocessing: Preprocessing) -> str:
@@ -128,12 +164,7 @@ def _build(
     part.mkdir()
     try:
         size, n = preprocessing.size, len(files)
-        images = np.lib.format.open_memmap(
-            part / "images.npy", mode="w+", dtype=np.uint8, shape=(n, size, size)
-        )
-        with (part / "images.npy").open("r+b") as handle:
-            # Without the space reserved, a full disk would kill the process at the first write.
-            os.posix_fallocate(handle.fileno(), 0, os.fstat(handle.fileno()).st_size)
+        images = _new_array(part / "images.npy", (n, size, size), np.uint8)
         digests = np.zeros(n, dtype="S32")
         native_sizes = np.zeros((n, 2), dtype=np.int32)
         errors: dict[int, str] = {}
@@ -158,6 +189,15 @@ def _build(
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+
+
+def _new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.memmap:
+    """A writable memory map of zeros with its space on disk reserved."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    with path.open("r+b") as handle:
+        # Without the space reserved, a full disk would kill the process at the first write.
+        os.posix_fallocate(handle.fileno(), 0, os.fstat(handle.fileno()).st_size)
+    return array
 
 
 def _try_decode(path: str, preprocessing: Preprocessing) -> Decoded | str:

@@ -1,0 +1,157 @@
+"""An image store whose pixels are filtered and cut to a region: computed once, in blocks, on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import pairwise
+from os import cpu_count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.data.store import ImageStore, Progress, interruptible
+from fingerprints.errors import FingerprintsError, nearest
+from fingerprints.images.filters import COLOURS, FILTER_VERSION, make_filter
+from fingerprints.images.masks import MaskSource, mask_source
+from fingerprints.images.regions import REGION_VERSION, REGIONS, restrict
+
+BLOCK = 256  # images in memory at a time
+
+
+def derived_store(
+    store: ImageStore,
+    *,
+    filter: Mapping[str, Any],
+    region: Mapping[str, Any],
+    names: Sequence[str | None] | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> tuple[ImageStore, list[str]]:
+    """The store with its images filtered and cut to a region.
+
+    Masks come from the unfiltered pixels; then the filter, then the region. What is computed lies in the
+    store's own folder under a digest of the settings: masks apart from pixels, so that filters share them.
+
+    Args:
+        store: Unfiltered images.
+        filter: `{name, **options}`, one of `FILTERS`.
+        region: `{name}` of `full`, `lung` or `outer`, with `mask`, `weights`, `folder` (`mask_source`)
+            and `crop` (`restrict`).
+        names: Path of each row's image relative to the data root, `None` for a row that is not used;
+            needed where masks come from a folder.
+        device: Where a U-Net runs.
+        progress: Called now and then.
+
+    Returns:
+        The store, the same one where there is nothing to do; and what the report should say of it.
+
+    Raises:
+        FingerprintsError: If settings are unknown, or masks cannot be had.
+    """
+    described, filtered = make_filter(filter)
+    name = _region_name(region)
+    if described["name"] == "none" and name == "full":
+        return store, []
+    source = None if name == "full" else mask_source(region, names=names, device=device)
+    crop = bool(region.get("crop", True))
+    facts: dict[str, Any] = {"filter": described, "filter_version": FILTER_VERSION, "region": name}
+    if source is not None:
+        facts |= {"region_version": REGION_VERSION, "crop": crop, "masks": _key(source.facts)}
+    masks = None if source is None else cached_masks(store, source, progress=progress)
+    n, side = len(store.images), store.images.shape[-1]
+
+    def block(start: int, stop: int) -> NDArray[np.uint8]:
+        images = filtered(np.asarray(store.images[start:stop]))
+        if masks is None:
+            return images
+        return restrict(images, unpacked(masks[start:stop], side=side), region=name, crop=crop)
+
+    shape = (n, side, side) if described["name"] != "colorize" else (n, COLOURS, side, side)
+    # A folder of its own: what is cached beside these pixels must not meet what belongs to the others.
+    folder = store.folder / f"derived-{_key(facts)}"
+    folder.mkdir(exist_ok=True)
+    derived = replace(store, folder=folder)
+    images = derived.filled(
+        "images", shape=shape, dtype=np.uint8, fill=_writer(block, n, what="filtering images", show=progress)
+    )
+    notes = [] if masks is None else _empty_note(masks, store, name)
+    return replace(derived, images=images), notes
+
+
+def cached_masks(
+    store: ImageStore, source: MaskSource, *, progress: Progress | None = None
+) -> NDArray[np.uint8]:
+    """Packed masks `(n, S, ceil(S / 8))` of a store's unfiltered images, computed once; see `unpacked`."""
+    n, side = len(store.images), store.images.shape[-1]
+
+    def block(start: int, stop: int) -> NDArray[np.uint8]:
+        return np.packbits(source.block(np.asarray(store.images[start:stop]), start), axis=-1)
+
+    return store.filled(
+        f"masks-{_key(source.facts)}",
+        shape=(n, side, -(-side // 8)),
+        dtype=np.uint8,
+        fill=_writer(block, n, what="lung masks", show=progress),
+    )
+
+
+def unpacked(packed: NDArray[np.uint8], *, side: int) -> NDArray[np.bool_]:
+    """`(n, S, ceil(S / 8))` packed masks as `(n, S, S)`."""
+    return np.unpackbits(packed, axis=-1, count=side).astype(bool)
+
+
+def _writer(
+    block: Callable[[int, int], NDArray[np.uint8]], n: int, *, what: str, show: Progress | None
+) -> Callable[[NDArray], None]:
+    """Fills an array of `n` rows by blocks, several at a time."""
+
+    def fill(out: NDArray) -> None:
+        edges = list(pairwise([*range(0, n, BLOCK), n]))
+        with interruptible(ThreadPoolExecutor(cpu_count())) as pool:
+            done = [pool.submit(_put, out, block, start, stop) for start, stop in edges]
+            for task, (_, stop) in zip(done, edges, strict=True):
+                task.result()
+                if show is not None:
+                    show(what, stop, n)
+
+    return fill
+
+
+def _put(out: NDArray, block: Callable[[int, int], NDArray[np.uint8]], start: int, stop: int) -> None:
+    out[start:stop] = block(start, stop)
+
+
+def _empty_note(masks: NDArray[np.uint8], store: ImageStore, region: str) -> list[str]:
+    readable = np.ones(len(masks), dtype=bool)
+    readable[list(store.errors)] = False
+    empty = sum(
+        int((~masks[at : at + BLOCK].any(axis=(1, 2)) & readable[at : at + BLOCK]).sum())
+        for at in range(0, len(masks), BLOCK)
+    )
+    if empty == 0:
+        return []
+    return [
+        f"region '{region}': {empty:,} of {int(readable.sum()):,} images have an empty lung mask "
+        "and are kept whole"
+    ]
+
+
+def _region_name(region: Mapping[str, Any]) -> str:
+    name = str(region.get("name"))
+    if name not in REGIONS:
+        near = nearest(name, REGIONS)
+        raise FingerprintsError(
+            f"There is no region '{name}'; there are {', '.join(REGIONS)}.",
+            where="region",
+            fix=f"region={near[0]}" if near else "choose one of them",
+        )
+    return name
+
+
+def _key(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]

@@ -1,0 +1,262 @@
+"""Filters: what a system does to the grey levels of every image before it looks at them.
+
+Each takes `(n, S, S)` uint8 images, changes every one by itself, and gives uint8 images of the same shape;
+`colorize` gives `(n, 3, S, S)`. They are the preprocessings of the ImageCLEFmedical GANs systems of 2024
+(Inoue Koki: binarise, contrast, equalise, Laplacian; Csmorgan: morphological denoising; Shitongcao: noise;
+KDElab: a colour map). None of the papers prints its settings, so that the defaults are ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage import exposure
+from skimage.filters import threshold_otsu
+from skimage.morphology import disk
+
+from fingerprints.errors import FingerprintsError, nearest
+
+Images = NDArray[np.uint8]
+
+# Raised when a filter's pixels change, so that old caches are not read.
+FILTER_VERSION = 1
+COLOURS = 3  # channels of a coloured image
+
+
+def unfiltered(images: Images) -> Images:
+    """The images as they are."""
+    return images
+
+
+def equalize(images: Images) -> Images:
+    """Histogram equalisation: grey levels of an image become its own ranks in [0, 255]."""
+    return _each(images, lambda image: _as_bytes(255 * exposure.equalize_hist(image)))
+
+
+def laplacian(images: Images, *, signed: bool = False) -> Images:
+    """Second derivative (the sum of the four neighbours less four times the pixel); the border repeats.
+
+    Args:
+        images: `(n, S, S)`.
+        signed: Half the derivative about grey 128, instead of its absolute value cut at 255.
+    """
+
+    def one(image: Images) -> Images:
+        derivative = ndimage.laplace(image.astype(np.float32), mode="nearest")
+        return _as_bytes(128 + derivative / 2 if signed else np.abs(derivative))
+
+    return _each(images, one)
+
+
+def binarize(images: Images, *, threshold: int | None = None) -> Images:
+    """255 where a pixel is above the threshold, else 0.
+
+    Args:
+        images: `(n, S, S)`.
+        threshold: Grey level; `None` for each image's own (Otsu 1979, A threshold selection method from
+            gray-level histograms). A constant image becomes black.
+    """
+    return _each(images, lambda image: _as_bytes(255.0 * (image > _threshold(image, threshold))))
+
+
+def contrast(
+    images: Images,
+    *,
+    method: str = "stretch",
+    low: float = 2.0,
+    high: float = 98.0,
+    clip_limit: float = 0.01,
+    tiles: int = 8,
+) -> Images:
+    """More contrast: over the whole image, or tile by tile.
+
+    Args:
+        images: `(n, S, S)`.
+        method: `stretch` (two percentiles become 0 and 255) or `clahe` (contrast-limited adaptive
+            histogram equalisation, Zuiderveld 1994).
+        low: Percentile that becomes 0, of `stretch`.
+        high: Percentile that becomes 255.
+        clip_limit: Share of a tile's pixels that one grey level may hold, in (0, 1], of `clahe`.
+        tiles: Tiles along a side, of `clahe`.
+
+    Raises:
+        FingerprintsError: If the method is neither, or `low` is not below `high`.
+    """
+    if method not in ("stretch", "clahe"):
+        raise FingerprintsError(
+            f"Contrast has no method '{method}'.", where="filter.method", fix="stretch or clahe"
+        )
+    if not low < high:
+        raise FingerprintsError(
+            "The low percentile must be below the high one.",
+            where=f"filter.low={low}, filter.high={high}",
+            fix="filter.low=2 filter.high=98",
+        )
+
+    def one(image: Images) -> Images:
+        if method == "clahe":
+            if image.min() == image.max():  # scikit-image divides by the range
+                return image
+            tile = max(image.shape[-1] // tiles, 1)
+            return _as_bytes(
+                255 * exposure.equalize_adapthist(image, kernel_size=tile, clip_limit=clip_limit)
+            )
+        bottom, top = np.percentile(image, (low, high))
+        if bottom == top:
+            return image
+        return _as_bytes((image - bottom) * (255 / (top - bottom)))
+
+    return _each(images, one)
+
+
+def denoise(images: Images, *, operation: str = "opening", radius: int = 1) -> Images:
+    """Grey-level morphology with a disc: bright (`opening`) or dark (`closing`) specks go.
+
+    Args:
+        images: `(n, S, S)`.
+        operation: `opening`, `closing`, or `both`: an opening, then a closing.
+        radius: Of the disc, in pixels.
+
+    Raises:
+        FingerprintsError: If there is no such operation.
+    """
+    steps = {
+        "opening": (ndimage.grey_opening,),
+        "closing": (ndimage.grey_closing,),
+        "both": (ndimage.grey_opening, ndimage.grey_closing),
+    }
+    if operation not in steps:
+        raise FingerprintsError(
+            f"There is no operation '{operation}'.", where="filter.operation", fix=", ".join(steps)
+        )
+    footprint = disk(radius)[None]  # a disc in each image, nothing across images
+    for step in steps[operation]:
+        images = step(images, footprint=footprint, mode="reflect")
+    return images
+
+
+def noise(images: Images, *, kind: str = "gaussian", amount: float = 0.05, seed: int = 0) -> Images:
+    """Noise drawn from each image's own pixels: the same image always gets the same.
+
+    Args:
+        images: `(n, S, S)`.
+        kind: `gaussian` or `salt_pepper`.
+        amount: Standard deviation as a share of the full range, or the share of pixels that become 0
+            or 255 (half of them each).
+        seed: Gives other noise to the same images.
+
+    Raises:
+        FingerprintsError: If there is no such kind.
+    """
+    if kind not in ("gaussian", "salt_pepper"):
+        raise FingerprintsError(
+            f"There is no noise '{kind}'.", where="filter.kind", fix="gaussian or salt_pepper"
+        )
+
+    def one(image: Images) -> Images:
+        content = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+        rng = np.random.default_rng([seed, int.from_bytes(content, "little")])
+        if kind == "gaussian":
+            return _as_bytes(image + 255 * amount * rng.standard_normal(image.shape))
+        draws = rng.random(image.shape)
+        return np.where(draws < amount / 2, 0, np.where(draws < amount, 255, image)).astype(np.uint8)
+
+    return _each(images, one)
+
+
+def colorize(images: Images, *, colormap: str = "viridis") -> Images:
+    """Grey levels as colours: `(n, S, S)` to `(n, 3, S, S)`, red, green, blue.
+
+    Args:
+        images: `(n, S, S)`.
+        colormap: A name that matplotlib knows.
+
+    Raises:
+        FingerprintsError: If it does not; names the nearest.
+    """
+    return palette(colormap)[:, images].swapaxes(0, 1)
+
+
+def palette(colormap: str) -> Images:
+    """`(3, 256)` uint8: red, green and blue of each grey level.
+
+    Raises:
+        FingerprintsError: If matplotlib has no such colour map.
+    """
+    from matplotlib import colormaps
+
+    if colormap not in colormaps:
+        near = nearest(colormap, colormaps)
+        raise FingerprintsError(
+            f"There is no colour map '{colormap}'.",
+            where="filter.colormap",
+            fix=f"did you mean '{near[0]}'?" if near else "viridis, jet, bone, or another of matplotlib's",
+        )
+    return np.ascontiguousarray(_as_bytes(255 * colormaps[colormap](np.arange(256))[:, :COLOURS].T))
+
+
+FILTERS: dict[str, Callable[..., Images]] = {
+    "none": unfiltered,
+    "equalize": equalize,
+    "laplacian": laplacian,
+    "binarize": binarize,
+    "contrast": contrast,
+    "denoise": denoise,
+    "noise": noise,
+    "colorize": colorize,
+}
+
+
+def make_filter(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[Images], Images]]:
+    """The filter of a mapping `{name, **options}`.
+
+    Returns:
+        Its name with all its options, defaults filled in, and the filter itself.
+
+    Raises:
+        FingerprintsError: If there is no such filter, or it has no such option.
+    """
+    given = dict(settings)
+    name = str(given.pop("name", None))
+    if name not in FILTERS:
+        near = nearest(name, FILTERS)
+        raise FingerprintsError(
+            f"There is no filter '{name}'; there are {', '.join(FILTERS)}.",
+            where="filter",
+            fix=f"filter={near[0]}" if near else "choose one of them",
+        )
+    function = FILTERS[name]
+    known = {
+        key: parameter.default
+        for key, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind == inspect.Parameter.KEYWORD_ONLY
+    }
+    unknown = given.keys() - known.keys()
+    if unknown:
+        raise FingerprintsError(
+            f"Filter '{name}' has no option '{min(unknown)}'.",
+            where="filter",
+            fix=f"options: {', '.join(known)}" if known else "leave it out: this filter has no options",
+        )
+    options = {**known, **given}
+    return {"name": name, **options}, lambda images: function(images, **options)
+
+
+def _each(images: Images, one: Callable[[Images], Images]) -> Images:
+    return np.stack([one(image) for image in images]) if len(images) else images
+
+
+def _as_bytes(values: NDArray[Any]) -> Images:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _threshold(image: Images, threshold: int | None) -> float:
+    if threshold is not None:
+        return threshold
+    return 255.0 if image.min() == image.max() else float(threshold_otsu(image))

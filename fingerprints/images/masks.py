@@ -1,0 +1,216 @@
+"""Where lung masks come from: thresholds, a trained U-Net, or a folder of files; and how good they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.data.decode import Preprocessing, decode
+from fingerprints.data.layout import IMAGE_SUFFIXES
+from fingerprints.errors import FingerprintsError, listing, nearest
+from fingerprints.images.lungs import lung_masks
+from fingerprints.status import digest
+
+# Raised when masks of the same settings change, so that old caches are not read.
+MASK_VERSION = 1
+MASKS = ("threshold", "unet", "folder")
+# A file with more pixels than this between dark and bright is a picture, not a mask saved as JPEG.
+_GREY_SHARE = 0.05
+
+Block = Callable[[NDArray[np.uint8], int], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class MaskSource:
+    """One way to masks.
+
+    Attributes:
+        facts: What identifies the masks, for cache keys: plain data.
+        block: Masks `(b, S, S)` of images `(b, S, S)`, which are unfiltered, and the number of the first.
+    """
+
+    facts: dict[str, Any]
+    block: Block
+
+
+def mask_source(
+    settings: Mapping[str, Any], *, names: Sequence[str | None] | None = None, device: str = "cpu"
+) -> MaskSource:
+    """The masks that a region asks for.
+
+    Args:
+        settings: `mask` (one of `MASKS`), `weights` for `unet`, `folder` for `folder`.
+        names: Path of each image relative to the data root, `None` for one that is not used; needed for
+            `folder`.
+        device: Where a U-Net runs.
+
+    Raises:
+        FingerprintsError: If there is no such kind, what it needs is not given, weights do not load, or
+            an image has no mask file.
+    """
+    kind = settings.get("mask", "threshold")
+    if kind == "threshold":
+        return MaskSource({"mask": kind, "version": MASK_VERSION}, lambda images, start: lung_masks(images))
+    if kind == "unet":
+        return _unet_source(_given(settings, "weights"), device)
+    if kind == "folder":
+        return _folder_source(_given(settings, "folder"), names)
+    near = nearest(str(kind), MASKS)
+    raise FingerprintsError(
+        f"There is no mask '{kind}'; there are {', '.join(MASKS)}.",
+        where="region.mask",
+        fix=f"region.mask={near[0]}" if near else "choose one of them",
+    )
+
+
+def dice(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """Dice coefficient in [0, 1] of two masks of one shape; 1 where both are empty."""
+    both = int(mask.sum()) + int(truth.sum())
+    return 1.0 if both == 0 else 2 * int((mask & truth).sum()) / both
+
+
+def match_masks(folder: Path, names: Sequence[str]) -> list[Path]:
+    """The mask file of each image: the one at its relative path, else the one of its file name.
+
+    Extensions do not matter. A file name matches only where no other image and no other mask has it.
+
+    Args:
+        folder: Folder of mask files.
+        names: Paths of the images relative to their root, POSIX style.
+
+    Raises:
+        FingerprintsError: If the folder is missing, or images have no mask; names them.
+    """
+    if not folder.is_dir():
+        raise FingerprintsError(
+            "The folder of masks does not exist.", where=folder, fix="give an existing folder of mask files"
+        )
+    files = image_files(folder)
+    by_path = _unique({_key(str(file.relative_to(folder).as_posix())): file for file in files}, files, folder)
+    by_name: dict[str, list[Path]] = {}
+    for file in files:
+        by_name.setdefault(file.stem, []).append(file)
+    asked: dict[str, int] = {}
+    for name in names:
+        stem = _key(name).rsplit("/", 1)[-1]
+        asked[stem] = asked.get(stem, 0) + 1
+    found: list[Path] = []
+    lacking: list[str] = []
+    for name in names:
+        key = _key(name)
+        stem = key.rsplit("/", 1)[-1]
+        if key in by_path:
+            found.append(by_path[key])
+        elif len(by_name.get(stem, ())) == 1 and asked[stem] == 1:
+            found.append(by_name[stem][0])
+        else:
+            lacking.append(name)
+    if lacking:
+        raise FingerprintsError(
+            f"{len(lacking)} of {len(names)} images have no mask among the {len(files)} files:\n"
+            f"{listing(lacking)}",
+            where=folder,
+            fix="give each image a mask of the same relative path, or of a file name that is there once; "
+            "the extension may differ",
+        )
+    return found
+
+
+def read_mask(path: Path, *, size: int) -> NDArray[np.bool_]:
+    """One mask file as `(size, size)`: true above half of its brightest grey level.
+
+    Raises:
+        FingerprintsError: If it cannot be read, or is a picture of many grey levels.
+    """
+    try:
+        pixels = decode(path, Preprocessing(size)).pixels
+    except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, struct.error and more
+        raise FingerprintsError(
+            f"The mask cannot be read: {error or type(error).__name__}", where=path, fix="replace the file"
+        ) from error
+    share = pixels / max(int(pixels.max()), 1)
+    mask = share > 0.5
+    # Only away from outlines: those are grey after a change of size.
+    grey = (share > 0.1) & (share < 0.9)
+    inner = grey[1:-1, 1:-1] & grey[:-2, 1:-1] & grey[2:, 1:-1] & grey[1:-1, :-2] & grey[1:-1, 2:]
+    if inner.mean() > _GREY_SHARE:
+        raise FingerprintsError(
+            f"The file is no mask: {inner.mean():.0%} of its pixels are neither dark nor bright.",
+            where=path,
+            fix="a picture of two grey levels, bright in the lungs",
+        )
+    return mask
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Image files below a folder, sorted by path; hidden ones left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _unet_source(weights: Path, device: str) -> MaskSource:
+    # Imported late: the other masks do without torch.
+    from fingerprints.images.unet import load_unet, predict_masks
+
+    network, size = load_unet(weights)
+    return MaskSource(
+        {"mask": "unet", "version": MASK_VERSION, "weights": digest(weights)},
+        lambda images, start: predict_masks(network, images, size=size, device=device),
+    )
+
+
+def _folder_source(folder: Path, names: Sequence[str | None] | None) -> MaskSource:
+    if names is None:
+        raise FingerprintsError(
+            "Masks from a folder need the names of the images.",
+            where="region.mask=folder",
+            fix="give names, or region.mask=threshold",
+        )
+    rows = [row for row, name in enumerate(names) if name is not None]
+    matched = match_masks(folder, [name for name in names if name is not None])
+    files: dict[int, Path] = dict(zip(rows, matched, strict=True))
+    stats = {row: file.stat() for row, file in files.items()}
+    listed = [[row, str(file), stats[row].st_size, stats[row].st_mtime_ns] for row, file in files.items()]
+
+    def block(images: NDArray[np.uint8], start: int) -> NDArray[np.bool_]:
+        masks = np.zeros(images.shape, dtype=bool)
+        for at in range(len(images)):
+            if start + at in files:
+                masks[at] = read_mask(files[start + at], size=images.shape[-1])
+        return masks
+
+    return MaskSource({"mask": "folder", "version": MASK_VERSION, "files": listed}, block)
+
+
+def _given(settings: Mapping[str, Any], key: str) -> Path:
+    if settings.get(key) is None:
+        raise FingerprintsError(
+            f"region.mask={settings['mask']} needs region.{key}.",
+            where="region",
+            fix=f"region.{key}=PATH, or region.mask=threshold",
+        )
+    return Path(settings[key])
+
+
+def _unique(by_path: dict[str, Path], files: Sequence[Path], folder: Path) -> dict[str, Path]:
+    if len(by_path) < len(files):
+        twice = sorted(str(f.relative_to(folder)) for f in set(files) - set(by_path.values()))
+        raise FingerprintsError(
+            f"{len(twice)} masks differ from another only by their extension:\n{listing(twice)}",
+            where=folder,
+            fix="keep one of each",
+        )
+    return by_path
+
+
+def _key(name: str) -> str:
+    head, _, suffix = name.rpartition(".")
+    return head if f".{suffix.lower()}" in IMAGE_SUFFIXES else name

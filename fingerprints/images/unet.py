@@ -1,0 +1,151 @@
+"""A small U-Net for lung masks, and its weights on disk (Ronneberger et al. 2015, U-Net)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fingerprints.encoders.weights import load_into, read_weights
+from fingerprints.errors import FingerprintsError
+
+FORMAT = "fingerprints segmenter 1"
+
+
+class UNet(nn.Module):
+    """Images to logits of "lung": two convolutions a level, halved and doubled in size between levels.
+
+    Every image is brought to mean 0 and deviation 1 first, so that it does not matter which window of
+    Hounsfield units made the picture.
+
+    Args:
+        widths: Channels of each level, from full size down; sides must divide by `2^(levels - 1)`.
+    """
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128)) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        ins = (1, *self.widths[:-1])
+        self.down = nn.ModuleList(_level(i, o) for i, o in zip(ins, self.widths, strict=True))
+        deeper = list(itertools.pairwise(self.widths))[::-1]
+        self.up = nn.ModuleList(_level(upper + lower, upper) for upper, lower in deeper)
+        self.last = nn.Conv2d(self.widths[0], 1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """`(n, 1, S, S)` float in [0, 1] to `(n, 1, S, S)` logits."""
+        mean = images.mean(dim=(2, 3), keepdim=True)
+        deviation = images.std(dim=(2, 3), keepdim=True)
+        features, kept = (images - mean) / (deviation + 1e-3), []
+        for number, level in enumerate(self.down):
+            features = level(features if number == 0 else functional.max_pool2d(features, 2))
+            kept.append(features)
+        kept.pop()
+        for level in self.up:
+            above = kept.pop()
+            features = level(torch.cat([above, functional.interpolate(features, scale_factor=2.0)], dim=1))
+        logits: Tensor = self.last(features)
+        return logits
+
+
+def check_side(size: int, widths: Sequence[int]) -> None:
+    """Whether a side can be halved often enough for a network of these widths.
+
+    Raises:
+        FingerprintsError: If not, or if there is no level or an empty one.
+    """
+    if not widths or min(widths) < 1:
+        raise FingerprintsError(
+            "A U-Net needs channels on every level.",
+            where=f"widths={list(widths)}",
+            fix="widths=[16,32,64,128]",
+        )
+    step = 2 ** (len(widths) - 1)
+    if size % step != 0:
+        raise FingerprintsError(
+            f"A U-Net of {len(widths)} levels needs a side that {step} divides.",
+            where=f"size={size}",
+            fix=f"size={max(round(size / step), 1) * step}",
+        )
+
+
+def save_unet(path: Path, network: UNet, *, size: int) -> None:
+    """Write weights as safetensors, with the size trained at and the widths as metadata."""
+    from safetensors.torch import save_file
+
+    facts = {"format": FORMAT, "size": str(size), "widths": json.dumps(network.widths)}
+    part = path.with_name(f"{path.name}.part")
+    save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, part, facts)
+    part.replace(path)
+
+
+def load_unet(path: Path) -> tuple[UNet, int]:
+    """A trained U-Net in evaluation mode, and the size that it was trained at.
+
+    Raises:
+        FingerprintsError: If the file is missing or damaged, or holds no segmenter.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    facts: dict[str, str] = {}
+    if path.is_file():
+        try:
+            with safe_open(path, framework="pt") as opened:
+                facts = opened.metadata() or {}
+        except (SafetensorError, OSError):
+            facts = {}
+    if path.exists() and facts.get("format") != FORMAT:
+        raise FingerprintsError(
+            "The file holds no segmenter of this version.",
+            where=path,
+            fix="region.weights=PATH of a segmenter.safetensors that `python -m fingerprints.segment` wrote",
+        )
+    state = read_weights(path)
+    network = UNet(json.loads(facts["widths"]))
+    load_into(network, state, where=path)
+    return network.eval(), int(facts["size"])
+
+
+@torch.inference_mode()
+def predict_masks(
+    network: UNet, images: NDArray[np.uint8], *, size: int, device: str = "cpu", batch: int = 32
+) -> NDArray[np.bool_]:
+    """Masks of `(n, S, S)` uint8 images, `(n, S, S)`: true where lung is likelier than not.
+
+    Args:
+        network: The trained network.
+        images: Images of any side; they pass the network at `size`.
+        size: The side that it was trained at.
+        device: Where it runs.
+        batch: Images at a time.
+    """
+    network = network.to(device).eval()
+    side = images.shape[-1]
+    masks = np.zeros(images.shape, dtype=bool)
+    for start in range(0, len(images), batch):
+        block = torch.from_numpy(np.array(images[start : start + batch])).to(device).unsqueeze(1)
+        logits = network(_resized(block.float() / 255, size))
+        masks[start : start + batch] = (_resized(logits, side)[:, 0] > 0).cpu().numpy()
+    return masks
+
+
+def _resized(images: Tensor, side: int) -> Tensor:
+    if images.shape[-1] == side:
+        return images
+    return functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+
+
+def _level(ins: int, outs: int) -> nn.Sequential:
+    return nn.Sequential(*_convolution(ins, outs), *_convolution(outs, outs))
+
+
+def _convolution(ins: int, outs: int) -> list[nn.Module]:
+    # Batches are small: statistics over groups of channels do not depend on them.
+    return [nn.Conv2d(ins, outs, 3, padding=1), nn.GroupNorm(math.gcd(8, outs), outs), nn.SiLU()]
