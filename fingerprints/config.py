@@ -656,6 +656,8 @@ class SimulateConfig:
     size: int = 64
     seed: int = 0
     nonmembers: str = "other_groups"
+    subsets: str = "disjoint"
+    seeds: str = "own"
     only: int | None = None
     reuse: str | None = None
     scale: ScaleConfig = field(default_factory=ScaleConfig)
@@ -772,6 +774,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "accelerator": ("auto", "cpu", "gpu"),
     "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
     "nonmembers": ("other_groups", "same_groups"),
+    "subsets": ("disjoint", "same"),
+    "seeds": ("own", "shared"),
 }
 # key -> (least value, whether that value itself is allowed, greatest value)
 BOUNDS: dict[str, tuple[float, bool, float]] = {

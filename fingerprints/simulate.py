@@ -46,6 +46,12 @@ generators:
   generators=[a,b]         several (`usage`, `model`), by name or '{{name: gan, lr: 1e-3}}'; for `model`
                            the default is {model}, the last one without labels
 
+controls of `subset` (is it the data that is told apart, or the generator?):
+  subsets=same             every generator is trained on the same real images, with a seed of its own
+                           (default disjoint: no patient is in two subsets)
+  seeds=shared             every generator is trained with the same seed: weights at the start, order of
+                           images, noise, augmentation (default own); with subsets=same chance is right
+
 leakage:
   nonmembers=same_groups   usage: not used images are of the same patients as used ones
                            (default other_groups: no patient has both)
@@ -189,6 +195,8 @@ def simulation_settings(config: dict[str, Any]) -> SimulationSettings:
         designs=tuple(designs),
         planted_fraction=config["planted"]["fraction"],
         planted_kinds=tuple(config["planted"]["kinds"]),
+        subsets=config["subsets"],
+        seeds=config["seeds"],
     )
 
 
@@ -275,6 +283,8 @@ def summary(document: dict[str, Any], out: Path) -> list[str]:
         f"real: {images['count']:,} {'phantoms' if images['origin'] == 'phantoms' else 'images'} of "
         f"{document['groups']['count']:,} groups; {len(generators)} generators, {document['seconds']:,.0f} s",
     ]
+    if (control := document.get("control")) is not None:  # benchmarks made before there were any lack it
+        lines.append(f"control {control['name']}: {control['means']}")
     if document["planted"]["copies"]:
         lines.append(f"planted: {document['planted']['copies']:,} copies of training images (planted.csv)")
     collapsed = [name for name, facts in generators.items() if facts["quality"]["collapsed"]]

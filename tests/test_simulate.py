@@ -31,6 +31,7 @@ USAGE = [
     ("task", "counts", "experiment", "extra"),
     [
         ("subset", SUBSET, "siamese_subtask2", ["data.validation=0.4"]),
+        ("subset", [*SUBSET, "subsets=same"], "siamese_subtask2", ["data.validation=0.4"]),
         ("usage", USAGE, "siamese_subtask1", ["data.folds=2"]),
     ],
 )
@@ -39,6 +40,7 @@ def test_a_benchmark_of_phantoms_is_made_and_trained_on(command, tmp_path, task,
     assert code == 0
     assert "1-NN two-sample accuracy" in said
     assert "planted:" in said
+    assert ("control same_images: " in said) == ("subsets=same" in counts)
     (next_command,) = (line for line in said.splitlines() if line.startswith("next: "))
     assert f"experiment={experiment} data.root={tmp_path / 'made'} data.size=16" in next_command
     document = json.loads((tmp_path / "made/benchmark.json").read_text())
@@ -98,6 +100,9 @@ def test_real_images_and_their_groups_are_used(command, tmp_path, write_image, w
             "5 labelled generators of 4",
         ),
         (["task=usage", "dial=plantde"], "dial=planted"),
+        (["task=subset", "subsets=sam"], "not one of disjoint, same"),
+        (["task=subset", "seeds=0"], "not one of own, shared"),
+        (["task=usage", "subsets=same"], "this control is of task=subset"),
         (["task=shadow", "images=ct", "size=16"], "needs 250 real images"),
         (["task=shadow", "images=ct", "size=16", "scale.shadow.candidates=16"], "fewer than one batch of 16"),
     ],

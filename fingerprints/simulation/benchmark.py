@@ -147,6 +147,7 @@ def _assemble(
     facts = {name: one.facts for name, one in made.items()}
     document = {
         **identity,
+        "control": settings.control,
         "groups": {"count": len(set(real.groups)), "pseudo": real.pseudo_groups},
         "planted": planted,
         "generators": facts,

@@ -125,7 +125,8 @@ def make(
     with claimed(folder):
         design = settings.designs[plan.design]
         members = real.images[plan.members]
-        seed = seed_of(settings.seed, number, 0)
+        # A shared seed is that of training alone: images of two generators are never made from one noise.
+        seed = seed_of(settings.seed, 0 if settings.seeds == "shared" else number, 0)
         training = Training(members, design.settings, design.steps, seed, plan.name)
         if (folder / FACTS).is_file():
             if json.loads((folder / FACTS).read_text())["training"] != training.identity:
@@ -135,8 +136,10 @@ def make(
                     fix="remove the folder, or make the benchmark in another one (out=DIR)",
                 )
             return
-        if reuse is not None:
-            _take_over(training, reuse, folder)
+        # The benchmark itself first: `same_generator` has one generator under several names.
+        for place in (folder.parents[1], reuse):
+            if place is not None:
+                _take_over(training, place, folder)
         generator = _train(training, folder, progress=progress, hardware=hardware)
         images, copies = _images(real, settings, plan, number, generator)
         # Other noise than that of the benchmark's own images.

@@ -13,6 +13,7 @@ from fingerprints.data.layout import Part
 from fingerprints.errors import FingerprintsError
 
 NonMembers = Literal["other_groups", "same_groups"]
+Subsets = Literal["disjoint", "same"]
 ATTEMPTS = 100
 TEST_UNKNOWN = "test/generated_unknown"  # where generated images of all labels are mixed
 
@@ -145,13 +146,17 @@ def unique_labels(designs: Sequence[str]) -> list[str]:
     return labels
 
 
-def plan_subset(groups: Sequence[str], counts: SubsetCounts, *, seed: int) -> list[GeneratorPlan]:
-    """A generator for each subset; no group is in two subsets.
+def plan_subset(
+    groups: Sequence[str], counts: SubsetCounts, *, seed: int, subsets: Subsets = "disjoint"
+) -> list[GeneratorPlan]:
+    """A generator for each subset; no group is in two subsets, or all subsets are one.
 
     Args:
         groups: Group of each real image.
         counts: Sizes.
         seed: Seed of every choice.
+        subsets: `disjoint`: groups of their own. `same`: the first subset's images stand in for all, a
+            control; groups are dealt out all the same, so that this is the very subset that `disjoint` has.
 
     Raises:
         FingerprintsError: If the groups do not allow it.
@@ -159,16 +164,17 @@ def plan_subset(groups: Sequence[str], counts: SubsetCounts, *, seed: int) -> li
     needs = [(f"subset t{number + 1}", counts.real) for number in range(counts.subsets)]
     pools = share_groups(groups, needs, seed=seed)
     rng = np.random.default_rng([seed, 0x5B5E])
-    plans = []
+    plans: list[GeneratorPlan] = []
     for number, (pool, share) in enumerate(zip(pools, _shares(counts.test, counts.subsets), strict=True)):
         label = f"t{number + 1}"
+        own = np.sort(rng.permutation(pool)[: counts.real])
         plans.append(
             GeneratorPlan(
                 name=label,
                 label=label,
                 part="train",
                 design=0,
-                members=np.sort(rng.permutation(pool)[: counts.real]),
+                members=plans[0].members if subsets == "same" and plans else own,
                 outputs={f"generated/gen_{label}": counts.generated, TEST_UNKNOWN: share},
             )
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fingerprints.errors import FingerprintsError
 from fingerprints.generators.designs import check_size
@@ -17,6 +17,7 @@ from fingerprints.simulation.plan import (
     NonMembers,
     ShadowCounts,
     SubsetCounts,
+    Subsets,
     UsageCounts,
     kept_out_of,
     plan_model,
@@ -26,6 +27,28 @@ from fingerprints.simulation.plan import (
     unique_labels,
 )
 from fingerprints.simulation.sources import RealImages
+
+Seeds = Literal["own", "shared"]
+# Controls of `subset`, by `subsets` and `seeds`: what each is called, and what it says.
+CONTROLS: dict[tuple[Subsets, Seeds], tuple[str, str]] = {
+    ("same", "own"): (
+        "same_images",
+        "every generator is trained on the same real images, those of t1; their seeds differ. What tells "
+        "labels apart is the generator, not the data.",
+    ),
+    ("disjoint", "shared"): (
+        "same_start",
+        "every generator is trained on real images of its own with the seed of t1: the same weights at the "
+        "start and, step by step, the same places in the order of images, the same noise and the same "
+        "augmentation. What tells labels apart goes back to the data. The images are made from noise that "
+        "each generator has to itself.",
+    ),
+    ("same", "shared"): (
+        "same_generator",
+        "the same generator makes the images of every label, from other noise. No label is true of anything: "
+        "chance is the right answer.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +76,9 @@ class SimulationSettings:
         designs: One; for `model` and for the two-generator layout of `usage` several.
         planted_fraction: Share of generated images replaced by changed copies of training images.
         planted_kinds: How they are changed.
+        subsets: Whether the generators of `subset` are trained on disjoint real images, or all on the same.
+        seeds: Whether each generator of `subset` is trained with a seed of its own, or all with that of the
+            first: weights at the start, order of images, noise and augmentation.
     """
 
     counts: Counts
@@ -62,6 +88,8 @@ class SimulationSettings:
     designs: tuple[Design, ...]
     planted_fraction: float
     planted_kinds: tuple[str, ...]
+    subsets: Subsets = "disjoint"
+    seeds: Seeds = "own"
 
     @property
     def task(self) -> str:
@@ -71,7 +99,12 @@ class SimulationSettings:
 
     @property
     def needed(self) -> int:
-        """Real images that the benchmark uses."""
+        """Real images without which the benchmark cannot be made.
+
+        `subsets=same` needs those of the other subsets, too: groups are dealt out as without it, so that the
+        control differs from the benchmark in one thing, and what is left over shows what a generator was not
+        trained on.
+        """
         counts = self.counts
         if isinstance(counts, SubsetCounts):
             return counts.subsets * counts.real
@@ -79,6 +112,12 @@ class SimulationSettings:
             return counts.members + counts.nonmembers + counts.test_members + counts.test_nonmembers
         used = counts.real if isinstance(counts, ModelCounts) else counts.candidates
         return used + kept_out_of(used)
+
+    @property
+    def control(self) -> dict[str, str] | None:
+        """Name and meaning of the control that this benchmark is; `None` if it is none."""
+        found = CONTROLS.get((self.subsets, self.seeds))
+        return None if found is None else {"name": found[0], "means": found[1]}
 
     @property
     def labels(self) -> list[str]:
@@ -89,8 +128,8 @@ class SimulationSettings:
         """Refuse what can be seen to be wrong without an image.
 
         Raises:
-            FingerprintsError: If there are no or too many designs, one of them cannot make the size, or a
-                kind of planted copy does not exist.
+            FingerprintsError: If there are no or too many designs, one of them cannot make the size, a kind
+                of planted copy does not exist, or another task than `subset` is to be a control of it.
         """
         if not self.designs or (len(self.designs) > 1 and self.task not in ("usage", "model")):
             raise FingerprintsError(
@@ -101,6 +140,12 @@ class SimulationSettings:
         for design in self.designs:
             check_size(self.size, design.settings)
         check_kinds(self.planted_kinds)
+        if self.control is not None and self.task != "subset":
+            raise FingerprintsError(
+                f"task={self.task} has no subsets; this control is of task=subset.",
+                where=f"subsets={self.subsets}, seeds={self.seeds}",
+                fix="task=subset, or leave subsets and seeds out",
+            )
 
     def plans(self, real: RealImages) -> list[GeneratorPlan]:
         """Who trains which generator.
@@ -110,7 +155,7 @@ class SimulationSettings:
         """
         counts = self.counts
         if isinstance(counts, SubsetCounts):
-            return plan_subset(real.groups, counts, seed=self.seed)
+            return plan_subset(real.groups, counts, seed=self.seed, subsets=self.subsets)
         if isinstance(counts, UsageCounts):
             return plan_usage(
                 real.groups, counts, nonmembers=self.nonmembers, seed=self.seed, labels=self.labels
@@ -120,8 +165,10 @@ class SimulationSettings:
         return plan_shadow(real.groups, counts, seed=self.seed)
 
     def describe(self) -> dict[str, Any]:
-        """Plain data."""
+        """Plain data; a benchmark that is no control says nothing of controls, as before there were any."""
         facts = {"task": self.task, **asdict(self)}
+        if self.control is None:
+            del facts["subsets"], facts["seeds"]
         facts["designs"] = [
             {"design": design.settings.design, "steps": design.steps, **asdict(design.settings)}  # type: ignore[call-overload]
             for design in self.designs

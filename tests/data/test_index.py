@@ -472,6 +472,42 @@ class TestOverlap:
         assert "real/t1/t1_000.png" in str(e.value)
         assert "real/t2/t2_005.png" in str(e.value)
 
+    def test_the_same_images_under_every_label_are_a_control(
+        self, subset_root: Root, prepared: Prepared, tmp_path: Path
+    ) -> None:
+        root = subset_root()
+        shared = {f"{number:03d}": f"t1_patient_{number // 2:03d}" for number in range(14)}
+        for label in ("t2", "t3"):
+            for number in shared:
+                shutil.copy(root / f"real/t1/t1_{number}.png", root / f"real/{label}/{label}_{number}.png")
+        regroup(root, lambda file, _: shared[Path(file).stem[-3:]])
+        index, store = prepared(root, "subset", validation=0.3)
+        (note,) = index.notes
+        assert "every subset holds the same real images" in note
+        real = index.select(domain="real")
+        assert (parts_of_groups(real) == 1).all()
+        copies = real.groupby(store.digests[real.index.to_numpy()])
+        assert (copies["label"].nunique() == 3).all()
+        assert (copies["split"].nunique() == 1).all()
+        # Copies in groups of their own come to stand on both sides.
+        regroup(root, lambda file, group: f"{Path(file).parts[1]}_{group}")
+        with pytest.raises(FingerprintsError, match="real images of different splits have the same pixels"):
+            prepared(root, "subset", validation=0.3)
+        # One image of one subset's own: no control, so that its copies are a mistake.
+        shutil.copy(subset_root(seed=1, name="other") / "real/t2/t2_000.png", root / "real/t2/t2_000.png")
+        with pytest.raises(FingerprintsError, match="41 real images carry the same pixels under two labels"):
+            prepared(root, "subset")
+
+    def test_all_images_used_and_not_used_are_a_contradiction(
+        self, usage_root: Root, prepared: Prepared
+    ) -> None:
+        root = usage_root()
+        used, not_used = (sorted((root / name).iterdir()) for name in ("real_used", "real_not_used"))
+        for one, other in zip(used, not_used, strict=True):
+            shutil.copy(one, other)
+        with pytest.raises(FingerprintsError, match="32 real images carry the same pixels under two labels"):
+            prepared(root, "usage")
+
     def test_test_image_in_training(self, usage_root: Root, prepared: Prepared) -> None:
         root = usage_root()
         shutil.copy(root / "real_used/u_000.png", root / "test/real_unknown/unknown_001.png")

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
 from fingerprints.errors import FingerprintsError
 from fingerprints.generators.gan import GANSettings
@@ -319,6 +320,111 @@ def test_quality_is_against_the_members_groups_own_images_where_these_are_enough
 def whole(real, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "benchmark"
     return out, make_benchmark(real, MODEL, out, progress=Silent())
+
+
+def weights_of(document):
+    return {name: facts["weights"] for name, facts in document["generators"].items()}
+
+
+def tensors_of(out, name):
+    return load_file(out / f"generators/{name}/generator.safetensors")
+
+
+class TestControls:
+    """Is it the data that is told apart, or the generator?"""
+
+    def test_a_benchmark_that_is_none_says_so_and_nothing_else_of_controls(self, made):
+        _, document = made
+        assert document["control"] is None
+        assert not {"subsets", "seeds"} & document["settings"].keys()
+
+    def test_same_images_with_other_seeds(self, made, real, tmp_path, prepared):
+        out, heard = tmp_path / "same", Silent()
+        settings = replace(SUBSET, subsets="same", planted_fraction=0.5, planted_kinds=("exact",))
+        document = make_benchmark(real, settings, out, progress=heard, reuse=made[0])
+        assert document["control"]["name"] == "same_images"
+        assert (document["settings"]["subsets"], document["settings"]["seeds"]) == ("same", "own")
+        assert heard.steps == 3  # t1 is that of the benchmark which this is a control of
+        assert weights_of(document)["t1"] == weights_of(made[1])["t1"]
+        assert len(set(weights_of(document).values())) == 2
+        groups, sources = (dict(rows(out / f"{name}.csv")[1:]) for name in ("groups", "sources"))
+        of = {
+            label: {
+                (pixels(out / file).tobytes(), sources[file], group)
+                for file, group in groups.items()
+                if file.startswith(f"real/{label}/")
+            }
+            for label in ("t1", "t2")
+        }
+        assert len(of["t1"]) == 8
+        assert of["t1"] == of["t2"]  # copies have one group, and one source
+        row = {name: i for i, name in enumerate(real.names)}
+        first, _ = SUBSET.plans(real)
+        assert {row[source] for _, source, _ in of["t2"]} == set(first.members)
+        truth = dict(rows(out / "test_truth.csv"))
+        for generated, member, _, _ in rows(out / "planted.csv")[1:]:
+            stem = generated.split("/")[-1].removesuffix(".png")
+            assert member.split("/")[1] == truth.get(stem, stem.split("_")[1])
+            assert np.array_equal(pixels(out / generated), pixels(out / member))
+        for facts in document["generators"].values():
+            assert facts["members"] == 8
+            assert facts["memorisation"]["other_groups"]["nonmembers"] == len(real.images) - len(
+                {i for i, group in enumerate(real.groups) if group in {real.groups[m] for m in first.members}}
+            )
+        index, store = prepared(out, "subset", size=16, validation=0.3)
+        assert any("every subset holds the same real images" in note for note in index.notes)
+        table = index.select(domain="real")
+        copies = table.groupby(store.digests[table.index.to_numpy()])["split"]
+        assert (copies.size() == 2).all()
+        assert (copies.nunique() == 1).all()
+        assert set(table["split"]) == {"train", "validation"}
+
+    @pytest.mark.parametrize("design", [GAN, VAE], ids=["gan", "vae"])
+    def test_other_images_from_the_same_start(self, real, tmp_path, design):
+        # So short a step leaves weights as good as where they began.
+        still = replace(design, settings=replace(design.settings, lr=1e-12))
+        found = {}
+        for seeds in ("own", "shared"):
+            settings = replace(SUBSET, designs=(still,), seeds=seeds)
+            document = make_benchmark(real, settings, tmp_path / seeds, progress=Silent())
+            first, second = (tensors_of(tmp_path / seeds, name) for name in ("t1", "t2"))
+            apart = [float((first[key] - second[key]).abs().max()) for key in first if key.endswith("weight")]
+            found[seeds] = max(apart)
+            folder = tmp_path / seeds
+            assert not {path.read_bytes() for path in (folder / "real/t1").iterdir()} & {
+                path.read_bytes() for path in (folder / "real/t2").iterdir()
+            }
+        assert document["control"]["name"] == "same_start"
+        assert found["shared"] < 1e-6
+        assert found["own"] > 1e-2
+
+    def test_from_the_same_start_they_go_their_own_ways(self, made, real, tmp_path):
+        heard = Silent()
+        settings = replace(SUBSET, seeds="shared")
+        document = make_benchmark(real, settings, tmp_path / "out", progress=heard, reuse=made[0])
+        assert heard.steps == 3
+        found, normal = weights_of(document), weights_of(made[1])
+        assert found["t1"] == normal["t1"]
+        assert len({found["t1"], found["t2"], normal["t2"]}) == 3
+        assert {path.name for path in (tmp_path / "out/real/t2").iterdir()} == {
+            path.name for path in (made[0] / "real/t2").iterdir()
+        }
+
+    def test_one_generator_under_every_label_is_trained_once_and_draws_other_images(self, real, tmp_path):
+        out, heard = tmp_path / "out", Silent()
+        settings = replace(SUBSET, subsets="same", seeds="shared")
+        document = make_benchmark(real, settings, out, progress=heard)
+        assert document["control"]["name"] == "same_generator"
+        assert heard.steps == 3
+        assert len(set(weights_of(document).values())) == 1
+        drawn = [path.read_bytes() for path in sorted((out / "generated").rglob("*.png"))]
+        assert len(set(drawn)) == len(drawn) == 12
+
+    @pytest.mark.parametrize("words", [{"subsets": "same"}, {"seeds": "shared"}])
+    @pytest.mark.parametrize("settings", [USAGE, MODEL, SHADOW], ids=["usage", "model", "shadow"])
+    def test_other_tasks_have_none(self, settings, words):
+        with pytest.raises(FingerprintsError, match=f"task={settings.task} has no subsets"):
+            replace(settings, **words).check()
 
 
 class TestJobs:

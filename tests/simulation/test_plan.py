@@ -40,6 +40,15 @@ def test_subsets_have_their_counts_and_share_no_group():
     assert plans[2].outputs["generated/gen_t3"] == 10
 
 
+def test_the_same_subset_for_all_is_the_first_of_the_disjoint_ones():
+    disjoint, same = (plan_subset(GROUPS, SUBSETS, seed=3, subsets=kind) for kind in ("disjoint", "same"))
+    assert [plan.name for plan in same] == [plan.name for plan in disjoint]
+    assert [plan.outputs for plan in same] == [plan.outputs for plan in disjoint]
+    assert len(disjoint[0].members) == 30
+    for plan in same:
+        assert np.array_equal(plan.members, disjoint[0].members)
+
+
 def test_outsiders_are_all_images_that_no_member_is_by_whose_they_are():
     for plan in plan_subset(GROUPS, SUBSETS, seed=0):
         found = outsiders(GROUPS, plan.members)
