@@ -288,6 +288,19 @@ class EvaluateConfig:
 
 
 @dataclass
+class CompareConfig:
+    """Root of `python -m fingerprints.compare`."""
+
+    runs: Any = MISSING
+    out: str | None = None
+    baseline: str | None = None
+    vote: str = "none"
+    seed: int = 0
+    resamples: int = 1000
+    permutations: int = 999
+
+
+@dataclass
 class IngestConfig:
     """Root of `python -m fingerprints.ingest`."""
 
@@ -524,6 +537,7 @@ ROOTS: dict[str, type] = {
     "train": TrainConfig,
     "predict": PredictConfig,
     "evaluate": EvaluateConfig,
+    "compare": CompareConfig,
     "dashboard": DashboardConfig,
     "simulate": SimulateConfig,
     "ingest": IngestConfig,
@@ -565,6 +579,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "accelerator": ("auto", "cpu", "gpu"),
     "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
     "nonmembers": ("other_groups", "same_groups"),
+    "vote": ("none", "majority", "unanimous"),
 }
 # key -> (least value, whether that value itself is allowed, greatest value)
 BOUNDS: dict[str, tuple[float, bool, float]] = {

@@ -24,11 +24,12 @@ ORDER = [
     ("simulation",),
     ("reporting",),
     ("prediction", "sweeps", "dial"),
+    ("comparison",),
     ("config",),
     ("cli", "sweep_record"),
     ("experiment",),
     ("lifecycle",),
-    ("train", "predict", "evaluate", "dashboard", "simulate", "ingest", "worker", "demo"),
+    ("train", "predict", "evaluate", "dashboard", "simulate", "ingest", "worker", "demo", "compare"),
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
