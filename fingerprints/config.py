@@ -449,6 +449,19 @@ class EvaluateConfig:
 
 
 @dataclass
+class CompareConfig:
+    """Root of `python -m fingerprints.compare`."""
+
+    runs: Any = MISSING
+    out: str | None = None
+    baseline: str | None = None
+    vote: str = "none"
+    seed: int = 0
+    resamples: int = 1000
+    permutations: int = 999
+
+
+@dataclass
 class IngestConfig:
     """Root of `python -m fingerprints.ingest`."""
 
@@ -728,6 +741,7 @@ ROOTS: dict[str, type] = {
     "train": TrainConfig,
     "predict": PredictConfig,
     "evaluate": EvaluateConfig,
+    "compare": CompareConfig,
     "dashboard": DashboardConfig,
     "simulate": SimulateConfig,
     "ingest": IngestConfig,
@@ -776,6 +790,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "nonmembers": ("other_groups", "same_groups"),
     "subsets": ("disjoint", "same"),
     "seeds": ("own", "shared"),
+    "vote": ("none", "majority", "unanimous"),
 }
 # key -> (least value, whether that value itself is allowed, greatest value)
 BOUNDS: dict[str, tuple[float, bool, float]] = {

@@ -91,6 +91,11 @@ def read_jobs(folder: str | Path) -> list[Job]:
     ]
 
 
+def read_job(folder: str | Path) -> Job:
+    """One run, whether or not it is part of a sweep; its name is that of its folder."""
+    return _read_job(Path(folder), Path(folder).name, number=0)
+
+
 def _job_folders(folder: Path, depth: int) -> Iterable[Path]:
     for path in folder.iterdir():
         if path.name.startswith(".") or not path.is_dir():

@@ -26,11 +26,12 @@ ORDER = [
     ("simulation",),
     ("reporting",),
     ("prediction", "segmentation", "sweeps", "dial"),
+    ("comparison",),
     ("config",),
     ("cli", "sweep_record"),
     ("experiment",),
     ("lifecycle",),
-    ("train", "predict", "evaluate", "dashboard", "simulate", "ingest", "segment", "worker", "demo"),
+    ("train", "predict", "evaluate", "compare", "dashboard", "simulate", "ingest", "segment", "worker", "demo"),
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

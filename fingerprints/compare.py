@@ -1,0 +1,93 @@
+"""`python -m fingerprints.compare runs=GLOB`: finished runs side by side, or fused into one by a vote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fingerprints.cli import Place, launch
+from fingerprints.errors import FingerprintsError
+
+if TYPE_CHECKING:
+    from fingerprints.comparison.collect import DataSet
+
+USAGE = """\
+Put finished runs side by side: one table of systems and figures for each task and data set.
+
+usage: python -m fingerprints.compare runs=GLOB [KEY=VALUE ...]
+
+  runs='outputs/*/*'   folders of runs, or of sweeps; several: 'runs=[GLOB,GLOB]'
+  out=DIR              where comparison.csv, .md and .html go; outputs/comparison by default
+  baseline=NAME        the system that others are compared with in pairs (its row's name, its
+                       experiment, or the folder of a run); the best one by default
+  vote=none            majority or unanimous: do not compare but fuse the runs by a vote into a
+                       run folder out=DIR; unanimous (usage only): used if all runs say so
+  resamples=1000 permutations=999 seed=0
+"""
+
+
+def main() -> None:
+    """Entry point."""
+    launch(_job, "compare", usage=USAGE)
+
+
+def _job(config: dict[str, Any], place: Place) -> None:
+    from fingerprints.comparison.collect import data_sets, find_jobs, finished
+
+    given = config["runs"]
+    patterns = [str(pattern) for pattern in given] if isinstance(given, list) else [str(given)]
+    records, left_out = finished(find_jobs(patterns))
+    if not records:
+        raise FingerprintsError(
+            "None of the runs is finished: "
+            + "; ".join(f"{job.name} {job.state}" for job, _ in left_out[:5])
+            + ".",
+            where="runs",
+            fix="wait for them, or see their train.log",
+        )
+    sets = data_sets(records)
+    draws = {"seed": config["seed"], "resamples": config["resamples"], "permutations": config["permutations"]}
+    if config["vote"] != "none":
+        _vote(sets, config, draws)
+        return
+
+    from fingerprints.comparison.paired import compare, find_baseline
+    from fingerprints.comparison.report import comparison_page, console_lines
+    from fingerprints.comparison.tables import wide_table
+    from fingerprints.reporting.comparison_page import render_html, render_markdown, write_page
+
+    named = [None] * len(sets) if config["baseline"] is None else find_baseline(sets, config["baseline"])
+    compared = [compare(data, baseline=name, **draws) for data, name in zip(sets, named, strict=True)]
+    page = comparison_page(sets, compared, left_out, patterns=patterns)
+    out = Path("outputs/comparison" if config["out"] is None else config["out"])
+    write_page(out / "comparison.csv", wide_table(sets).to_csv(index=False))
+    write_page(out / "comparison.md", render_markdown(page))
+    write_page(out / "comparison.html", render_html(page))
+    print("\n".join(console_lines(sets, compared, left_out, out=out)))
+
+
+def _vote(sets: list[DataSet], config: dict[str, Any], draws: dict[str, int]) -> None:
+    from fingerprints.comparison.fuse import fuse
+    from fingerprints.reporting.summary import brief
+
+    if config["out"] is None:
+        raise FingerprintsError(
+            "A vote needs a folder of its own.", where="out", fix="out=DIR with a new folder"
+        )
+    if len(sets) > 1:
+        raise FingerprintsError(
+            f"The runs are about {len(sets)} tasks or data sets, and a vote is about one: "
+            + "; ".join(f"{data.task.name} ({data.records[0].name}, ...)" for data in sets)
+            + ".",
+            where="runs",
+            fix="a narrower runs=GLOB",
+        )
+    out = Path(config["out"])
+    document = fuse(sets[0], out, rule=config["vote"], **draws)
+    print(f"vote over {', '.join(document['run']['fused'])}")
+    print(brief({document["experiment"]: document}))
+    print(f"run: {out}")
+
+
+if __name__ == "__main__":
+    main()

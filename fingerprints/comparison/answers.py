@@ -1,0 +1,129 @@
+"""The true labels of a test part, and what runs answered to its images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.comparison.collect import Record
+from fingerprints.comparison.tables import is_clustering
+from fingerprints.data.groups import read_groups
+from fingerprints.data.layout import Source, scan
+from fingerprints.errors import FingerprintsError
+from fingerprints.evidence.paired import match_clusters
+from fingerprints.runfiles import match_labels, read_labels
+
+RUN_FILE = "run.csv"  # as in `runs`, which would import torch
+
+
+@dataclass(frozen=True)
+class TestPart:
+    """The images that were scored.
+
+    Attributes:
+        ids: `(n,)`, in the order of the truth file.
+        labels: True labels, `(n,)`.
+        groups: Group of each image, `(n,)`.
+        generators: Generator of each image, `(n,)`; all `''` where figures are not by generator.
+        classes: The names of the labels, sorted.
+        grouped_by: What a group is, in words.
+    """
+
+    __test__ = False  # pytest: no test of ours
+
+    ids: tuple[str, ...]
+    labels: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    generators: NDArray[np.str_]
+    classes: tuple[str, ...]
+    grouped_by: str
+
+
+def read_test_part(record: Record) -> TestPart:
+    """What the run was scored against, read again from the data that its configuration names.
+
+    Groups are those of `data.groups`, or `groups.csv` in the data folder; an image that has none there is
+    a group of its own. Pseudo-groups of near-duplicates are not made again, since that takes the pixels.
+
+    Raises:
+        FingerprintsError: If data or truth are gone, or do not belong together.
+    """
+    root, truth = record.setting("data.root"), record.setting("data.truth")
+    if root is None or truth is None:
+        raise FingerprintsError(
+            "The run's configuration names no data.",
+            where=record.folder,
+            fix="train again to compare in pairs",
+        )
+    folder, task = record.path(root), record.task
+    labels = read_labels(folder / truth, task, kind="truth file")
+    ids = list(labels)
+    names, generators = ids, [""] * len(ids)
+    by_generator = bool(record.levels("test")) and "" not in record.levels("test")
+    sources = [
+        Source(**source)
+        for source in record.setting("data.sources") or []
+        if source["part"] == "test" and source["domain"] == task.unit
+    ]
+    files = {file.id: file for file in scan(folder, sources)} if sources else {}
+    if set(ids) <= set(files):
+        names = [files[i].name for i in ids]
+        if by_generator:
+            generators = [files[i].generator for i in ids]
+    elif by_generator:
+        raise FingerprintsError(
+            "Images of the test part are gone, and with them which generator each belongs to.",
+            where=folder,
+            fix="put the data back",
+        )
+    groups, grouped_by = _groups(record, folder, names)
+    return TestPart(
+        ids=tuple(ids),
+        labels=np.array(list(labels.values())),
+        groups=np.array(groups),
+        generators=np.array(generators),
+        classes=task.classes or tuple(sorted(set(labels.values()))),
+        grouped_by=grouped_by,
+    )
+
+
+def _groups(record: Record, folder: Path, names: list[str]) -> tuple[list[str], str]:
+    given = record.setting("data.groups")
+    path = folder / "groups.csv" if given is None else record.path(given)
+    if not path.is_file():
+        alone = "each generated image is a group of its own"
+        if record.task.unit == "real":
+            alone = "no groups (patients) were given: images stand in for them, so intervals are too narrow"
+        return names, alone
+    found, _ = read_groups(path, names)
+    if not any(group is not None for group in found):
+        return names, "each generated image is a group of its own"
+    return [
+        name if group is None else group for name, group in zip(names, found, strict=True)
+    ], f"groups of {path.name}"
+
+
+def read_answers(record: Record, part: TestPart) -> NDArray[np.str_]:
+    """What a run answered to each image, as its run file says it, `(n,)`.
+
+    Raises:
+        FingerprintsError: If the run file is missing or is about other images.
+    """
+    path = record.folder / RUN_FILE
+    labels = read_labels(path, record.task, kind="run file")
+    return np.array(match_labels(labels, part.ids, path=path, kind="run file"))
+
+
+def matched_answers(record: Record, part: TestPart) -> NDArray[np.str_]:
+    """The answers with clusters named by the classes that the Hungarian method gives them, `(n,)`.
+
+    Raises:
+        FingerprintsError: As `read_answers`.
+    """
+    answers = read_answers(record, part)
+    if not is_clustering(record):
+        return answers
+    return np.array(match_clusters(truth=part.labels, predicted=answers, classes=part.classes))

@@ -1,0 +1,238 @@
+"""Figures of systems as table cells: one run with its interval, several with mean and spread."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from fingerprints.comparison.collect import MEAN, DataSet, Document, Record, System, levels
+from fingerprints.evidence.baselines import TRIVIAL
+from fingerprints.evidence.intervals import in_reading_order
+from fingerprints.reporting.summary import headline_metrics
+from fingerprints.tasks import Task
+
+PARTS = ("test", "validation")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One metric of one system.
+
+    Attributes:
+        value: The figure of the one run, or the mean over runs; `None` where no run has it.
+        low: Lower end of the one run's 95 % interval; `None` with several runs.
+        high: Upper end of it.
+        sd: Standard deviation of the sample over runs; `None` with one.
+        least: Lowest over runs; `None` with one.
+        most: Highest over runs.
+        runs: Runs that have the figure.
+        printed: What the source prints for its own data.
+        reason: Why there is no value.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    sd: float | None = None
+    least: float | None = None
+    most: float | None = None
+    runs: int = 0
+    printed: float | None = None
+    reason: str | None = None
+
+
+def cell(figures: Sequence[Document | None], *, printed: float | None = None) -> Cell:
+    """The cell of one metric from what each run's `metrics.json` has for it (`None`: nothing)."""
+    there = [figure for figure in figures if figure is not None and figure.get("value") is not None]
+    if not there:
+        reasons = [figure["reason"] for figure in figures if figure is not None and figure.get("reason")]
+        return Cell(None, printed=printed, reason=reasons[0] if reasons else None)
+    if len(there) == 1:
+        one = there[0]
+        return Cell(one["value"], one.get("low"), one.get("high"), runs=1, printed=printed)
+    values = [float(figure["value"]) for figure in there]
+    return Cell(
+        statistics.fmean(values),
+        sd=statistics.stdev(values),
+        least=min(values),
+        most=max(values),
+        runs=len(values),
+        printed=printed,
+    )
+
+
+def system_cell(system: System, part: str, metric: str, *, generator: str | None = None) -> Cell:
+    """The cell of a system; without a generator that of the one, or of the mean over several.
+
+    Printed figures stand only beside systems with the weights the source had, never beside random ones or
+    controls.
+    """
+    figures = [
+        (record.overall(part) if generator is None else record.levels(part).get(generator, {})).get(metric)
+        for record in system.records
+    ]
+    printed = None
+    if system.kind == "system" and generator is None:
+        printed = _printed(system.records[0], part).get(metric)
+    return cell(figures, printed=printed)
+
+
+def _printed(record: Record, part: str) -> dict[str, float]:
+    found = record.setting(f"published.{part}")
+    return found if isinstance(found, dict) else {}
+
+
+def printed_sources(data: DataSet) -> dict[str, list[str]]:
+    """Where printed figures come from: source -> systems they stand beside."""
+    found: dict[str, list[str]] = {}
+    for system in data.systems:
+        record = system.records[0]
+        source = record.setting("published.source")
+        if system.kind == "system" and source and any(_printed(record, part) for part in PARTS):
+            found.setdefault(str(source), []).append(system.name)
+    return found
+
+
+def is_clustering(record: Record) -> bool:
+    """Whether its answers are names of clusters, which mean nothing until matched to classes."""
+    return record.task.name == "model" or "accuracy_unmatched" in record.overall("test")
+
+
+def shown_metrics(data: DataSet) -> list[str]:
+    """What tables show of a data set, the official metric first."""
+    names = list(headline_metrics(data.task))
+    more = ("f1_used",) if data.task.name == "usage" else ("accuracy", "ari", "nmi", "accuracy_unmatched")
+    there = _metrics(data)
+    return [name for name in dict.fromkeys([*names, *more]) if name in names or name in there]
+
+
+def _metrics(data: DataSet) -> list[str]:
+    """Every metric that a run of the data set has, in reading order."""
+    found = dict.fromkeys(name for record in data.records for part in PARTS for name in record.overall(part))
+    ordered = in_reading_order(found, task=data.task)
+    return [*ordered, *(name for name in found if name not in ordered)]
+
+
+def generators(data: DataSet) -> list[str]:
+    """Names of the generators, where there are several that are scored one by one."""
+    found = dict.fromkeys(
+        name for record in data.records for part in PARTS for name in record.levels(part) if name
+    )
+    return [name for name in found if name != MEAN]
+
+
+def ranked(systems: Sequence[System], task: Task) -> list[System]:
+    """The systems, best test figure first; those without one after them by their validation figure."""
+
+    def key(system: System) -> tuple[bool, float]:
+        test = system_cell(system, "test", task.official).value
+        if test is not None:
+            return False, -test
+        held_out = system_cell(system, "validation", task.official).value
+        return True, 0.0 if held_out is None else -held_out
+
+    return sorted(systems, key=key)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A trivial or blind answer to the test part of a data set, with the metrics it was scored by."""
+
+    name: str
+    blind: bool
+    cells: dict[str, Cell]
+
+
+def baselines(data: DataSet) -> list[Baseline]:
+    """The answers that no detector needs, once for a data set: as its first run that has them found them.
+
+    Runs with shuffled labels are asked last, since their baselines were fitted on shuffled labels.
+    """
+    runs = sorted(data.records, key=lambda record: record.kind == "control")
+    document = next((run.document for run in runs if run.document.get("baselines")), None)
+    if document is None:
+        return []
+    found = []
+    for name, section in document["baselines"].items():
+        by_generator = levels(section)
+        figures = by_generator.get("", by_generator.get(MEAN, {}))
+        found.append(
+            Baseline(
+                name, name not in TRIVIAL, {metric: cell([figure]) for metric, figure in figures.items()}
+            )
+        )
+    return found
+
+
+def best_blind(found: Sequence[Baseline], metric: str) -> Baseline | None:
+    """The blind baseline with the highest figure; `None` where none has one."""
+    scored = [one for one in found if one.blind and _value(one, metric) is not None]
+    return max(scored, key=lambda one: _value(one, metric) or 0.0, default=None)
+
+
+def _value(baseline: Baseline, metric: str) -> float | None:
+    return baseline.cells[metric].value if metric in baseline.cells else None
+
+
+def chance(data: DataSet) -> float | None:
+    """What chance gives in the official metric: median over runs of the mean under permuted labels."""
+    found = [record.overall("test").get(data.task.official, {}).get("chance") for record in data.records]
+    values = [value for value in found if value is not None]
+    return statistics.median(values) if values else None
+
+
+def wide_table(sets: Sequence[DataSet]) -> pd.DataFrame:
+    """One row a system with every metric that its runs have.
+
+    Columns: `data` (number of the data set, from 1), `task`, `table` (`system`, `random_weights`,
+    `control`; then `blind` and `trivial` for baselines), `system`, `runs`, `seeds`, `folders`, `fingerprint`
+    (those of the runs, in their order), then for each part and metric `test.accuracy` with the endings
+    `_low`, `_high`, `_sd`, `_min`, `_max`, `_runs`, `_printed`, and `test.<generator>.kappa` with the same
+    for the official metric of each generator. Columns without any value are left out.
+    """
+    rows: list[dict[str, Any]] = []
+    for number, data in enumerate(sets, start=1):
+        metrics, named = _metrics(data), generators(data)
+        for system in ranked(data.systems, data.task):
+            row = {
+                "data": number,
+                "task": data.task.name,
+                "table": system.kind,
+                "system": system.name,
+                "runs": len(system.records),
+                "seeds": " ".join(map(str, system.seeds)),
+                "folders": " ".join(record.name for record in system.records),
+                "fingerprint": " ".join(str(record.fingerprint or "-") for record in system.records),
+            }
+            for part in PARTS:
+                for metric in metrics:
+                    row |= _columns(f"{part}.{metric}", system_cell(system, part, metric))
+                for generator in named:
+                    found = system_cell(system, part, data.task.official, generator=generator)
+                    row |= _columns(f"{part}.{generator}.{data.task.official}", found)
+            rows.append(row)
+        for baseline in baselines(data):
+            kind = "blind" if baseline.blind else "trivial"
+            row = {"data": number, "task": data.task.name, "table": kind, "system": baseline.name}
+            for metric, found in baseline.cells.items():
+                row |= _columns(f"test.{metric}", found)
+            rows.append(row)
+    table = pd.DataFrame(rows).dropna(axis="columns", how="all")
+    return table.astype({"runs": "Int64"})
+
+
+def _columns(name: str, found: Cell) -> dict[str, Any]:
+    return {
+        name: found.value,
+        f"{name}_low": found.low,
+        f"{name}_high": found.high,
+        f"{name}_sd": found.sd,
+        f"{name}_min": found.least,
+        f"{name}_max": found.most,
+        f"{name}_runs": found.runs or None,
+        f"{name}_printed": found.printed,
+    }

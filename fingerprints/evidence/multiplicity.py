@@ -1,0 +1,69 @@
+"""Corrections of p-values for the number of comparisons they were looked at among."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.evidence.metrics import FloatArray
+
+
+def holm(p: Sequence[float] | NDArray[np.float64], *, family: int | None = None) -> FloatArray:
+    """Step-down adjusted p-values (Holm 1979): the chance of any false finding stays below the level.
+
+    Holds whatever the comparisons share, and pairs of systems on one test part share much.
+
+    Args:
+        p: Shape (m,), each in [0, 1].
+        family: Number of comparisons that could have been shown, at least m; m by default. Those that are
+            not given count as the least significant, so that adjusted values are too large rather than
+            too small.
+
+    Returns:
+        Shape (m,), in the order of `p`, each in [0, 1]; rejecting those at most alpha is Holm's test.
+
+    Raises:
+        ValueError: If a p-value lies outside [0, 1] or the family is smaller than m.
+    """
+    values, size = _checked(p, family)
+    order = np.argsort(values, kind="stable")
+    factors = size - np.arange(len(values))
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(factors * values[order]), 1.0)
+    return adjusted
+
+
+def benjamini_hochberg(p: Sequence[float] | NDArray[np.float64], *, family: int | None = None) -> FloatArray:
+    """Step-up adjusted p-values (Benjamini and Hochberg 1995): the expected share of false findings.
+
+    Proven for independent and positively dependent tests, which comparisons with one reference mostly are;
+    where that is in doubt `holm` holds.
+
+    Args:
+        p: Shape (m,), each in [0, 1].
+        family: As in `holm`.
+
+    Returns:
+        Shape (m,), in the order of `p`, each in [0, 1].
+
+    Raises:
+        ValueError: As in `holm`.
+    """
+    values, size = _checked(p, family)
+    order = np.argsort(values, kind="stable")
+    scaled = size * values[order] / np.arange(1, len(values) + 1)
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    return adjusted
+
+
+def _checked(p: Sequence[float] | NDArray[np.float64], family: int | None) -> tuple[FloatArray, int]:
+    values = np.asarray(p, dtype=np.float64)
+    size = len(values) if family is None else family
+    if size < len(values):
+        raise ValueError(f"a family of {size} comparisons cannot hold {len(values)} p-values")
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError("p-values lie in [0, 1]")
+    return values, size

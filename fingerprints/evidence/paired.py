@@ -1,0 +1,294 @@
+"""How sure it is that one system is better than another on the same images.
+
+Two systems that see the same images are right and wrong together, so that their separate intervals say
+little about their difference. Here both are resampled together.
+
+- Interval: percentile bootstrap of the difference, groups (patients) resampled, the same groups for both
+  (Efron and Tibshirani 1993, chapter 16).
+- P-value: in every group a coin decides whether the two systems trade their answers; p = (1 + number of
+  trades with a difference at least as large, in either direction) / (1 + number of trades). Super-uniform
+  if neither is better, also where they differ in a few images only, where a bootstrap p-value is too small
+  (approximate randomisation: Noreen 1989).
+
+A system may be several runs (seeds). Its figure is then the mean over them, and all is conditional on
+these runs: that another seed gives another figure is not in the interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_array
+
+from fingerprints.errors import FingerprintsError
+from fingerprints.evidence.bounds import effective_count
+from fingerprints.evidence.intervals import MIN_GROUPS, p_value, percentiles
+from fingerprints.evidence.metrics import (
+    FloatArray,
+    IntArray,
+    Labels,
+    contingency,
+    encode,
+    from_confusion,
+    table_ari,
+)
+from fingerprints.tasks import Task
+
+_BLOCK = 4_000_000
+"""Cells of a block of draws (groups x draws): bounds the memory at some 100 MB."""
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """A system against the reference on the same images.
+
+    Attributes:
+        difference: Figure of the system less that of the reference.
+        low: Lower end of its 95 % interval, or `None`.
+        high: Upper end of it.
+        p: Two-sided, not adjusted for other comparisons.
+        n: Images.
+        n_groups: Groups.
+        effective: Kish's effective number of groups (`bounds.effective_count`).
+        discordant: Images that one of the two has right and the other wrong, mean over pairs of runs.
+        reason: Why there is no interval.
+    """
+
+    difference: float
+    low: float | None
+    high: float | None
+    p: float
+    n: int
+    n_groups: int
+    effective: float
+    discordant: float
+    reason: str | None = None
+
+
+def official_figure(tables: FloatArray, *, task: Task) -> FloatArray:
+    """The task's official metric of contingency tables (B, C, K), rows = truth; shape (B,)."""
+    if task.official == "ari":
+        return table_ari(tables)
+    return from_confusion(tables)[task.official]
+
+
+def paired_differences(
+    *,
+    task: Task,
+    classes: Sequence[str],
+    truth: Labels,
+    answers: Mapping[str, Sequence[Labels]],
+    reference: str,
+    groups: Labels,
+    strata: Labels | None = None,
+    seed: int,
+    resamples: int = 1000,
+    permutations: int = 999,
+) -> dict[str, PairedDifference]:
+    """Every system against the reference in the official metric.
+
+    All systems see the same draws. With strata (generators) the metric is the mean over them, and groups
+    are drawn and trade within their own, as if the strata were independent of each other.
+
+    Args:
+        task: Names the metric.
+        classes: Names of the labels.
+        truth: True labels, shape (n,).
+        answers: By system, one array (n,) for each of its runs. Clusters are matched to classes before
+            (`match_clusters`); the match is held fixed here. A name that is no class is a wrong answer.
+        reference: The system that the others are compared with.
+        groups: Group of each image, shape (n,).
+        strata: Stratum of each image, shape (n,); one for all by default.
+        seed: Of resampling and trading.
+        resamples: Bootstrap draws.
+        permutations: Trades.
+
+    Returns:
+        By system, without the reference.
+
+    Raises:
+        FingerprintsError: On unequal lengths, unknown true labels, or an unknown reference.
+    """
+    if reference not in answers:
+        raise FingerprintsError(
+            f"There is no system '{reference}' among those compared.",
+            where="baseline",
+            fix=f"one of {', '.join(answers)}",
+        )
+    lengths = {len(truth), len(groups), *(len(run) for runs in answers.values() for run in runs)}
+    if len(lengths) > 1 or lengths == {0}:
+        raise FingerprintsError(
+            f"True labels, groups and answers do not make pairs: there are {sorted(lengths)} of them.",
+            fix="one of each for every image, and at least one image",
+        )
+    parts = np.zeros(len(truth), dtype=str) if strata is None else np.asarray(strata, dtype=str)
+    others = [name for name in answers if name != reference]
+    rows = encode(truth, classes=classes)
+    names = list(classes) + sorted(
+        {str(x) for runs in answers.values() for run in runs for x in np.unique(run)} - set(classes)
+    )
+    codes = {name: [encode(run, classes=names) for run in runs] for name, runs in answers.items()}
+    group = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1].astype(np.int64)
+    shape = (len(classes), len(names))
+    found = {name: _Draws.empty(resamples, permutations) for name in others}
+    levels = np.unique(parts)
+    seeds = np.random.SeedSequence(seed).spawn(len(levels))
+    counts, effective = 0, 0.0
+    for level, child in zip(levels, seeds, strict=True):
+        inside = np.flatnonzero(parts == level)
+        own = np.unique(group[inside], return_inverse=True)[1].astype(np.int64)
+        counts += int(own.max()) + 1
+        effective += effective_count(own)
+        cells = {
+            name: [_by_group(rows[inside], run[inside], own, shape) for run in runs]
+            for name, runs in codes.items()
+        }
+        draws = _stratum(cells, reference, task=task, shape=shape, seed=child, like=found)
+        found = {name: found[name].plus(draws[name], share=1 / len(levels)) for name in others}
+    fewest = min(len(np.unique(group[parts == level])) for level in levels)
+    right = {name: [run == rows for run in runs] for name, runs in codes.items()}
+    return {
+        name: _difference(
+            found[name],
+            task=task,
+            n=len(rows),
+            n_groups=counts,
+            fewest=fewest,
+            effective=effective,
+            discordant=float(np.mean([(a != b).sum() for a in right[name] for b in right[reference]])),
+        )
+        for name in others
+    }
+
+
+def match_clusters(
+    *, truth: Labels, predicted: Labels, classes: Sequence[str], stranger: str = "cluster {}"
+) -> list[str]:
+    """Names of clusters replaced by the classes that the Hungarian method gives them.
+
+    Args:
+        truth: True labels, or the labels of a run to align with, shape (n,).
+        predicted: Names of clusters, shape (n,).
+        classes: The names to give.
+        stranger: The name of a cluster that is left over, `{}` standing for what it was called.
+
+    Returns:
+        n names.
+    """
+    clusters, columns = np.unique(np.asarray(predicted, dtype=str), return_inverse=True)
+    rows = encode(truth, classes=classes)
+    table = contingency(rows=rows, columns=columns, shape=(len(classes), len(clusters)))
+    given = {int(c): classes[int(r)] for r, c in zip(*linear_sum_assignment(-table), strict=True)}
+    names = [given.get(index, stranger.format(cluster)) for index, cluster in enumerate(clusters)]
+    return [names[index] for index in columns]
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """A difference, its bootstrap draws (resamples,) and what it is after trades (permutations,)."""
+
+    value: float
+    samples: FloatArray
+    null: FloatArray
+
+    @classmethod
+    def empty(cls, resamples: int, permutations: int) -> _Draws:
+        return cls(0.0, np.zeros(resamples), np.zeros(permutations))
+
+    def plus(self, other: _Draws, *, share: float) -> _Draws:
+        return _Draws(
+            self.value + share * other.value,
+            self.samples + share * other.samples,
+            self.null + share * other.null,
+        )
+
+
+def _by_group(rows: IntArray, columns: IntArray, group: IntArray, shape: tuple[int, int]) -> csr_array:
+    """Images of each cell of the contingency table in each group: (cells, groups)."""
+    size = (shape[0] * shape[1], int(group.max()) + 1)
+    ones = np.ones(len(rows))
+    return csr_array((ones, (rows * shape[1] + columns, group)), shape=size)
+
+
+def _stratum(
+    cells: Mapping[str, list[csr_array]],
+    reference: str,
+    *,
+    task: Task,
+    shape: tuple[int, int],
+    seed: np.random.SeedSequence,
+    like: Mapping[str, _Draws],
+) -> dict[str, _Draws]:
+    """Difference of every system with its draws within one stratum."""
+
+    def figure(tables: FloatArray) -> FloatArray:
+        return official_figure(tables.T.reshape(-1, *shape), task=task)
+
+    groups = cells[reference][0].shape[1]
+    bootstrap, trading = (np.random.default_rng(child) for child in seed.spawn(2))
+    first = next(iter(like.values()), None)
+    resamples, permutations = (0, 0) if first is None else (len(first.samples), len(first.null))
+    whole = {
+        name: [np.asarray(run.sum(axis=1))[:, None] for run in runs] for name, runs in cells.items()
+    }  # each (cells, 1)
+    values = {name: float(np.mean([figure(table)[0] for table in runs])) for name, runs in whole.items()}
+    samples: dict[str, list[FloatArray]] = {name: [] for name in cells}
+    for size in _blocks(resamples, groups):
+        picks = bootstrap.integers(groups, size=(size, groups))
+        picks += groups * np.arange(size)[:, None]
+        weights = np.bincount(picks.ravel(), minlength=size * groups).reshape(size, groups)
+        weights = np.ascontiguousarray(weights.T, dtype=np.float64)
+        for name, runs in cells.items():
+            samples[name].append(np.mean([figure(run @ weights) for run in runs], axis=0))
+    nulls: dict[str, list[FloatArray]] = {name: [] for name in like}
+    for size in _blocks(permutations, groups):
+        trades = (trading.random((groups, size)) < 0.5).astype(np.float64)
+        for name in like:
+            pairs = [
+                (a, b, total_a, total_b)
+                for a, total_a in zip(cells[name], whole[name], strict=True)
+                for b, total_b in zip(cells[reference], whole[reference], strict=True)
+            ]
+            differences = []
+            for a, b, total_a, total_b in pairs:
+                traded = total_a + (b - a) @ trades
+                differences.append(figure(traded) - figure(total_a + total_b - traded))
+            nulls[name].append(np.mean(differences, axis=0))
+
+    def joined(draws: Sequence[FloatArray]) -> FloatArray:
+        return np.concatenate(draws) if draws else np.empty(0)
+
+    rival = joined(samples[reference])
+    return {
+        name: _Draws(values[name] - values[reference], joined(samples[name]) - rival, joined(nulls[name]))
+        for name in like
+    }
+
+
+def _blocks(draws: int, groups: int) -> list[int]:
+    """Sizes of blocks that make up the draws."""
+    most = max(1, _BLOCK // groups)
+    return [min(most, draws - start) for start in range(0, draws, most)]
+
+
+def _difference(
+    draws: _Draws, *, task: Task, n: int, n_groups: int, fewest: int, effective: float, discordant: float
+) -> PairedDifference:
+    samples = draws.samples
+    if task.official == "ari" and samples.size:
+        # Copies of an image agree with each other, which flatters the better of two partitions more.
+        samples = samples - np.nanmean(samples) + draws.value
+    low = high = reason = None
+    if fewest < MIN_GROUPS:
+        reason = f"{fewest} group(s) are too few for an interval ({MIN_GROUPS} needed)"
+    elif not np.isfinite(samples).mean() >= 0.9:
+        reason = "more than a tenth of the resamples lack a class"
+    elif np.nanmax(samples) - np.nanmin(samples) < 1e-12:
+        reason = "every resample gives the same difference"
+    else:
+        low, high = percentiles(samples)
+    p = p_value(observed=abs(draws.value), null=np.abs(draws.null))
+    return PairedDifference(draws.value, low, high, p, n, n_groups, effective, discordant, reason)

@@ -1,0 +1,174 @@
+"""The page of a comparison, as HTML that needs nothing but itself and as Markdown.
+
+Both say the same: sections of facts, tables of text and notes. The look is that of a run's report.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from fingerprints.errors import FingerprintsError
+from fingerprints.reporting import plots
+from fingerprints.status import write_atomically
+
+
+@dataclass(frozen=True)
+class ShownCell:
+    """What stands in a cell: the figure, and in small letters what belongs to it, a line each."""
+
+    text: str
+    small: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ShownTable:
+    """A table of text.
+
+    Attributes:
+        caption: What it holds, a few words.
+        columns: Titles; the first is that of the rows' names.
+        rows: One cell a column, the first the row's name.
+        notes: Sentences below it.
+        numeric: Whether all columns but the first are figures, and stand on the right.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[ShownCell, ...], ...]
+    notes: tuple[str, ...] = ()
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Section:
+    """One data set.
+
+    Attributes:
+        title: Heading.
+        facts: What the data are, name and value.
+        tables: Tables in the order shown.
+        figure: The plot of the systems, or `None`.
+        alt: What one who cannot see the plot would miss.
+        notes: Sentences below the facts.
+    """
+
+    title: str
+    facts: dict[str, str]
+    tables: tuple[ShownTable, ...]
+    figure: Figure | None = None
+    alt: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class ComparisonPage:
+    """All that a comparison says: its title, what was read, a section a data set, and what is left out."""
+
+    title: str
+    lead: str
+    sections: tuple[Section, ...]
+    left_out: ShownTable | None = None
+
+
+def render_html(page: ComparisonPage) -> str:
+    """The page as HTML text; equal content gives equal text."""
+    pictures = [None if part.figure is None else _picture(part.figure) for part in page.sections]
+    environment = _environment()
+    template = environment.get_template("comparison.html.j2")
+    return template.render(page=page, sections=list(zip(page.sections, pictures, strict=True)), look=_look())
+
+
+def render_markdown(page: ComparisonPage) -> str:
+    """The page as Markdown text, without the plots."""
+    blocks = [f"# {page.title}", page.lead]
+    for part in page.sections:
+        blocks.append(f"## {part.title}")
+        if part.facts:
+            blocks.append("\n".join(f"- {name}: {value}" for name, value in part.facts.items()))
+        if part.notes:
+            blocks.append("\n".join(f"- {note}" for note in part.notes))
+        for table in part.tables:
+            blocks += _markdown(table, level=3)
+    if page.left_out is not None:
+        blocks += _markdown(page.left_out, level=2)
+    return "\n\n".join(blocks) + "\n"
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page to `path`, which never holds half of one.
+
+    Raises:
+        FingerprintsError: If the folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise FingerprintsError(
+            f"The comparison could not be written: {error.strerror or error}.",
+            where=path,
+            fix="out=DIR with a folder that is writable and has space left",
+        ) from error
+
+
+def _markdown(table: ShownTable, *, level: int) -> list[str]:
+    aligned = ["---", *(["---:" if table.numeric else "---"] * (len(table.columns) - 1))]
+    rows = [
+        list(table.columns),
+        aligned,
+        *([_joined(cell) for cell in row] for row in table.rows),
+    ]
+    lines = ["| " + " | ".join(_escaped(text) for text in row) + " |" for row in rows]
+    notes = ["\n".join(f"- {note}" for note in table.notes)] if table.notes else []
+    return [f"{'#' * level} {table.caption}", "\n".join(lines), *notes]
+
+
+def _joined(cell: ShownCell) -> str:
+    """A cell on one line: `0.349 ± 0.003, 0.347 to 0.351, printed 0.9904`."""
+    first, *rest = cell.small or ("",)
+    return ", ".join([f"{cell.text} {first}".strip(), *rest])
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([|*_<])", r"\\\1", " ".join(text.split()))
+
+
+def _picture(figure: Figure) -> tuple[str, int, int]:
+    """A figure as a `data:` address with its size in CSS pixels."""
+    width, height = (round(float(side) * plots.DPI) for side in figure.get_size_inches())
+    data = base64.b64encode(plots.png_bytes(figure)).decode()
+    return f"data:image/png;base64,{data}", width, height
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("fingerprints.reporting", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+@cache
+def _look() -> str:
+    """The style sheet of a run's report, so that there is one look."""
+    environment = _environment()
+    assert environment.loader is not None
+    source, _, _ = environment.loader.get_source(environment, "report.html.j2")
+    return source.split("<style>", 1)[1].split("</style>", 1)[0]
+
+
+def column(values: Sequence[str]) -> tuple[ShownCell, ...]:
+    """Cells of a row that has nothing in small letters."""
+    return tuple(ShownCell(value) for value in values)

@@ -1,0 +1,131 @@
+"""Systems by their official metric: a dot and an interval each, with what they must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fingerprints.reporting.plots import BLUE, DPI, FAINT, INK, MUTED, PURPLE, VERMILLION, style
+
+WIDTH = 10.4
+"""Inches: names of systems are long, and the page is wide."""
+
+LABEL = 46
+"""Most characters of a system's name; the end of a long one tells it from its kin."""
+
+
+@dataclass(frozen=True)
+class SystemPoint:
+    """One system.
+
+    Attributes:
+        name: Its row's name.
+        group: The table it stands in; points of a group stand together under its name.
+        value: The figure on the test part, or the mean over runs; `None` leaves it out.
+        low: Lower end of the interval of one run, or the lowest of several.
+        high: Upper end of it.
+        runs: Number of runs; the line of several is their range and is drawn in another way.
+        printed: The source's figure for its own data.
+    """
+
+    name: str
+    group: str
+    value: float | None
+    low: float | None
+    high: float | None
+    runs: int
+    printed: float | None = None
+
+
+def systems_plot(
+    points: Sequence[SystemPoint],
+    *,
+    metric: str,
+    chance: float | None = None,
+    blind: tuple[str, float] | None = None,
+) -> Figure | None:
+    """Dots and intervals, the first point on top; `None` if no point has a value.
+
+    Args:
+        points: In the order shown; groups keep the order in which they first come.
+        metric: The metric in words, for the axis.
+        chance: What chance gives, a dotted line.
+        blind: Name and figure of the best blind baseline, a dashed line.
+    """
+    there = [point for point in points if point.value is not None]
+    if not there:
+        return None
+    groups = list(dict.fromkeys(point.group for point in there))
+    titled = len(groups) > 1
+    ticks: list[tuple[float, str]] = []
+    heads: list[tuple[float, str]] = []
+    placed: list[tuple[float, SystemPoint]] = []
+    row = 0.0
+    for group in groups:
+        if titled:
+            heads.append((row, group))
+            row += 0.9
+        for point in (p for p in there if p.group == group):
+            placed.append((row, point))
+            ticks.append((row, _shortened(point.name)))
+            row += 1.0
+        row += 0.3
+    with style():
+        figure = Figure(figsize=(WIDTH, 1.35 + 0.31 * row), dpi=DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots()
+        handles: dict[str, Line2D] = {}
+        if chance is not None:
+            axes.axvline(chance, color=MUTED, linestyle=":", linewidth=1.4)
+            handles[f"chance {chance:.3f}"] = Line2D([], [], color=MUTED, linestyle=":", linewidth=1.4)
+        if blind is not None:
+            axes.axvline(blind[1], color=VERMILLION, linestyle="--", linewidth=1.4)
+            label = f"best blind baseline: {blind[0]} {blind[1]:.3f}"
+            handles[label] = Line2D([], [], color=VERMILLION, linestyle="--", linewidth=1.4)
+        for at, point in placed:
+            several = point.runs > 1
+            colour = PURPLE if several else BLUE
+            if point.low is not None and point.high is not None:
+                axes.hlines(at, point.low, point.high, color=colour, linewidth=4, alpha=0.45)
+            marker = "s" if several else "o"
+            axes.plot(point.value, at, marker, color=colour, markersize=6)
+            name = "mean and range over runs" if several else "one run and its 95 % interval"
+            handles.setdefault(name, Line2D([], [], color=colour, marker=marker, linewidth=4, alpha=0.7))
+            if point.printed is not None:
+                axes.plot(
+                    [point.printed], [at], "D", markerfacecolor="white", markeredgecolor=INK, markersize=6
+                )
+                handles.setdefault(
+                    "printed, on the source’s own data",
+                    Line2D([], [], color="none", marker="D", markerfacecolor="white", markeredgecolor=INK),
+                )
+        axes.set_yticks([at for at, _ in ticks], [name for _, name in ticks])
+        for at, group in heads:
+            axes.annotate(
+                group,
+                (0, at),
+                xycoords=("axes fraction", "data"),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                color=MUTED,
+                fontsize=9,
+                fontweight="bold",
+            )
+        axes.set_ylim(row - 0.5, -0.8)
+        axes.grid(visible=False, axis="y")
+        for at, _ in ticks:
+            axes.axhline(at, color=FAINT, linewidth=0.7, zorder=0)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel(f"{metric}, test part")
+        axes.margins(x=0.04)
+        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=2)
+    return figure
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LABEL else f"{name[: LABEL // 2]}…{name[1 + LABEL // 2 - LABEL :]}"
