@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fingerprints.data.embedded import embedded_benchmark
 from fingerprints.errors import FingerprintsError, nearest
+from fingerprints.published import TABLE, find_published, read_published
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -56,6 +57,8 @@ class DataConfig:
     on_mixed_size: str = "error"
     on_test_overlap: str = "error"
     shuffle_labels: bool = False
+    leave_out: str | None = None
+    test_classes: int | None = None
 
 
 @dataclass
@@ -291,9 +294,18 @@ class AugmentConfig:
 
 
 @dataclass
-class TrainingConfig:
-    """What the encoder is trained for."""
+class FrozenTrainingConfig:
+    """The encoder stays as it is; its features are computed once and cached."""
 
+    name: str = "frozen"
+    batch_size: int = 64
+
+
+@dataclass
+class PairTrainingConfig:
+    """A Siamese network: contrastive loss on pairs."""
+
+    name: str = "pairs"
     margin: float = 1.0
     pair_threshold: float = 0.5
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -301,10 +313,162 @@ class TrainingConfig:
 
 
 @dataclass
-class CentroidConfig:
+class ClassifierTrainingConfig:
+    """A softmax classifier, fine-tuned on labels; with rounds, again on its own labels of test images."""
+
+    name: str = "classifier"
+    fit_on: str = "generated"
+    batch_size: int = 32
+    rounds: int = 0
+    pseudo_labels: int = 200
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass
+class NoReductionConfig:
+    """Embeddings as they are."""
+
+    name: str = "none"
+
+
+@dataclass
+class PCAConfig:
+    """Principal components, as many as keep a share of the variance, or a number of them."""
+
+    name: str = "pca"
+    variance: float | None = 0.95
+    components: int | None = None
+
+
+@dataclass
+class AutoencoderReductionConfig:
+    """The code of a small autoencoder."""
+
+    name: str = "autoencoder"
+    latent: int = 64
+
+
+@dataclass
+class TSNEConfig:
+    """A plane in which neighbours stay neighbours; of the images asked about, together."""
+
+    name: str = "tsne"
+    perplexity: float = 30.0
+
+
+@dataclass
+class SupervisedConfig:
+    """What every decision that learns labels has; without `fit_on`: real images, if the task has them."""
+
+    name: str = MISSING
+    fit_on: str | None = None
+    open_set: bool = False
+    share_known: float = 0.95
+
+
+@dataclass
+class CentroidConfig(SupervisedConfig):
     """Nearest centroid of the real training embeddings."""
 
     name: str = "centroid"
+
+
+@dataclass
+class HeadConfig:
+    """The trained classifier's own last layer."""
+
+    name: str = "head"
+
+
+@dataclass
+class ClusterConfig:
+    """What every decision that clusters has.
+
+    No number means one cluster for each label: of the training part; in the test part `data.test_classes`.
+    """
+
+    name: str = MISSING
+    clusters: int | None = None
+
+
+@dataclass
+class SVMConfig(SupervisedConfig):
+    """Support vector machine: linear as published; without C it is chosen by group cross-validation."""
+
+    name: str = "svm"
+    kernel: str = "linear"
+    C: float | None = 1.0
+    gamma: float | None = None
+    standardise: bool = False
+    class_weight: str = "none"
+
+
+@dataclass
+class LogisticConfig(SupervisedConfig):
+    """Logistic regression."""
+
+    name: str = "logistic"
+    C: float | None = 1.0
+    standardise: bool = True
+    class_weight: str = "none"
+
+
+@dataclass
+class NeighboursConfig(SupervisedConfig):
+    """k nearest neighbours."""
+
+    name: str = "knn"
+    k: int = 5
+    distance: str = "euclidean"
+    weights: str = "uniform"
+
+
+@dataclass
+class KMeansConfig(ClusterConfig):
+    """k-means."""
+
+    name: str = "kmeans"
+    init: str = "k-means++"
+    restarts: int = 10
+
+
+@dataclass
+class HierarchicalConfig(ClusterConfig):
+    """Agglomerative clustering."""
+
+    name: str = "hierarchical"
+    linkage: str = "ward"
+    distance: str = "euclidean"
+
+
+@dataclass
+class MixtureConfig(ClusterConfig):
+    """Gaussian mixture."""
+
+    name: str = "gmm"
+    init: str = "kmeans"
+    covariance: str = "diag"
+    regularise: float = 1e-6
+    restarts: int = 1
+
+
+@dataclass
+class DbscanRerankConfig(ClusterConfig):
+    """An earlier clustering whose dense regions take one label each."""
+
+    name: str = "dbscan_rerank"
+    earlier: str = "kmeans"
+    quantile: float = 0.5
+    min_samples: int = 5
+
+
+@dataclass
+class VoteConfig(ClusterConfig):
+    """Majority of several clusterings."""
+
+    name: str = "vote"
+    voters: list[str] = field(default_factory=lambda: ["kmeans", "hierarchical", "gmm"])
 
 
 @dataclass
@@ -393,6 +557,7 @@ class PublishedConfig:
 
     source: str = ""
     test: dict[str, float] = field(default_factory=dict)
+    validation: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -409,7 +574,8 @@ class TrainConfig:
     region: Any = MISSING
     encoder: Any = MISSING
     pairing: Any = MISSING
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    training: Any = MISSING
+    reduction: Any = MISSING
     decision: Any = MISSING
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)
@@ -711,7 +877,30 @@ GROUP_SCHEMAS: dict[str, dict[str, type]] = {
     },
     "region": {"_full": FullRegionConfig, "_mask": MaskedRegionConfig},
     "pairing": {"_random": RandomPairingConfig, "_all": AllPairingConfig, "_nearest": NearestPairingConfig},
-    "decision": {"_centroid": CentroidConfig, "_membership": MembershipConfig},
+    "training": {
+        "_frozen": FrozenTrainingConfig,
+        "_pairs": PairTrainingConfig,
+        "_classifier": ClassifierTrainingConfig,
+    },
+    "reduction": {
+        "_none": NoReductionConfig,
+        "_pca": PCAConfig,
+        "_autoencoder": AutoencoderReductionConfig,
+        "_tsne": TSNEConfig,
+    },
+    "decision": {
+        "_centroid": CentroidConfig,
+        "_dbscan_rerank": DbscanRerankConfig,
+        "_gmm": MixtureConfig,
+        "_head": HeadConfig,
+        "_hierarchical": HierarchicalConfig,
+        "_kmeans": KMeansConfig,
+        "_knn": NeighboursConfig,
+        "_logistic": LogisticConfig,
+        "_membership": MembershipConfig,
+        "_svm": SVMConfig,
+        "_vote": VoteConfig,
+    },
     "generator": {
         "_gan": GANConfig,
         "_stylegan": StyleGANConfig,
@@ -732,8 +921,10 @@ ROOT_GROUPS: dict[str, tuple[str, ...]] = {
         "logger",
         "pairing",
         "region",
+        "reduction",
         "sweep",
         "trainer",
+        "training",
     ),
     "simulate": ("dial", "generator", "scale"),
 }
@@ -761,7 +952,9 @@ EXTRAS: dict[str, tuple[str, str]] = {
 
 COMBINED = ("sweep", "dial")  # groups of which several options are chosen, as a list
 
-FREE_KEYS = ("published.test",)  # mappings whose keys are the user's
+FREE_KEYS = ("published.test", "published.validation")  # mappings whose keys are the user's
+
+FIT_ON = ("real", "generated", "both")
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "data.on_bad_image": ("error", "skip"),
@@ -774,6 +967,15 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "training.optimiser.name": ("adam", "adamw"),
     "training.optimiser.schedule": ("constant", "cosine"),
     "encoder.downsampling": ("max_pool", "stride"),
+    "decision.fit_on": FIT_ON,
+    "decision.kernel": ("linear", "rbf"),
+    "decision.class_weight": ("none", "balanced"),
+    "decision.weights": ("uniform", "distance"),
+    "decision.linkage": ("ward", "average", "complete", "single"),
+    "decision.covariance": ("diag", "spherical", "tied", "full"),
+    "decision.earlier": ("kmeans", "hierarchical", "gmm"),
+    "decision.voters": ("kmeans", "hierarchical", "gmm"),
+    "training.fit_on": FIT_ON,
     "decision.rule": ("mean", "nearest", "k_nearest"),
     "pairing.contrast": ("pair", "batch"),
     "decision.reference": ("none", "training"),
@@ -781,8 +983,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "trainer.accelerator": ("auto", "cpu", "gpu"),
     "trainer.strategy": ("auto", "ddp"),
     "trainer.precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
-    "callbacks.early_stopping.monitor": ("val_loss", "val_pair_accuracy"),
-    "callbacks.checkpoint.monitor": ("val_loss", "val_pair_accuracy"),
+    "callbacks.early_stopping.monitor": ("val_loss", "val_pair_accuracy", "val_accuracy"),
+    "callbacks.checkpoint.monitor": ("val_loss", "val_pair_accuracy", "val_accuracy"),
     "logger.name": ("none", "csv", "tensorboard", "wandb"),
     "on_bad_image": ("error", "skip"),
     "accelerator": ("auto", "cpu", "gpu"),
@@ -791,6 +993,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "subsets": ("disjoint", "same"),
     "seeds": ("own", "shared"),
     "vote": ("none", "majority", "unanimous"),
+}
+# Choices that differ between the options of a group.
+CHOICES_OF: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
+    ("decision", "kmeans"): {"init": ("k-means++", "random")},
+    ("decision", "gmm"): {"init": ("kmeans", "k-means++", "random", "random_from_data")},
+    ("decision", "hierarchical"): {"distance": ("euclidean", "cosine")},
+    ("decision", "knn"): {"distance": ("euclidean", "cosine", "manhattan")},
 }
 # key -> (least value, whether that value itself is allowed, greatest value)
 BOUNDS: dict[str, tuple[float, bool, float]] = {
@@ -831,6 +1040,22 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "training.augment.contrast": (0, True, 1),
     "training.augment.noise": (0, True, 1),
     "pairing.neighbours": (1, True, 1_000_000),
+    "decision.C": (0, False, float("inf")),
+    "decision.gamma": (0, False, float("inf")),
+    "decision.clusters": (1, True, float("inf")),
+    "data.test_classes": (2, True, float("inf")),
+    "decision.min_samples": (2, True, float("inf")),
+    "decision.quantile": (0, False, 1),
+    "decision.regularise": (0, True, float("inf")),
+    "decision.restarts": (1, True, 100_000),
+    "decision.share_known": (0, False, 1),
+    "reduction.variance": (0, False, 1),
+    "reduction.components": (1, True, 1_000_000),
+    "reduction.latent": (1, True, 65_536),
+    "reduction.perplexity": (0, False, float("inf")),
+    "training.batch_size": (1, True, 1_000_000),
+    "training.pseudo_labels": (1, True, float("inf")),
+    "training.rounds": (0, True, 100),
     "decision.reference_k": (1, True, float("inf")),
     "decision.k": (1, True, float("inf")),
     "trainer.devices": (-1, True, 65_536),
@@ -1036,6 +1261,8 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
         plain["data"]["size"] = OWN_SIZE if benchmark is None else benchmark.size
     if plain.get("run_dir") == MISSING:
         plain["run_dir"] = None
+    if "decision" in plain:
+        _fill_in(plain)
     leaves = _leaves(plain, "")
     if "scale" in plain:  # a simulation
         plain["generators"] = _generators(plain)
@@ -1045,10 +1272,15 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
         plain["encoder"]["encoders"] = _encoders(plain["encoder"]["encoders"])
         for entry in plain["encoder"]["encoders"]:
             leaves += _leaves(entry, "encoder")
+    choices = {**CHOICES}
+    for (group, option), keys in CHOICES_OF.items():
+        if isinstance(chosen := plain.get(group), dict) and chosen.get("name") == option:
+            choices |= {f"{group}.{key}": allowed for key, allowed in keys.items()}
     for key, value in leaves:
-        if key in CHOICES and value not in CHOICES[key]:
+        values = value if isinstance(value, list) else [value]
+        if key in choices and value is not None and (not values or set(values) - set(choices[key])):
             raise FingerprintsError(
-                f"{key}={value} is not one of {', '.join(CHOICES[key])}.", where=key, fix="choose one of them"
+                f"{key}={value} is not one of {', '.join(choices[key])}.", where=key, fix="choose one of them"
             )
         if key in BOUNDS and value is not None:
             _check_bounds(key, value, *BOUNDS[key])
@@ -1060,6 +1292,15 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
             fix="objective=validation.accuracy, or another figure of the validation part",
         )
     return plain
+
+
+def _fill_in(plain: dict[str, Any]) -> None:
+    """What a training configuration leaves open and its other parts decide."""
+    if plain["decision"].get("fit_on", "") is None:
+        plain["decision"]["fit_on"] = "generated" if plain["task"] == "model" else "real"
+    if not plain["published"]["source"]:
+        found = find_published(plain, read_published(conf_dir() / TABLE))
+        plain["published"] = found or plain["published"]
 
 
 def _generators(plain: dict[str, Any]) -> list[dict[str, Any]]:

@@ -21,24 +21,34 @@ from fingerprints.data.index import DataSettings, Index, prepare
 from fingerprints.data.layout import Source
 from fingerprints.data.pairs import AllPairs, NearestPairs, PairPools, PairStrategy, RandomPairs
 from fingerprints.data.store import ImageStore
-from fingerprints.decisions.centroid import CentroidDecision
-from fingerprints.decisions.membership import MembershipDecision
-from fingerprints.decisions.part import EmbeddedPart
-from fingerprints.detection import Decision, Detection, Detector, Recipe
+from fingerprints.detection import Detection, Detector, Recipe
 from fingerprints.encoders import build_network
+from fingerprints.encoding import EncoderSource, Frozen, OnLabels, OnPairs
 from fingerprints.errors import FingerprintsError
 from fingerprints.evidence.verdict import Verdict, verdict
+from fingerprints.images.derived import derived_store
 from fingerprints.provenance import console_progress, data_fingerprint, peak_memory, provenance
+from fingerprints.reductions.registry import fit_reduction
 from fingerprints.reporting.html import write_report
 from fingerprints.reporting.run_report import report_content
 from fingerprints.reporting.summary import document_lines
 from fingerprints.reporting.tables import predictions_table
 from fingerprints.reporting.tracking import log_results
 from fingerprints.runfiles import write_run_file
-from fingerprints.scoring import HELD_OUT_REAL, EvidenceSettings, Scores, metrics_document, overall, score
+from fingerprints.scoring import (
+    HELD_OUT_REAL,
+    EvidenceSettings,
+    Scores,
+    metrics_document,
+    overall,
+    score,
+    silhouettes,
+)
+from fingerprints.stages import check_stages, make_decision
 from fingerprints.status import read_status, update_status, write_atomically
 from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
+from fingerprints.training.classifier import ClassifierModule
 from fingerprints.training.fit import StoppingSettings
 from fingerprints.training.hardware import TrainerSettings, describe, make_trainer
 from fingerprints.training.history import Row
@@ -55,25 +65,37 @@ def check(config: dict[str, Any]) -> None:
     """What can be known to be wrong before any image is read.
 
     Raises:
-        FingerprintsError: If the decision does not fit the task, or the encoder the image size.
+        FingerprintsError: If the stages do not fit each other or the task, or the encoder the image size.
     """
-    _check_decision(config)
-    build_network(config["encoder"], size=config["data"]["size"])
+    check_stages(config)
+    frozen = config["training"]["name"] == "frozen"
+    build_network(config["encoder"], size=config["data"]["size"], on_pairs=not frozen)
 
 
-def load_data(config: dict[str, Any]) -> tuple[Index, ImageStore]:
-    """The index of the configured data and its decoded images.
+def load_data(config: dict[str, Any]) -> tuple[Index, ImageStore, ImageStore]:
+    """The index of the configured data, its decoded images, and these as the encoder is to see them.
 
     Raises:
-        FingerprintsError: If the data are bad.
+        FingerprintsError: If the data are bad, or lung masks cannot be had.
     """
-    return prepare(
+    index, store = prepare(
         data_settings(config["data"]),
         get_task(config["task"]),
         cache=Path(config["paths"]["store"]),
         seed=config["seed"],
         progress=console_progress(),
     )
+    names: list[str | None] = [None] * len(store.images)
+    for row, path in index.table["path"].items():
+        names[int(row)] = path  # type: ignore[call-overload]
+    seen, notes = derived_store(
+        store,
+        filter=config["filter"],
+        region=config["region"],
+        names=names,
+        progress=console_progress(),
+    )
+    return replace(index, notes=(*index.notes, *notes)), store, seen
 
 
 def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -90,13 +112,13 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         FingerprintsError: If the data are bad or not those that the run began with.
     """
     started = time.perf_counter()
-    hardware = TrainerSettings(**config["trainer"])
+    machine = TrainerSettings(**config["trainer"])
     # The processes of a run must know each other before one of them writes.
-    main = not hardware.processes > 1 or make_trainer(hardware).is_global_zero
+    main = not machine.processes > 1 or make_trainer(machine).is_global_zero
     status = read_status(folder) or {}
     progress = functools.partial(update_status, folder) if main else _nothing
     progress(stage=READING)
-    index, store = load_data(config)
+    index, store, seen = load_data(config)
     prepared = time.perf_counter() - started
 
     with _run_log(folder, enabled=main, job=status.get("job")):
@@ -105,15 +127,22 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         progress(data_fingerprint=facts["data_fingerprint"])
         progress(stage="training")
         if main:
-            _announce(config, index, folder, hardware, seconds=prepared)
+            _announce(config, index, folder, machine, seconds=prepared)
         with _tracked(config, folder, status) as logger:
 
             def curve(part: str, title: str, row: Row, *, fresh: bool) -> None:
-                progress(stage=f"{title}, epoch {int(row['epoch'])} of {hardware.max_epochs}")
+                progress(stage=f"{title}, epoch {int(row['epoch'])} of {machine.max_epochs}")
                 if fresh or replays(logger):
                     log_curve(logger, "" if part == "." else f"{part}/", [row])
 
-            detector = Detector(index, store, recipe(config), folder=folder / runs.CHECKPOINTS, report=curve)
+            detector = Detector(
+                index,
+                seen,
+                recipe(config),
+                folder=folder / runs.CHECKPOINTS,
+                report=curve,
+                progress=console_progress() if main else None,
+            )
             detections = [detector.run(generator) for generator in index.generators]
             if not main:
                 return {}
@@ -126,7 +155,7 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
             if status.get("overrides"):  # not this process' own words, which may say `resume=`
                 facts["command"] = " ".join(["python -m fingerprints.train", *status["overrides"]])
             facts["attempts"] = status.get("attempts", 1)
-            facts["hardware"] = describe(hardware)
+            facts["hardware"] = describe(machine)
             facts["training_seconds"] = round(sum(d.training_seconds for d in detections), 1)
             facts["seconds"] = round(status.get("seconds", 0.0) + time.perf_counter() - started, 1)
             facts["peak_memory_mb"] = peak_memory()
@@ -150,7 +179,9 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
 def data_settings(config: dict[str, Any]) -> DataSettings:
     """The `data` configuration as plain settings."""
     options = {
-        key: value for key, value in config.items() if key not in ("name", "root", "sources", "groups")
+        key: value
+        for key, value in config.items()
+        if key not in ("name", "root", "sources", "groups", "test_classes")
     }
     groups = config["groups"]
     return DataSettings(
@@ -163,20 +194,60 @@ def data_settings(config: dict[str, Any]) -> DataSettings:
 
 def recipe(config: dict[str, Any]) -> Recipe:
     """How the configured detector is made."""
-    training, seed = config["training"], config["seed"]
-    hardware = TrainerSettings(**config["trainer"])
-    callbacks = config["callbacks"]
+    callbacks, decision = config["callbacks"], config["decision"]
+    reduction = functools.partial(fit_reduction, config["reduction"], seed=config["seed"])
+    return Recipe(
+        encoder=encoder_source(config),
+        reduction=reduction,
+        decision=functools.partial(make_decision, decision, seed=config["seed"]),
+        trainer=TrainerSettings(**config["trainer"]),
+        stopping=StoppingSettings(
+            early=callbacks["early_stopping"]["enabled"],
+            early_monitor=callbacks["early_stopping"]["monitor"],
+            patience=callbacks["early_stopping"]["patience"],
+            best=callbacks["checkpoint"]["best"],
+            best_monitor=callbacks["checkpoint"]["monitor"],
+        ),
+        seed=config["seed"],
+        test_clusters=config["data"]["test_classes"] if decision.get("clusters", "") is None else None,
+        share_known=decision["share_known"] if decision.get("open_set") else None,
+    )
+
+
+def encoder_source(config: dict[str, Any]) -> EncoderSource:
+    """Where the configured encoders come from: trained on pairs or labels, or frozen."""
+    training, seed, size = config["training"], config["seed"], config["data"]["size"]
+    network = functools.partial(build_network, config["encoder"], size=size)
+    if training["name"] == "frozen":
+        return Frozen(functools.partial(network, on_pairs=False), batch_size=training["batch_size"])
+    optimiser = OptimiserSettings(**training["optimiser"])
+    augmentation = Augmentation(seed=seed, **training["augment"])
+    accumulate = config["trainer"]["accumulate"]
+    if training["name"] == "classifier":
+        return OnLabels(
+            lambda classes: ClassifierModule(
+                network(on_pairs=False),
+                classes=classes,
+                optimiser=optimiser,
+                augmentation=augmentation,
+                accumulate=accumulate,
+            ),
+            batch_size=training["batch_size"],
+            fit_on=training["fit_on"],
+            rounds=training["rounds"],
+            pseudo_labels=training["pseudo_labels"],
+        )
 
     def module() -> SiameseModule:
         return SiameseModule(
-            build_network(config["encoder"], size=config["data"]["size"]),
+            network(),
             settings=SiameseSettings(
                 margin=training["margin"],
                 pair_threshold=training["pair_threshold"],
-                accumulate=hardware.accumulate,
+                accumulate=accumulate,
             ),
-            optimiser=OptimiserSettings(**training["optimiser"]),
-            augmentation=Augmentation(seed=seed, **training["augment"]),
+            optimiser=optimiser,
+            augmentation=augmentation,
         )
 
     def strategy(pools: PairPools, store: ImageStore) -> PairStrategy:
@@ -187,28 +258,7 @@ def recipe(config: dict[str, Any]) -> Recipe:
             return AllPairs(pools, seed=seed, **options)
         return RandomPairs(pools, seed=seed, **options)
 
-    def decision(part: EmbeddedPart) -> Decision:
-        options = {key: value for key, value in config["decision"].items() if key != "name"}
-        if config["decision"]["name"] == "centroid":
-            classes = sorted(set(part.real_labels if len(part.real) else part.generated_labels))
-            return CentroidDecision.fit(part, classes)
-        source = "half" if options.pop("threshold") == "half" else "out_of_fold"
-        return MembershipDecision.fit(part, threshold_source=source, **options)
-
-    return Recipe(
-        module=module,
-        strategy=strategy,
-        decision=decision,
-        trainer=hardware,
-        stopping=StoppingSettings(
-            early=callbacks["early_stopping"]["enabled"],
-            early_monitor=callbacks["early_stopping"]["monitor"],
-            patience=callbacks["early_stopping"]["patience"],
-            best=callbacks["checkpoint"]["best"],
-            best_monitor=callbacks["checkpoint"]["monitor"],
-        ),
-        seed=seed,
-    )
+    return OnPairs(module, strategy)
 
 
 def conclude(index: Index, scores: Scores) -> Verdict:
@@ -242,13 +292,12 @@ def write_run(
 ) -> dict[str, Any]:
     """Fill the run folder with all but `metrics.json`, whose content this returns."""
     for detection in detections:
-        checkpoint = list(detection.fits.values())[-1].checkpoint
-        runs.save_decision(
+        runs.save_decider(
             folder,
             detection.generator,
-            detection.decision,
+            detection.decider,
             classes=index.classes,
-            checkpoint=checkpoint,
+            encoder=detection.encoder,
         )
     tested = [d.test for d in detections if d.test is not None]
     if tested:
@@ -258,6 +307,9 @@ def write_run(
     extra = {
         "verdict": {"level": conclusion.level, "headline": conclusion.headline, "notes": conclusion.notes},
         "encoder_budget": {d.generator or "images_encoded": d.images_encoded for d in detections},
+        "features": {d.generator or "features": _features(d) for d in detections if d.encoder.features},
+        "reduction": {d.generator or "reduction": d.decider.reduction.describe() for d in detections},
+        "silhouette": {d.generator or "silhouette": silhouettes(index, d) for d in detections},
         "run": facts,
     }
     document = metrics_document(scores, index, detections, experiment=config["name"], extra=extra)
@@ -268,14 +320,9 @@ def write_run(
     return document
 
 
-def _check_decision(config: dict[str, Any]) -> None:
-    wanted = "membership" if config["task"] == "usage" else "centroid"
-    if config["decision"]["name"] != wanted:
-        raise FingerprintsError(
-            f"Decision '{config['decision']['name']}' does not answer task '{config['task']}'.",
-            where="decision",
-            fix=f"decision={wanted}",
-        )
+def _features(detection: Detection) -> dict[str, Any]:
+    features = detection.encoder.features
+    return {} if features is None else {**features.facts, "encoded": features.encoded}
 
 
 def _tracked(
@@ -288,7 +335,7 @@ def _tracked(
         run_name=f"{config['name']}-{folder.name}",
         run_id=status.get("id", secrets.token_hex(4)),
         config=config,
-        tags=[config["name"], config["task"], config["encoder"]["name"], config["pairing"]["name"]],
+        tags=[config["name"], config["task"], config["encoder"]["name"], config["training"]["name"]],
         resumed=status.get("attempts", 1) > 1,
     )
 

@@ -17,6 +17,7 @@ from fingerprints.decisions.part import EmbeddedPart
 from fingerprints.detection import Predictions
 from fingerprints.embeddings import embed
 from fingerprints.errors import FingerprintsError
+from fingerprints.images.derived import derived_store
 from fingerprints.provenance import console_progress
 from fingerprints.runs import Run
 from fingerprints.training.hardware import TrainerSettings, make_trainer
@@ -86,11 +87,20 @@ def predict_folder(
         raise FingerprintsError(error.what, where=error.where or images, fix=fix) from None
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
+    store, more = derived_store(
+        store,
+        filter=run.config["filter"],
+        region=run.config["region"],
+        names=[file.name for file in files],
+        progress=console_progress(),
+    )
+    for note in more:
+        print(f"note: {note}", file=sys.stderr)
     units, references = readable[readable < count], readable[readable >= count]
     trainer = make_trainer(
         TrainerSettings(accelerator=accelerator, precision=run.config["trainer"]["precision"])
     )
-    network, decision = run.network(name), run.decision(name)
+    network, decider = run.network(name), run.decider(name)
     embeddings = embed(network, PixelSource(store), np.concatenate([units, references]), trainer=trainer)
     of_units, of_references = embeddings[: len(units)], embeddings[len(units) :]
     nobody = np.empty(0, dtype=str)
@@ -99,9 +109,9 @@ def predict_folder(
         if usage
         else EmbeddedPart(of_references, nobody, of_units, nobody)
     )
-    scores = decision.scores(part)
+    found = decider.answer(part)
     rows = pd.DataFrame({"id": [files[row].id for row in units]}, index=pd.Index(units, name="row"))
-    return Predictions(rows=rows, labels=decision.labels(scores), scores=scores)
+    return Predictions(rows=rows, labels=found.labels, scores=found.scores, clusters=decider.transductive)
 
 
 def _chosen_generator(run: Run, generator: str | None) -> str:

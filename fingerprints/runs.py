@@ -8,21 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 from omegaconf import OmegaConf
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from fingerprints.decisions.centroid import CentroidDecision
-from fingerprints.decisions.membership import MembershipDecision
-from fingerprints.encoders import EmbeddingNetwork, build_network
+from fingerprints.decisions.registry import restore
+from fingerprints.detection import Decider
+from fingerprints.encoders import EmbeddingNetwork, build_network, weights_digest, without_weights
 from fingerprints.encoders.weights import load_into, read_weights
+from fingerprints.encoding import Encoder
 from fingerprints.errors import FingerprintsError
+from fingerprints.fitted import FittedState, load_fitted, save_fitted
+from fingerprints.reductions.registry import restore_reduction
 from fingerprints.tasks import Task, get_task
 
 CONFIG, METRICS, PREDICTIONS, RUN_FILE = "config.yaml", "metrics.json", "predictions.csv", "run.csv"
 REPORT, CHECKPOINTS, LOG = "report.html", "checkpoints", "train.log"
 NETWORK_PREFIX = "network."
+DECIDER = "decision"  # stem of the files of a fitted reduction and decision
 
 
 def refuse_used_folder(folder: Path) -> None:
@@ -39,38 +41,24 @@ def refuse_used_folder(folder: Path) -> None:
         )
 
 
-def save_decision(
-    folder: Path,
-    generator: str,
-    decision: CentroidDecision | MembershipDecision,
-    *,
-    classes: Sequence[str],
-    checkpoint: Path,
+def save_decider(
+    folder: Path, generator: str, decider: Decider, *, classes: Sequence[str], encoder: Encoder
 ) -> None:
-    """Keep a fitted decision, and which checkpoint it belongs to, as tensors with text beside them."""
-    if isinstance(decision, CentroidDecision):
-        arrays = {"centroids": decision.centroids}
-        facts: dict[str, Any] = {"name": "centroid"}
-    else:
-        arrays = {
-            "threshold": np.array([decision.threshold], dtype=np.float64),
-            "references": np.ascontiguousarray(decision.references),
-        }
-        facts = {
-            "name": "membership",
-            "rule": decision.rule,
-            "k": decision.k,
-            "standardise": decision.standardise,
-            "reference_k": decision.reference_k,
-            "threshold_source": decision.threshold_source,
-        }
-    facts["classes"] = list(classes)
-    facts["checkpoint"] = checkpoint.relative_to(folder).as_posix()
-    save_file(arrays, _decision_path(folder, generator), metadata={"decision": json.dumps(facts)})
+    """Keep a fitted reduction and decision, and which encoder they belong to.
 
-
-def _decision_path(folder: Path, generator: str) -> Path:
-    return folder / CHECKPOINTS / generator / "decision.safetensors"
+    A trained encoder is named by its checkpoint, a frozen one by the digest of its weights, which are not
+    copied.
+    """
+    fits = list(encoder.fits.values())
+    facts: dict[str, Any] = {
+        "classes": list(classes),
+        "checkpoint": fits[-1].checkpoint.relative_to(folder).as_posix() if fits else None,
+        "weights": None if encoder.features is None else encoder.features.facts["weights"],
+    }
+    state = FittedState("decider", facts).holding(
+        reduction=decider.reduction.state(), decision=decider.decision.state()
+    )
+    save_fitted(state, folder / CHECKPOINTS / generator, stem=DECIDER)
 
 
 @dataclass(frozen=True)
@@ -91,38 +79,37 @@ class Run:
     generators: list[str]
     metrics: dict[str, Any] | None
 
-    def decision(self, generator: str = "") -> CentroidDecision | MembershipDecision:
-        """The fitted decision of a generator."""
-        arrays, facts = self._read_decision(generator)
-        if facts["name"] == "centroid":
-            return CentroidDecision(arrays["centroids"], tuple(facts["classes"]))
-        return MembershipDecision(
-            rule=facts["rule"],
-            k=facts["k"],
-            standardise=facts["standardise"],
-            references=arrays["references"],
-            reference_k=facts["reference_k"],
-            threshold=float(arrays["threshold"][0]),
-            threshold_source=facts["threshold_source"],
-        )
+    def decider(self, generator: str = "") -> Decider:
+        """The fitted reduction and decision of a generator."""
+        state = self._read(generator)
+        return Decider(restore_reduction(state.inside("reduction")), restore(state.inside("decision")))
 
     def classes(self, generator: str = "") -> tuple[str, ...]:
         """Labels, in the order of score columns."""
-        _, facts = self._read_decision(generator)
-        return tuple(facts["classes"])
+        return tuple(self._read(generator).facts["classes"])
 
     def network(self, generator: str = "") -> EmbeddingNetwork:
-        """The trained network of a generator, in evaluation mode.
+        """The network of a generator, in evaluation mode; a frozen one is built as it was.
 
         Raises:
-            FingerprintsError: If the checkpoint is missing or of another architecture.
+            FingerprintsError: If the checkpoint is missing or of another architecture, or the weights of a
+                frozen encoder are not what they were.
         """
-        _, facts = self._read_decision(generator)
+        facts, config = self._read(generator).facts, self.config
+        size, on_pairs = config["data"]["size"], config["training"]["name"] == "pairs"
+        if facts["checkpoint"] is None:
+            torch.manual_seed(config["seed"])  # where weights are random, these are the run's
+            frozen = build_network(config["encoder"], size=size, on_pairs=False)
+            if weights_digest(frozen) != facts["weights"]:
+                raise FingerprintsError(
+                    "The encoder's weights are not those that the run was made with.",
+                    where="encoder.weights",
+                    fix="bring the weights back, or train again",
+                )
+            return frozen.eval()
         path = self.folder / facts["checkpoint"]
-        settings = {**self.config["encoder"]}
         # The checkpoint holds all weights: none are fetched for the start of the training.
-        settings["weights"] = None if settings["name"] == "siamese_cnn" else "none"
-        network = build_network(settings, size=self.config["data"]["size"])
+        network = build_network(without_weights(config["encoder"]), size=size, on_pairs=on_pairs)
         state = {
             key.removeprefix(NETWORK_PREFIX): value
             for key, value in read_weights(path).items()
@@ -131,22 +118,14 @@ class Run:
         load_into(network, state, where=path)
         return network.eval()
 
-    def _read_decision(self, generator: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        path = _decision_path(self.folder, generator)
+    def _read(self, generator: str) -> FittedState:
         if generator not in self.generators:
             raise FingerprintsError(
                 f"The run has no detector for generator '{generator}'.",
                 where=self.folder,
                 fix=f"generator= one of {', '.join(self.generators)}",
             )
-        try:
-            with safe_open(path, framework="numpy") as file:
-                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                return arrays, json.loads(file.metadata()["decision"])
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise FingerprintsError(
-                f"The run's decision cannot be read: {error}", where=path, fix="train again"
-            ) from error
+        return load_fitted(self.folder / CHECKPOINTS / generator, stem=DECIDER)
 
 
 def load_run(folder: str | Path) -> Run:
@@ -163,7 +142,7 @@ def load_run(folder: str | Path) -> Run:
             fix="give the folder that `python -m fingerprints.train` printed (run_dir)",
         )
     config: Any = OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=True)
-    found = sorted((folder / CHECKPOINTS).glob("**/decision.safetensors"))
+    found = sorted((folder / CHECKPOINTS).glob(f"**/{DECIDER}.safetensors"))
     if not found:
         raise FingerprintsError(
             "The run was stopped before it made its decision.",

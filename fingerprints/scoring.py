@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import silhouette_score
 
 from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
@@ -88,17 +89,32 @@ def _with_mean(figures: Figures) -> Figures:
     return figures if len(figures) < 2 else {**figures, MEAN: mean_evaluation(list(figures.values()))}
 
 
+def labels_asked(index: Index, predictions: Predictions) -> tuple[str, ...]:
+    """Labels that answers are scored by: those of the training part, then those that only come up here.
+
+    In `model` the test part has a generator more; with a subset left out it has images of none, and an
+    open-set decision answers "none".
+    """
+    here = set(predictions.rows["label"]) | (set() if predictions.clusters else set(predictions.labels))
+    return (*index.classes, *sorted(here - {"", *index.classes}))
+
+
 def _evaluate(index: Index, predictions: Predictions, settings: EvidenceSettings) -> Evaluation:
+    classes = labels_asked(index, predictions)
+    scores = predictions.scores
+    if scores is not None and scores.ndim == 2 and scores.shape[1] != len(classes):
+        scores = None  # nothing ranks images by a label that training does not know
     return estimate_metrics(
         task=index.task,
-        classes=index.classes,
+        classes=classes,
         truth=predictions.rows["label"].to_numpy(dtype=str),
         predicted=predictions.labels,
-        scores=predictions.scores,
+        scores=scores,
         groups=predictions.rows["group"].to_numpy(dtype=str),
         seed=settings.seed,
         resamples=settings.resamples,
         permutations=settings.permutations,
+        clusters=predictions.clusters or index.task.name == "model",
     )
 
 
@@ -110,9 +126,10 @@ def _baselines(
     units = rows[(rows["split"] == "test") & (rows["domain"] == index.task.unit)]
     training = rows[(rows["split"] != "test") & (rows["label"] != "")]
     own = training[training["domain"] == index.task.unit]
+    classes = (*index.classes, *sorted(set(units["label"]) - {"", *index.classes}))
     found = trivial(
         task=index.task,
-        classes=index.classes,
+        classes=classes,
         truth=units["label"].to_numpy(dtype=str),
         train_labels=own["label"].to_numpy(dtype=str),
         groups=units["group"].to_numpy(dtype=str),
@@ -132,7 +149,7 @@ def _baselines(
     for name, (fitted_on, features) in blinds.items():
         answers = blind(
             task=index.task,
-            classes=index.classes,
+            classes=classes,
             train_features=features(fitted_on, store, root),
             train_labels=fitted_on["label"].to_numpy(dtype=str),
             train_groups=fitted_on["group"].to_numpy(dtype=str),
@@ -149,6 +166,26 @@ def _histograms(rows: pd.DataFrame, store: ImageStore, root: Path) -> np.ndarray
 
 def _files(rows: pd.DataFrame, store: ImageStore, root: Path) -> np.ndarray:
     return file_features([root / path for path in rows["path"]])
+
+
+def silhouettes(index: Index, detection: Detection, *, most: int = 2000) -> dict[str, float | None]:
+    """How well the generated images of the judged part fall apart (Rousseeuw 1987), before any reduction.
+
+    Returns:
+        In [-1, 1]: `labels` by true label, `answers` by what the decision said; `None` without two of a
+        kind. At most `most` images, evenly spaced, enter.
+    """
+    judged = detection.test if index.has_truth and detection.test is not None else detection.validation
+    part = detection.test_part if judged is detection.test else None
+    if judged is None or part is None or index.task.unit != "generated":
+        return {}
+    at = np.unique(np.linspace(0, len(part.generated) - 1, min(most, len(part.generated))).astype(np.int64))
+    vectors = part.generated[at].reshape(len(at), -1)
+    found: dict[str, float | None] = {}
+    for name, labels in (("labels", judged.rows["label"].to_numpy(dtype=str)), ("answers", judged.labels)):
+        kinds = len(np.unique(labels[at]))
+        found[name] = float(silhouette_score(vectors, labels[at])) if 1 < kinds < len(at) else None
+    return found
 
 
 def metrics_document(

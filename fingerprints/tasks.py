@@ -10,6 +10,7 @@ from fingerprints.errors import FingerprintsError, nearest
 Domain = Literal["real", "generated"]
 
 USED, NOT_USED = "used", "not_used"
+NONE = "none"  # of an image that belongs to none of the known subsets
 
 
 @dataclass(frozen=True)

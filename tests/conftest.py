@@ -323,6 +323,7 @@ def private_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
     """`detected(root, layout)`: index, store, detections and `metrics.json` of a detector that guesses."""
     from fingerprints.detection import Detection, Predictions
+    from fingerprints.encoding import Encoder
     from fingerprints.evidence.verdict import Verdict
     from fingerprints.scoring import EvidenceSettings, metrics_document, score
 
@@ -347,8 +348,8 @@ def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
             detections.append(
                 Detection(
                     generator=generator,
-                    network=None,
-                    decision=None,
+                    encoder=Encoder(None, None),
+                    decider=None,
                     validation=predictions(index, held),
                     test=predictions(index, test) if len(test) else None,
                     held_out_real=None,

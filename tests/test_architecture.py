@@ -19,6 +19,7 @@ ORDER = [
     ("embeddings",),
     ("reductions",),
     ("decisions",),
+    ("encoding",),
     ("detection",),
     ("evidence",),
     ("provenance", "runs", "processes"),
@@ -27,11 +28,14 @@ ORDER = [
     ("reporting",),
     ("prediction", "segmentation", "sweeps", "dial"),
     ("comparison",),
+    ("published",),
     ("config",),
     ("cli", "sweep_record"),
+    ("stages",),
     ("experiment",),
     ("lifecycle",),
-    ("train", "predict", "evaluate", "compare", "dashboard", "simulate", "ingest", "segment", "worker", "demo"),
+    ("train", "predict", "evaluate", "compare", "dashboard"),
+    ("simulate", "ingest", "segment", "worker", "demo"),
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

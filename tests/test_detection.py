@@ -3,12 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fingerprints import detection
+from fingerprints import encoding
 from fingerprints.data.pairs import RandomPairs
 from fingerprints.decisions.centroid import CentroidDecision
 from fingerprints.decisions.membership import MembershipDecision, best_threshold
 from fingerprints.detection import Detector, Recipe
 from fingerprints.encoders import build_network
+from fingerprints.encoding import OnPairs
+from fingerprints.reductions.registry import fit_reduction
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.fit import FitResult, StoppingSettings, fit
 from fingerprints.training.hardware import TrainerSettings
@@ -22,14 +24,17 @@ ENCODER = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 16}
 def recipe():
     def make(decision, *, stopping: StoppingSettings | None = None, epochs: int = 1) -> Recipe:
         return Recipe(
-            module=lambda: SiameseModule(
-                build_network(ENCODER, size=48),
-                settings=SiameseSettings(),
-                optimiser=OptimiserSettings(lr=1e-3),
-                augmentation=Augmentation(),
+            encoder=OnPairs(
+                lambda: SiameseModule(
+                    build_network(ENCODER, size=48),
+                    settings=SiameseSettings(),
+                    optimiser=OptimiserSettings(lr=1e-3),
+                    augmentation=Augmentation(),
+                ),
+                lambda pools, store: RandomPairs(pools, batch_size=16, seed=0),
             ),
-            strategy=lambda pools, store: RandomPairs(pools, batch_size=16, seed=0),
-            decision=decision,
+            reduction=lambda embeddings: fit_reduction({"name": "none"}, embeddings, seed=0),
+            decision=lambda part, head: decision(part),
             trainer=TrainerSettings(accelerator="cpu", max_epochs=epochs),
             stopping=stopping or StoppingSettings(),
             seed=0,
@@ -49,7 +54,7 @@ def trained_on(monkeypatch):
         seen.append((rows, options["trainer"].max_epochs))
         return fit(module, data, **options)
 
-    monkeypatch.setattr(detection, "fit", spy)
+    monkeypatch.setattr(encoding, "fit", spy)
     return seen
 
 

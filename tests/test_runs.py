@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -8,8 +9,12 @@ from omegaconf import OmegaConf
 from fingerprints import runs
 from fingerprints.decisions.centroid import CentroidDecision
 from fingerprints.decisions.membership import MembershipDecision
+from fingerprints.detection import Decider
 from fingerprints.encoders import build_network
+from fingerprints.encoding import Encoder
 from fingerprints.errors import FingerprintsError
+from fingerprints.reductions.registry import fit_reduction
+from fingerprints.training.fit import FitResult
 
 ENCODER = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 6, "weights": None}
 
@@ -19,7 +24,7 @@ def folder(tmp_path):
     """A run folder as training leaves it, made by hand."""
 
     def make(decision, generators=("",)):
-        config = {"task": "subset", "encoder": ENCODER, "data": {"size": 16}}
+        config = {"task": "subset", "encoder": ENCODER, "data": {"size": 16}, "training": {"name": "pairs"}}
         OmegaConf.save(OmegaConf.create(config), tmp_path / runs.CONFIG)
         networks = {}
         for generator in generators:
@@ -28,7 +33,10 @@ def folder(tmp_path):
             network = build_network(ENCODER, size=16)
             state = {f"network.{key}": value for key, value in network.state_dict().items()}
             torch.save({"state_dict": state}, checkpoint)
-            runs.save_decision(tmp_path, generator, decision, classes=("a", "b"), checkpoint=checkpoint)
+            result = FitResult(pd.DataFrame(), 0, 1, checkpoint)
+            decider = Decider(fit_reduction({"name": "none"}, np.eye(6, dtype=np.float32), seed=0), decision)
+            encoder = Encoder(network, lambda rows: rows, {"training": result})
+            runs.save_decider(tmp_path, generator, decider, classes=("a", "b"), encoder=encoder)
             networks[generator] = network.eval()
         return tmp_path, networks
 
@@ -39,8 +47,8 @@ def test_centroids_and_network_come_back_as_they_were(folder):
     decision = CentroidDecision(np.eye(2, 6, dtype=np.float32), ("a", "b"))
     path, networks = folder(decision)
     run = runs.load_run(path)
-    np.testing.assert_array_equal(run.decision().centroids, decision.centroids)
-    assert run.decision().classes == run.classes() == ("a", "b")
+    np.testing.assert_array_equal(run.decider().decision.centroids, decision.centroids)
+    assert run.decider().decision.classes == run.classes() == ("a", "b")
     assert run.metrics is None
     images = torch.rand(3, 1, 16, 16)
     torch.testing.assert_close(run.network()(images), networks[""](images))
@@ -61,7 +69,7 @@ def test_membership_decisions_come_back_as_they_were(folder):
     path, _ = folder(decision, generators=("m1", "m2"))
     run = runs.load_run(path)
     assert run.generators == ["m1", "m2"]
-    back = run.decision("m2")
+    back = run.decider("m2").decision
     np.testing.assert_array_equal(back.references, references)
     for name in ("rule", "k", "standardise", "reference_k", "threshold", "threshold_source"):
         assert getattr(back, name) == getattr(decision, name)

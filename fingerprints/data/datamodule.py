@@ -1,4 +1,4 @@
-"""LightningDataModules that yield real/generated pairs.
+"""LightningDataModules that yield real/generated pairs, or labelled images.
 
 Batches travel as row numbers; pixels are gathered from the image store when a batch reaches its
 device. On a GPU the store is resident there as long as it fits, so no loader process exists.
@@ -28,7 +28,7 @@ StrategyFactory = Callable[[PairPools, ImageStore], PairStrategy]
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """One process' share of a batch of pairs, pixels included.
+    """One process' share of a batch, pixels included; a batch of labelled images has no right side.
 
     Attributes:
         left: `(a, 1, S, S)` uint8; three channels where a filter gave colours.
@@ -154,42 +154,19 @@ class StepLoader(DataLoader):
         self.steps.next = state["next"]
 
 
-class PairDataModule(pl.LightningDataModule):
-    """Training pairs by a strategy, validation pairs always by the published protocol.
-
-    A validation pair has both images unseen in training. Validation pairs are the same in every
-    epoch and for every strategy, so that validation figures can be compared.
+class StepDataModule(pl.LightningDataModule):
+    """Training and validation steps as strategies plan them.
 
     Args:
-        index: The data set.
-        store: Its pixels.
-        strategy: Makes the training strategy from the pools and the pixels.
-        train: Rows of the index to train on.
-        validation: Rows held out, or `None`.
-        seed: Seed of the run.
-        validation_batch: Pairs in a validation batch.
+        store: The pixels.
+        train: Plans the training batches.
+        validation: Plans the validation batches, the same in every epoch; `None` where none are held out.
     """
 
-    def __init__(
-        self,
-        index: Index,
-        store: ImageStore,
-        *,
-        strategy: StrategyFactory,
-        train: pd.DataFrame,
-        validation: pd.DataFrame | None,
-        seed: int,
-        validation_batch: int = 64,
-    ) -> None:
+    def __init__(self, store: ImageStore, *, train: PairStrategy, validation: PairStrategy | None) -> None:
         super().__init__()
         self.pixels = PixelSource(store)
-        self.train_strategy = strategy(pools(index.task, train, index.classes), store)
-        self.validation_strategy: PairStrategy | None = None
-        if validation is not None and len(validation):
-            held = pools(index.task, validation, index.classes)
-            self.validation_strategy = RandomPairs(
-                held, batch_size=validation_batch, seed=seed, pairs_per_epoch=max(200, len(held.left))
-            )
+        self.train_strategy, self.validation_strategy = train, validation
 
     def train_dataloader(self) -> DataLoader:
         """One process' share of every training batch."""
@@ -225,3 +202,40 @@ class PairDataModule(pl.LightningDataModule):
             epoch=batch.epoch,
             step=batch.step,
         )
+
+
+class PairDataModule(StepDataModule):
+    """Training pairs by a strategy, validation pairs always by the published protocol.
+
+    A validation pair has both images unseen in training. Validation pairs are the same in every
+    epoch and for every strategy, so that validation figures can be compared.
+
+    Args:
+        index: The data set.
+        store: Its pixels.
+        strategy: Makes the training strategy from the pools and the pixels.
+        train: Rows of the index to train on.
+        validation: Rows held out, or `None`.
+        seed: Seed of the run.
+        validation_batch: Pairs in a validation batch.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        store: ImageStore,
+        *,
+        strategy: StrategyFactory,
+        train: pd.DataFrame,
+        validation: pd.DataFrame | None,
+        seed: int,
+        validation_batch: int = 64,
+    ) -> None:
+        held_pairs: PairStrategy | None = None
+        if validation is not None and len(validation):
+            held = pools(index.task, validation, index.classes)
+            held_pairs = RandomPairs(
+                held, batch_size=validation_batch, seed=seed, pairs_per_epoch=max(200, len(held.left))
+            )
+        planned = strategy(pools(index.task, train, index.classes), store)
+        super().__init__(store, train=planned, validation=held_pairs)

@@ -19,7 +19,7 @@ from fingerprints.data.splits import hold_out, k_folds
 from fingerprints.data.store import ImageStore, Progress, open_store
 from fingerprints.errors import FingerprintsError, listing
 from fingerprints.runfiles import match_labels, read_labels
-from fingerprints.tasks import Task
+from fingerprints.tasks import NONE, Task
 
 COLUMNS = ("id", "path", "domain", "generator", "label", "group", "split", "fold")
 
@@ -47,6 +47,8 @@ class DataSettings:
         on_mixed_size: `error` or `resize` where files differ in size.
         on_test_overlap: `error` or `keep` where a test image or group also stands in training.
         shuffle_labels: Control: permute training labels per image, within each domain.
+        leave_out: `subset` only: this label's training images are left out, and its test images are
+            `none`, which an open-set decision should say of them.
     """
 
     root: Path
@@ -63,6 +65,7 @@ class DataSettings:
     on_mixed_size: Literal["error", "resize"] = "error"
     on_test_overlap: Literal["error", "keep"] = "error"
     shuffle_labels: bool = False
+    leave_out: str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,10 +147,13 @@ def prepare(
     classes = _check_classes(table, task, settings.root)
     _check_ids(table, task, settings.root)
     has_truth = _add_truth(table, task, settings, classes)
+    if settings.leave_out is not None:
+        table, classes = _leave_out(table, settings.leave_out, task, classes)
+        notes.append(f"subset {settings.leave_out} is left out of training; its test images are '{NONE}'")
     pseudo = not _add_given_groups(table, settings, notes)
 
     store = open_store(files, Preprocessing(settings.size), cache=cache, progress=progress)
-    readable = _check_images(files, store, settings, notes)
+    readable = np.intersect1d(_check_images(files, store, settings, notes), table.index)
     if len(readable) < len(table):
         table = table.loc[readable].copy()
         _check_classes(table[table["split"] != "test"], task, settings.root)
@@ -463,6 +469,28 @@ def _add_truth(table: pd.DataFrame, task: Task, settings: DataSettings, classes:
         )
     table.loc[units.index, "label"] = matched
     return True
+
+
+def _leave_out(
+    table: pd.DataFrame, left_out: str, task: Task, classes: tuple[str, ...]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The table without a subset's training images, its test images relabelled; and the labels left."""
+    if task.name != "subset" or left_out not in classes:
+        raise FingerprintsError(
+            f"There is no subset '{left_out}' to leave out.",
+            where="data.leave_out",
+            fix=f"one of {', '.join(classes)}" if task.name == "subset" else "task subset alone has subsets",
+        )
+    if len(classes) < 3:
+        raise FingerprintsError(
+            f"Without '{left_out}' one subset is left, and nothing to tell apart.",
+            where="data.leave_out",
+            fix="leave none out, or give three subsets or more",
+        )
+    own = table["label"] == left_out
+    kept = table[~own | (table["split"] == "test")].copy()
+    kept.loc[kept["label"] == left_out, "label"] = NONE
+    return kept, tuple(name for name in classes if name != left_out)
 
 
 def _shuffle_labels(table: pd.DataFrame, *, seed: int) -> None:

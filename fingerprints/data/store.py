@@ -86,7 +86,7 @@ class ImageStore:
             stale.unlink()
         part = path.with_name(f"{path.stem}.{os.getpid()}.part.npy")
         try:
-            array = _new_array(part, shape, dtype)
+            array = new_array(part, shape, dtype)
             fill(array)
             array.flush()
             part.replace(path)
@@ -164,7 +164,7 @@ def _build(
     part.mkdir()
     try:
         size, n = preprocessing.size, len(files)
-        images = _new_array(part / "images.npy", (n, size, size), np.uint8)
+        images = new_array(part / "images.npy", (n, size, size), np.uint8)
         digests = np.zeros(n, dtype="S32")
         native_sizes = np.zeros((n, 2), dtype=np.int32)
         errors: dict[int, str] = {}
@@ -191,7 +191,7 @@ def _build(
         raise
 
 
-def _new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.memmap:
+def new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.memmap:
     """A writable memory map of zeros with its space on disk reserved."""
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     with path.open("r+b") as handle:

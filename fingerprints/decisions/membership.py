@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerprints.decisions.distances import distance_to_set
-from fingerprints.decisions.part import EmbeddedPart
+from fingerprints.decisions.part import Answers, EmbeddedPart
 from fingerprints.errors import FingerprintsError
 from fingerprints.fitted import FittedState
 from fingerprints.tasks import NOT_USED, USED
@@ -115,6 +115,11 @@ class MembershipDecision:
         exact = scores.astype(np.float64)  # the threshold may lie between two float32 neighbours
         cut = float(np.median(exact)) if self.threshold_source == "half" else self.threshold
         return np.where(exact >= cut, USED, NOT_USED)
+
+    def decide(self, part: EmbeddedPart) -> Answers:
+        """Label and `(n,)` score of each real image against the part's generated set."""
+        scores = self.scores(part)
+        return Answers(self.labels(scores), scores)
 
     def state(self) -> FittedState:
         """What `from_state` needs; the threshold is a tensor, because JSON has no NaN."""

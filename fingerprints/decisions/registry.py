@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fingerprints.decisions.centroid import CentroidDecision
 from fingerprints.decisions.classify import LogisticDecision, NeighboursDecision, SVMDecision
 from fingerprints.decisions.cluster import HierarchicalDecision, KMeansDecision, MixtureDecision
+from fingerprints.decisions.head import HeadDecision
 from fingerprints.decisions.membership import MembershipDecision
 from fingerprints.decisions.open_set import OpenSetDecision
 from fingerprints.decisions.part import Classifies, Decides
@@ -12,7 +15,9 @@ from fingerprints.decisions.refine import DbscanRerankDecision, VoteDecision
 from fingerprints.errors import FingerprintsError, nearest
 from fingerprints.fitted import FittedState
 
-Classifier = CentroidDecision | SVMDecision | LogisticDecision | NeighboursDecision | OpenSetDecision
+Classifier = (
+    CentroidDecision | SVMDecision | LogisticDecision | NeighboursDecision | HeadDecision | OpenSetDecision
+)
 Clusters = KMeansDecision | HierarchicalDecision | MixtureDecision | DbscanRerankDecision | VoteDecision
 Decision = Classifier | Clusters | MembershipDecision
 
@@ -27,8 +32,27 @@ CLUSTERINGS: dict[str, type[KMeansDecision | HierarchicalDecision | MixtureDecis
 DECISIONS: dict[str, type[Decision]] = {
     **CLASSIFIERS,
     **CLUSTERINGS,
-    **{kind.name: kind for kind in (MembershipDecision, OpenSetDecision, DbscanRerankDecision, VoteDecision)},
+    **{
+        kind.name: kind
+        for kind in (MembershipDecision, HeadDecision, OpenSetDecision, DbscanRerankDecision, VoteDecision)
+    },
 }
+
+
+def resized(decision: Clusters, clusters: int) -> Clusters:
+    """The same clustering with another number of clusters; so are those inside it."""
+    if isinstance(decision, DbscanRerankDecision):
+        return replace(decision, inner=resized(_clustering(decision.inner), clusters))
+    if isinstance(decision, VoteDecision):
+        return replace(
+            decision, members=tuple(resized(_clustering(member), clusters) for member in decision.members)
+        )
+    return replace(decision, clusters=clusters)
+
+
+def _clustering(decision: Decides | Decision) -> Clusters:
+    assert isinstance(decision, Clusters)
+    return decision
 
 
 def restore(state: FittedState) -> Decision:
@@ -56,6 +80,4 @@ def restore_classifier(state: FittedState) -> Classifies:
 
 def restore_clusters(state: FittedState) -> Decides:
     """As `restore`, of a clustering."""
-    decision = restore(state)
-    assert isinstance(decision, Clusters)
-    return decision
+    return _clustering(restore(state))

@@ -23,22 +23,21 @@ _OWN: dict[str, type[nn.Module]] = {"siamese_cnn": SiameseCNN, "custom_cnn": Cus
 ENCODERS = (*_OWN, *PRETRAINED, *HUB, *HANDCRAFTED, CONCATENATED)
 
 
-def build_network(settings: Mapping[str, Any], *, size: int, trained: bool = True) -> EmbeddingNetwork:
+def build_network(settings: Mapping[str, Any], *, size: int, on_pairs: bool = True) -> EmbeddingNetwork:
     """The network that an `encoder` configuration describes.
 
     Args:
         settings: `name`, `projection` and the encoder's own options.
         size: Pixels a side.
-        trained: The network is, or was, trained: it has the projection head of its settings, and its
-            embeddings have unit length. Otherwise features are frozen: a projection would be random, so
-            there is none, and no norm.
+        on_pairs: The network is, or was, trained on pairs: it has the projection head of its settings, and
+            its embeddings have unit length. Frozen features and a classifier's have neither.
 
     Raises:
         FingerprintsError: If there is no encoder of that name, its options do not fit the images, or it is
             to be trained and has nothing to train.
     """
     encoder = _encoder(settings, size=size)
-    if not trained:
+    if not on_pairs:
         return EmbeddingNetwork(encoder, normalise=False)
     network = EmbeddingNetwork(encoder, projection=settings.get("projection"))
     if not any(True for _ in network.parameters()):

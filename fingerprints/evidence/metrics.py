@@ -182,11 +182,36 @@ def match_columns(table: NDArray[Any]) -> FloatArray:
     past C, and a class left without a cluster gets a column of zeros. Shape (C, max(C, K)).
     """
     counts = np.asarray(table, dtype=np.float64)
-    missing = max(0, counts.shape[0] - counts.shape[1])
-    counts = np.pad(counts, ((0, 0), (0, missing)))
-    _, columns = linear_sum_assignment(counts, maximize=True)
-    rest = np.setdiff1d(np.arange(counts.shape[1]), columns)
-    return np.asarray(counts[:, np.concatenate([columns, rest])], dtype=np.float64)
+    padded, order = _in_best_order(counts)
+    return np.asarray(padded[:, order], dtype=np.float64)
+
+
+def _in_best_order(counts: FloatArray) -> tuple[FloatArray, IntArray]:
+    """A table (C, K), filled up to C columns, and the order of its columns that agrees best with its rows."""
+    padded = np.pad(counts, ((0, 0), (0, max(0, counts.shape[0] - counts.shape[1]))))
+    _, columns = linear_sum_assignment(padded, maximize=True)
+    rest = np.setdiff1d(np.arange(padded.shape[1]), columns)
+    return padded, np.concatenate([columns, rest]).astype(np.int64)
+
+
+def matched_confusion(
+    *, truth: Labels, clusters: Labels, classes: Sequence[str]
+) -> tuple[IntArray, list[str]]:
+    """Images of each class in each cluster, with the clusters in the order that agrees best.
+
+    Returns:
+        int64 `(C, max(C, K))`, column j of the first C matched to class j; and the names of the columns, ""
+        of a column that stands for no cluster.
+
+    Raises:
+        FingerprintsError: If a true label is none of the classes.
+    """
+    names, columns = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
+    table = contingency(
+        rows=encode(truth, classes=classes), columns=columns, shape=(len(classes), len(names))
+    )
+    padded, order = _in_best_order(table)
+    return padded[:, order].astype(np.int64), [str(names[i]) if i < len(names) else "" for i in order]
 
 
 def score_ranks(scores: NDArray[Any]) -> IntArray:

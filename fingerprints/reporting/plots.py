@@ -107,36 +107,40 @@ def png_bytes(figure: Figure, *, scale: int = 2) -> bytes:
     return buffer.getvalue()
 
 
-def confusion_matrix(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
+def confusion_matrix(
+    matrix: ArrayLike, classes: Sequence[str], *, clusters: Sequence[str] | None = None
+) -> Figure:
     """Counts with row percentages; the colour of a cell is its share of the row.
 
     Args:
-        matrix: (C, C) counts; cell [i][j] is how many images of class i were given class j.
+        matrix: (C, K) counts; cell [i][j] is how many images of class i were given answer j.
         classes: The C names in the order of the rows.
+        clusters: The K names of the columns where answers are clusters; else they are the classes.
     """
     counts = np.asarray(matrix)
-    n_classes = len(classes)
-    if counts.shape != (n_classes, n_classes):
-        raise ValueError(f"matrix has the shape {counts.shape}, expected {(n_classes, n_classes)}")
+    n_classes, answers = len(classes), classes if clusters is None else clusters
+    if counts.shape != (n_classes, len(answers)):
+        raise ValueError(f"matrix has the shape {counts.shape}, expected {(n_classes, len(answers))}")
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     names = [_short(name, 14) for name in classes]
+    columns = [_short(name.replace("_", " "), 14) for name in answers] if clusters is not None else names
     size = float(np.clip(13 - 0.5 * n_classes, 6.5, 12))
     with style():
         figure, (axes,) = _figure(height=float(np.clip(1.5 + 0.5 * n_classes, 3.2, 7.5)))
         axes.pcolormesh(shares, cmap=_BLUES, vmin=0, vmax=1, edgecolors="white", linewidth=1.5)
-        for i, j in np.ndindex(n_classes, n_classes):
+        for i, j in np.ndindex(counts.shape):
             colour = "white" if shares[i, j] > 0.55 else INK
             share = f"{100 * shares[i, j]:.0f} %" if totals[i] else "–"
             here: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
             axes.text(j + 0.5, i + 0.38, f"{counts[i, j]:,}", fontsize=size, fontweight="bold", **here)
             axes.text(j + 0.5, i + 0.7, share, fontsize=0.82 * size, **here)
-        at = np.arange(n_classes) + 0.5
-        tilted = n_classes * max(map(len, names), default=0) > 60
+        tilted = len(columns) * max(map(len, columns), default=0) > 60
         turn: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if tilted else {}
-        axes.set_xticks(at, names, **turn)
-        axes.set_yticks(at, names)
-        axes.set(xlabel="given class", ylabel="true class")
+        axes.set_xticks(np.arange(len(columns)) + 0.5, columns, **turn)
+        axes.set_yticks(np.arange(n_classes) + 0.5, names)
+        given = "given class" if clusters is None else "cluster, matched to the class in its column's place"
+        axes.set(xlabel=given, ylabel="true class")
         axes.invert_yaxis()
         axes.grid(visible=False)
         axes.tick_params(length=0)
@@ -343,12 +347,14 @@ def learning_curves(history: pd.DataFrame) -> Figure:
     """Loss, pair accuracy and learning rate over epochs, one panel each, one thin line a fold.
 
     Args:
-        history: A column `epoch` and any of `train_loss`, `val_loss`, `val_pair_accuracy`, `lr`, with
-            gaps; a column `fold` where there were several. Rows of one epoch (and fold) are averaged.
+        history: A column `epoch` and any of `train_loss`, `val_loss`, `val_pair_accuracy`, `val_accuracy`,
+            `lr`, with gaps; a column `fold` where there were several. Rows of one epoch (and fold) are
+            averaged.
     """
     panels = {
         "loss": [("train_loss", "training", BLUE, "--"), ("val_loss", "validation", VERMILLION, "-")],
         "pair accuracy": [("val_pair_accuracy", "validation", VERMILLION, "-")],
+        "accuracy": [("val_accuracy", "validation", VERMILLION, "-")],
         "learning rate": [("lr", "training", BLUE, "-")],
     }
     drawn = {

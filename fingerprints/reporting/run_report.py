@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from fingerprints.data.embedded import describe_data
@@ -15,11 +17,11 @@ from fingerprints.decisions.centroid import CentroidDecision
 from fingerprints.decisions.membership import MembershipDecision
 from fingerprints.detection import Detection, Predictions
 from fingerprints.evidence.intervals import Evaluation
-from fingerprints.evidence.metrics import confusion, roc_curve
+from fingerprints.evidence.metrics import confusion, matched_confusion, roc_curve
 from fingerprints.evidence.verdict import Verdict
 from fingerprints.reporting import plots
 from fingerprints.reporting.html import Baseline, FigurePanel, MetricRow, ReportContent, Section
-from fingerprints.scoring import MEAN, Scores, overall
+from fingerprints.scoring import MEAN, Scores, labels_asked, overall, silhouettes
 from fingerprints.tasks import NOT_USED, USED
 
 DESCRIPTIONS = {
@@ -103,20 +105,12 @@ def _panels(config: dict[str, Any], index: Index, detection: Detection, scores: 
     judged = judged_part(index, detection)
     part = "test part" if judged is detection.test else "validation"
     if judged is not None:
-        matrix = confusion(
-            truth=judged.rows["label"].to_numpy(dtype=str), predicted=judged.labels, classes=index.classes
-        )
-        panels.append(
-            FigurePanel(
-                title="Confusion matrix",
-                caption=f"Rows: true label; columns: predicted label; {part}.",
-                figure=plots.confusion_matrix(matrix, index.classes),
-                alt=f"Of {matrix.sum()} images, {int(np.trace(matrix))} lie on the diagonal.",
-            )
-        )
-    if index.task.name == "usage" and judged is not None:
-        panels += _membership_panels(detection, judged, part, scores)
+        panels.append(_confusion_panel(index, judged, part))
+    if index.task.name == "usage" and judged is not None and judged.scores is not None:
+        panels += _membership_panels(detection, judged, judged.scores, part, scores)
     panels.append(_pca_panel(config, index, detection))
+    if judged is not None and judged.clusters and index.task.unit == "generated":
+        panels.append(_cluster_panel(config, detection, judged, part))
     positive, negative = detection.pair_distances
     if len(positive) and len(negative):
         panels.append(
@@ -131,11 +125,13 @@ def _panels(config: dict[str, Any], index: Index, detection: Detection, scores: 
                 f"{np.median(negative):.3f} for negative pairs.",
             )
         )
-    history = _history(detection)
+    if not detection.fits:
+        return panels
+    history = _history(index, detection)
     panels.append(
         FigurePanel(
             title="Learning curves",
-            caption="Loss and pair accuracy at the threshold, by epoch"
+            caption="Loss and accuracy on what training does not see, by epoch"
             + (", one line a fold." if "fold" in history else "."),
             figure=plots.learning_curves(history),
             alt=f"Training loss from {history['train_loss'].iloc[0]:.3f} "
@@ -145,11 +141,57 @@ def _panels(config: dict[str, Any], index: Index, detection: Detection, scores: 
     return panels
 
 
+def judged_confusion(index: Index, judged: Predictions) -> tuple[Figure, NDArray[np.int64]]:
+    """The confusion matrix of some answers, clusters in the order that agrees best; and its counts."""
+    classes, truth = labels_asked(index, judged), judged.rows["label"].to_numpy(dtype=str)
+    if not judged.clusters:
+        matrix = confusion(truth=truth, predicted=judged.labels, classes=classes)
+        return plots.confusion_matrix(matrix, classes), matrix
+    matrix, names = matched_confusion(truth=truth, clusters=judged.labels, classes=classes)
+    return plots.confusion_matrix(matrix, classes, clusters=names), matrix
+
+
+def _confusion_panel(index: Index, judged: Predictions, part: str) -> FigurePanel:
+    figure, matrix = judged_confusion(index, judged)
+    columns = "clusters in the order that agrees best (Hungarian)" if judged.clusters else "predicted label"
+    return FigurePanel(
+        title="Confusion matrix",
+        caption=f"Rows: true label; columns: {columns}; {part}.",
+        figure=figure,
+        alt=f"Of {matrix.sum()} images, {int(np.trace(matrix))} lie on the diagonal.",
+    )
+
+
+def _cluster_panel(
+    config: dict[str, Any], detection: Detection, judged: Predictions, part: str
+) -> FigurePanel:
+    own = detection.test_part if judged is detection.test else None
+    train = detection.train_part
+    generated = train.generated if own is None else own.generated
+    clusters = sorted(set(judged.labels), key=lambda name: (len(name), name))
+    labels = judged.labels if len(judged.labels) == len(generated) else None
+    figure = plots.embedding_pca(
+        real=train.real,
+        real_labels=[""] * len(train.real),
+        generated=generated,
+        generated_labels=None if labels is None else labels.tolist(),
+        centroids=None,
+        classes=clusters,
+        seed=config["seed"],
+    )
+    return FigurePanel(
+        title="Clusters in two principal components",
+        caption=f"Generated images of the {part} by cluster; real images of the training part in grey.",
+        figure=figure,
+        alt=f"{len(generated)} generated embeddings in {len(clusters)} clusters.",
+    )
+
+
 def _membership_panels(
-    detection: Detection, judged: Predictions, part: str, scores: Scores
+    detection: Detection, judged: Predictions, member: NDArray[np.floating], part: str, scores: Scores
 ) -> list[FigurePanel]:
     truth = judged.rows["label"].to_numpy(dtype=str)
-    curve = roc_curve(positive=truth == USED, scores=judged.scores)
+    curve = roc_curve(positive=truth == USED, scores=member)
     figures = (scores.test if part == "test part" else scores.validation).get(detection.generator)
     area = figures.metrics["auc"] if figures is not None else None
     value, low, high = (None, None, None) if area is None else (area.value, area.low, area.high)
@@ -173,9 +215,9 @@ def _membership_panels(
         FigurePanel(
             title="Member scores",
             caption=f"Standardised closeness to the generated set, {part}; used from the line on.",
-            figure=plots.score_histogram(scores=judged.scores, labels=truth.tolist(), threshold=shown),
-            alt=f"Median score {np.median(judged.scores[truth == USED]):.2f} of used and "
-            f"{np.median(judged.scores[truth == NOT_USED]):.2f} of not-used images.",
+            figure=plots.score_histogram(scores=member, labels=truth.tolist(), threshold=shown),
+            alt=f"Median score {np.median(member[truth == USED]):.2f} of used and "
+            f"{np.median(member[truth == NOT_USED]):.2f} of not-used images.",
         ),
     ]
 
@@ -197,7 +239,7 @@ def _pca_panel(config: dict[str, Any], index: Index, detection: Detection) -> Fi
         generated=generated,
         generated_labels=None if usage else labels.tolist(),
         centroids=centroids,
-        classes=index.classes,
+        classes=[*index.classes, *sorted(set(labels) - {"", *index.classes})],
         seed=config["seed"],
     )
     where = "training part" if judged is None else "test part"
@@ -214,12 +256,33 @@ def _pca_panel(config: dict[str, Any], index: Index, detection: Detection) -> Fi
     )
 
 
-def _history(detection: Detection) -> pd.DataFrame:
+def _history(index: Index, detection: Detection) -> pd.DataFrame:
     frames = [result.history for result in detection.fits.values()]
+    if index.task.name != "usage":  # one training after the other, on more labels each time
+        return pd.concat(frames).assign(epoch=np.arange(1, sum(map(len, frames)) + 1))
     if len(frames) == 1:
         return frames[0]
     # The last training has no validation pairs; the folds show what unseen pairs do.
     return pd.concat([frame.assign(fold=fold) for fold, frame in enumerate(frames[:-1], start=1)])
+
+
+def _encoder_facts(detections: Sequence[Detection]) -> str:
+    frozen = [d.encoder.features for d in detections if d.encoder.features is not None]
+    if not frozen:
+        return f"{sum(d.images_encoded for d in detections):,} images encoded in training"
+    network = ", ".join(f"{key} {value}" for key, value in frozen[0].facts["network"].items())
+    width, count = frozen[0].values.shape[1], sum(features.encoded for features in frozen)
+    return f"frozen, {width:,} features ({network}); {count:,} images encoded in this run"
+
+
+def _described(detection: Detection) -> str:
+    facts = detection.decider.reduction.describe()
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items()) or "none"
+
+
+def _silhouette(index: Index, detection: Detection) -> str:
+    found = silhouettes(index, detection)
+    return ", ".join(f"by {name} {value:.3f}" for name, value in found.items() if value is not None)
 
 
 def _facts(
@@ -234,8 +297,10 @@ def _facts(
         "groups of real images": f"{real['group'].nunique():,}"
         + (" near-duplicate clusters (no groups were given)" if index.pseudo_groups else ""),
         "test units / groups": f"{len(units):,} / {units['group'].nunique():,}",
-        "encoder budget": f"{sum(d.images_encoded for d in detections):,} images encoded in training",
+        "encoder": _encoder_facts(detections),
         "trainings": str(sum(len(d.fits) for d in detections)),
+        "reduction": "; ".join(dict.fromkeys(_described(d) for d in detections)),
+        "silhouette": "; ".join(filter(None, (_silhouette(index, d) for d in detections))) or "not known",
         "seed": str(config["seed"]),
         "time": f"{facts['seconds']:.1f} s, of which training {facts['training_seconds']:.1f} s",
         "hardware": facts["hardware"],

@@ -7,20 +7,22 @@ from collections.abc import Sequence
 import pandas as pd
 
 from fingerprints.detection import Predictions
-from fingerprints.tasks import Task
+from fingerprints.tasks import NONE, Task
 
 
 def predictions_table(task: Task, classes: Sequence[str], parts: Sequence[Predictions]) -> pd.DataFrame:
-    """Columns `id`, `label` (as run files spell it) and `score`, or `score_<class>` for each class."""
+    """Columns `id`, `label` (as run files spell it), and `score`, or `score_<class>` for each class."""
     frames = []
     for part in parts:
         columns: dict[str, object] = {
             "id": part.rows["id"].to_numpy(),
             "label": [task.to_run(str(label)) for label in part.labels],
         }
-        if part.scores.ndim == 1:
+        if part.scores is not None and part.scores.ndim == 1:
             columns["score"] = part.scores
-        else:
-            columns |= {f"score_{name}": part.scores[:, i] for i, name in enumerate(classes)}
+        elif part.scores is not None:
+            # One column more than classes is "none of these".
+            names = (*classes, NONE)[: part.scores.shape[1]]
+            columns |= {f"score_{name}": part.scores[:, i] for i, name in enumerate(names)}
         frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)

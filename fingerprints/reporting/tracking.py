@@ -15,14 +15,15 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
+from fingerprints.decisions.refine import align
 from fingerprints.detection import Detection, Predictions
-from fingerprints.evidence.metrics import confusion, encode, roc_curve
+from fingerprints.evidence.metrics import encode, roc_curve
 from fingerprints.reporting import plots
-from fingerprints.reporting.run_report import judged_part
+from fingerprints.reporting.run_report import judged_confusion, judged_part
 from fingerprints.reporting.summary import headline_metrics
 from fingerprints.reporting.tables import predictions_table
-from fingerprints.scoring import MEAN
-from fingerprints.tasks import get_task
+from fingerprints.scoring import MEAN, labels_asked
+from fingerprints.tasks import NONE, get_task
 
 MAX_IMAGES = 16
 """Most test images that are logged, if any are."""
@@ -131,11 +132,11 @@ def roc_table(index: Index, detections: Sequence[Detection]) -> pd.DataFrame:
     frames = [pd.DataFrame({"class": [], "fpr": [], "tpr": []})]
     for detection in detections:
         judged = judged_part(index, detection)
-        if judged is None:
+        if judged is None or judged.scores is None:
             continue
         truth = judged.rows["label"].to_numpy(dtype=str)
-        classes = [index.task.positive] if judged.scores.ndim == 1 else list(index.classes)
-        for name, scores in zip(classes, judged.scores.reshape(len(truth), -1).T, strict=True):
+        classes = [index.task.positive] if judged.scores.ndim == 1 else [*index.classes, NONE]
+        for name, scores in zip(classes, judged.scores.reshape(len(truth), -1).T, strict=False):
             fpr, tpr, _ = roc_curve(positive=truth == name, scores=scores)
             if np.isfinite(fpr).all() and np.isfinite(tpr).all():
                 kept = _spread(len(fpr))
@@ -168,10 +169,13 @@ def _to_wandb(
     for detection in detections:
         judged = judged_part(index, detection)
         if judged is not None:
+            classes, truth = labels_asked(index, judged), judged.rows["label"].to_numpy(dtype=str)
+            # The chart has one list of names for both sides: a cluster takes that of the class it fits best.
+            answers = align(judged.labels, truth) if judged.clusters else judged.labels
             chart = wandb.plot.confusion_matrix(
-                y_true=encode(judged.rows["label"].to_numpy(dtype=str), classes=index.classes).tolist(),
-                preds=encode(judged.labels, classes=index.classes).tolist(),
-                class_names=list(index.classes),
+                y_true=encode(truth, classes=classes).tolist(),
+                preds=encode(answers, classes=classes).tolist(),
+                class_names=list(classes),
                 title=f"Confusion matrix {detection.generator}".strip(),
             )
             run.log({f"{_prefix(detection, detections)}confusion_matrix": chart})
@@ -220,10 +224,9 @@ def _to_tensorboard(
             continue
         prefix = _prefix(detection, detections)
         truth = judged.rows["label"].to_numpy(dtype=str)
-        matrix = confusion(truth=truth, predicted=judged.labels, classes=index.classes)
-        figure = plots.confusion_matrix(matrix, index.classes)
+        figure = judged_confusion(index, judged)[0]
         board.add_figure(f"{prefix}confusion_matrix", figure, close=False)
-        if index.task.positive is not None:
+        if index.task.positive is not None and judged.scores is not None:
             positive = truth == index.task.positive
             fpr, tpr, _ = roc_curve(positive=positive, scores=judged.scores)
             figure = plots.roc_log(fpr=fpr, tpr=tpr, auc=None, n_negative=int((~positive).sum()))
@@ -252,12 +255,12 @@ def _estimates(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[s
 
 
 def _captions(index: Index, part: Predictions) -> list[str]:
-    best = part.scores if part.scores.ndim == 1 else part.scores.max(axis=1)
     truth = [f"truth {label}, " if index.has_truth else "" for label in part.rows["label"]]
-    return [
-        f"{name}: {true}predicted {label}, score {score:.3f}"
-        for name, true, label, score in zip(part.rows["id"], truth, part.labels, best, strict=True)
-    ]
+    said = [f"predicted {label}" for label in part.labels]
+    if part.scores is not None:
+        best = part.scores if part.scores.ndim == 1 else part.scores.max(axis=1)
+        said = [f"{text}, score {score:.3f}" for text, score in zip(said, best, strict=True)]
+    return [f"{name}: {true}{text}" for name, true, text in zip(part.rows["id"], truth, said, strict=True)]
 
 
 def _spread(n: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Fitting a network on pairs: callbacks, checkpoints, going on, and what the training cost."""
+"""Fitting a network: callbacks, checkpoints, going on, and what the training cost."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
 
-from fingerprints.data.datamodule import PairDataModule
+from fingerprints.data.datamodule import StepDataModule
 from fingerprints.encoders.weights import load_into, read_weights
 from fingerprints.interruption import deferred
 from fingerprints.status import write_atomically
 from fingerprints.training.checkpoint import LAST, Checkpoints
 from fingerprints.training.hardware import TrainerSettings, make_trainer
 from fingerprints.training.history import History, Report
-from fingerprints.training.siamese import SiameseModule
+from fingerprints.training.module import EncoderModule
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ RESULT = "fit.json"
 
 @dataclass(frozen=True)
 class StoppingSettings:
-    """Early stopping and choice of weights; both need validation pairs.
+    """Early stopping and choice of weights; both need validation images.
 
     Attributes:
         early: Stop when `early_monitor` has not improved for `patience` epochs.
@@ -127,8 +127,8 @@ class _EarlyStopping(EarlyStopping):
 
 
 def fit(
-    module: SiameseModule,
-    data: PairDataModule,
+    module: EncoderModule,
+    data: StepDataModule,
     *,
     trainer: TrainerSettings,
     stopping: StoppingSettings,
@@ -144,9 +144,9 @@ def fit(
 
     Args:
         module: The network with its loss.
-        data: Training pairs, and validation pairs if there are any.
+        data: Training batches, and validation batches if there are any.
         trainer: Hardware and length.
-        stopping: Early stopping and choice of weights; without validation pairs neither applies.
+        stopping: Early stopping and choice of weights; without validation images neither applies.
         folder: Where checkpoints go; this training's alone.
         title: What the log calls this training.
         seed: Seed of what is random within the network (dropout).
@@ -192,9 +192,8 @@ def fit(
         callbacks.append(TQDMProgressBar(leave=False))
     runner = make_trainer(trainer, callbacks=callbacks, validate=validated)
     log.info(
-        "%s: %s pairs, %d steps an epoch, %s images encoded an epoch, %s in %d epochs",
+        "%s: %d steps an epoch, %s images encoded an epoch, %s in %d epochs",
         title,
-        "aligned" if data.train_strategy.aligned else "all",
         data.train_strategy.steps,
         f"{data.train_strategy.images_per_epoch:,}",
         f"{data.train_strategy.images_per_epoch * trainer.max_epochs:,}",

@@ -27,7 +27,7 @@ class Report(Protocol):
         """Take them."""
 
 
-SHOWN = ("train_loss", "val_loss", "val_pair_accuracy")
+SHOWN = ("train_loss", "val_loss", "val_pair_accuracy", "val_accuracy")
 
 
 class History(Callback):

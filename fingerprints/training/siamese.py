@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torchmetrics import MaxMetric, MeanMetric, MinMetric
@@ -22,7 +21,8 @@ from fingerprints.training.losses import (
     balanced_contrastive_loss,
     contrastive_terms,
 )
-from fingerprints.training.optimise import OptimiserSettings, configure
+from fingerprints.training.module import EncoderModule
+from fingerprints.training.optimise import OptimiserSettings
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class SiameseSettings:
     accumulate: int = 1
 
 
-class SiameseModule(pl.LightningModule):
+class SiameseModule(EncoderModule):
     """Contrastive training of a shared-weight encoder on (real, generated) pairs [A25].
 
     Pairs come row by row (`random`) or are formed from all embeddings of a batch (`all`). With
@@ -58,8 +58,6 @@ class SiameseModule(pl.LightningModule):
         augmentation: Applied to training images only.
     """
 
-    images_encoded: Tensor
-
     def __init__(
         self,
         network: EmbeddingNetwork,
@@ -68,10 +66,8 @@ class SiameseModule(pl.LightningModule):
         optimiser: OptimiserSettings,
         augmentation: Augmentation,
     ) -> None:
-        super().__init__()
-        self.network = network
-        self.settings, self.optimiser, self.augmentation = settings, optimiser, augmentation
-        self.register_buffer("images_encoded", torch.zeros((), dtype=torch.int64))
+        super().__init__(network, optimiser=optimiser, augmentation=augmentation)
+        self.settings = settings
         self.val_loss, self.val_accuracy = MeanMetric(), BinaryAccuracy()
         self.val_nearest, self.val_farthest = MinMetric(), MaxMetric()
 
@@ -139,14 +135,6 @@ class SiameseModule(pl.LightningModule):
             )
         for metric in (self.val_loss, self.val_accuracy, self.val_nearest, self.val_farthest):
             metric.reset()
-
-    def configure_optimizers(self) -> Any:
-        """Optimiser and schedule over all steps of the training."""
-        # Not `trainer.estimated_stepping_batches`: it makes the loaders, and loaders made before a
-        # checkpoint is read are not told at which step to go on.
-        strategy = self.trainer.datamodule.train_strategy  # type: ignore[attr-defined]
-        steps = strategy.steps * int(self.trainer.max_epochs or 1)
-        return configure(self.parameters(), self.optimiser, steps=steps)
 
 
 def _pairs(left_classes: Tensor, right_classes: Tensor, batch: ImageBatch) -> tuple[Tensor, Tensor]:

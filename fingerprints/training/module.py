@@ -1,0 +1,44 @@
+"""What all trainings of an encoder share: the network, its optimiser, and what it has cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from fingerprints.encoders.network import EmbeddingNetwork
+from fingerprints.training.augment import Augmentation
+from fingerprints.training.optimise import OptimiserSettings, configure
+
+
+class EncoderModule(pl.LightningModule):
+    """A network in training. A training step returns `loss` and `zeros`, the count of zero embeddings.
+
+    Args:
+        network: What remains after training.
+        optimiser: Optimiser and schedule.
+        augmentation: Applied to training images only.
+
+    Attributes:
+        images_encoded: Encoder budget spent so far, in images; part of the checkpoint.
+    """
+
+    images_encoded: Tensor
+
+    def __init__(
+        self, network: EmbeddingNetwork, *, optimiser: OptimiserSettings, augmentation: Augmentation
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.optimiser, self.augmentation = optimiser, augmentation
+        self.register_buffer("images_encoded", torch.zeros((), dtype=torch.int64))
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule over all steps of the training."""
+        # Not `trainer.estimated_stepping_batches`: it makes the loaders, and loaders made before a
+        # checkpoint is read are not told at which step to go on.
+        strategy = self.trainer.datamodule.train_strategy  # type: ignore[attr-defined]
+        steps = strategy.steps * int(self.trainer.max_epochs or 1)
+        return configure(self.parameters(), self.optimiser, steps=steps)
