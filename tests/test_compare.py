@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import asdict
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 
 from fingerprints import compare
+from fingerprints.cli import Place
 from fingerprints.config import CompareConfig, valid_keys
+from fingerprints.errors import FingerprintsError
 from tests.comparison.conftest import Workshop, figure
 
 
@@ -93,19 +96,32 @@ def test_a_vote_is_written_and_said(runs, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"runs": "nothing/*"}, "Nothing matches 'nothing/"),
+        ({"runs": "runs/e"}, "None of the runs is finished: e failed"),
+        ({"vote": "majority"}, "A vote needs a folder of its own"),
+        ({"vote": "majority", "out": "x"}, "a vote is about one"),
+        ({"runs": ["runs/[ab]"], "vote": "unanimous", "out": "x"}, "only `usage` has one"),
+        ({"baseline": "nobody"}, "There is no system 'nobody'"),
+    ],
+)
+def test_what_the_user_can_mend(runs, given, message):
+    config = asdict(CompareConfig(runs="runs/*")) | given
+    with pytest.raises(FingerprintsError) as error:
+        compare._job(config, Place(runs))
+    assert message in str(error.value)
+    assert not (runs / "x").exists()
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["runs=nothing/*"], "Nothing matches 'nothing/*'"),
-        (["runs=runs/e"], "None of the runs is finished: e failed"),
-        (["runs=runs/*", "vote=majority"], "A vote needs a folder of its own"),
-        (["runs=runs/*", "vote=majority", "out=x"], "a vote is about one"),
         (["runs=runs/*", "vote=most"], "vote=most is not one of none, majority, unanimous"),
-        (["runs=[runs/a,runs/b]", "vote=unanimous", "out=x"], "only `usage` has one"),
-        (["runs=runs/*", "baseline=nobody"], "There is no system 'nobody'"),
         ([], "A value is missing: runs"),
     ],
 )
-def test_what_the_user_can_mend(runs, monkeypatch, capsys, words, message):
+def test_settings_that_are_wrong(runs, monkeypatch, capsys, words, message):
     with pytest.raises(SystemExit) as stop:
         main(monkeypatch, *words)
     assert stop.value.code == 2

@@ -75,7 +75,7 @@ def test_a_system_is_an_experiment_with_what_its_runs_differ_in_but_seed_and_fol
     }
     kinds = {run.name: system.kind for system in data.systems for run in system.records}
     assert (kinds["d"], kinds["f"], kinds["a0"]) == ("random_weights", "control", "system")
-    assert [system.seeds for system in data.systems][0] == [0, 1]
+    assert data.systems[0].seeds == [0, 1]
 
 
 def test_the_name_of_a_part_stands_for_its_settings(workshop):

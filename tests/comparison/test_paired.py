@@ -45,6 +45,13 @@ def test_systems_are_compared_with_the_best_for_every_pair_there_is(three):
     assert "3 comparison(s) (every pair there is" in found.notes[-1]
 
 
+def test_there_are_trades_enough_for_the_number_of_comparisons(three):
+    (data,) = sets_of(three)
+    found = compare(data, seed=0, resamples=10, permutations=9)
+    assert found.rows[1].paired.p == pytest.approx(1 / 120)
+    assert found.rows[1].holm == pytest.approx(0.025)
+
+
 def test_a_baseline_can_be_named(three):
     sets = sets_of(three)
     for name in ("poor", "a", str(three.folder / "runs" / "a")):
