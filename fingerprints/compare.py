@@ -16,7 +16,8 @@ Put finished runs side by side: one table of systems and figures for each task a
 
 usage: python -m fingerprints.compare runs=GLOB [KEY=VALUE ...]
 
-  runs='outputs/*/*'   folders of runs, or of sweeps; several: 'runs=[GLOB,GLOB]'
+  runs='outputs/*/*'   folders of runs, or of sweeps; several: 'runs=[GLOB,GLOB]'; a glob with
+                       brackets in quotes of its own: 'runs="outputs/[ab]*/*"'
   out=DIR              where comparison.csv, .md and .html go; outputs/comparison by default
   baseline=NAME        the system that others are compared with in pairs (its row's name, its
                        experiment, or the folder of a run); the best one by default

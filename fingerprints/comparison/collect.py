@@ -17,6 +17,7 @@ Document = dict[str, Any]
 Kind = Literal["system", "random_weights", "control"]
 KINDS: tuple[Kind, ...] = ("system", "random_weights", "control")
 
+NULL = "null"
 MEAN = "mean"  # as in `scoring`, which would import torch
 
 NOT_THE_SYSTEM = (
@@ -303,12 +304,12 @@ def systems(records: Sequence[Record]) -> list[System]:
         differ = [key for key in keys if len({own.get(key) for own in leaves}) > 1]
         shown = _shown(differ, leaves)
         rows: dict[tuple[Any, ...], list[int]] = {}
-        for index, (record, own) in enumerate(zip(members, leaves, strict=True)):
-            rows.setdefault((record.kind, *(own.get(key) for key in differ)), []).append(index)
+        for index, record in enumerate(members):
+            values = (leaves[index].get(key) for key in differ)
+            rows.setdefault((record.kind, *values), []).append(index)
         for (kind, *_), row in rows.items():
-            words = [
-                f"{title}={leaves[row[0]][key]}" for title, key in shown.items() if key in leaves[row[0]]
-            ]
+            own = leaves[row[0]]
+            words = [f"{title}={own[key]}" for title, key in shown.items() if own.get(key, NULL) != NULL]
             order = sorted(
                 row, key=lambda index: (str(members[index].config.get("seed")), members[index].name)
             )
@@ -358,7 +359,7 @@ def _leaves(node: Any, prefix: str = "") -> list[tuple[str, str]]:
     if isinstance(node, list):
         simple = all(not isinstance(item, dict | list) for item in node)
         return [(prefix, f"[{','.join(map(str, node))}]" if simple else json.dumps(node, sort_keys=True))]
-    return [(prefix, "none" if node is None else str(node).lower() if isinstance(node, bool) else str(node))]
+    return [(prefix, NULL if node is None else str(node).lower() if isinstance(node, bool) else str(node))]
 
 
 def _has_random_weights(config: dict[str, Any]) -> bool:

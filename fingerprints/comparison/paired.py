@@ -14,6 +14,11 @@ from fingerprints.errors import FingerprintsError, nearest
 from fingerprints.evidence.multiplicity import benjamini_hochberg, holm
 from fingerprints.evidence.paired import PairedDifference, paired_differences
 
+TRADES_PER_COMPARISON = 40
+"""With m comparisons and B trades the least adjusted p is m / (B + 1): here 0.025, whatever m is."""
+
+MOST_TRADES = 20_000
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -91,7 +96,7 @@ def compare(
         baseline: The reference.
         seed: Of resampling and trading.
         resamples: Bootstrap draws.
-        permutations: Trades.
+        permutations: Trades at least; with many comparisons more, `TRADES_PER_COMPARISON` for each.
     """
     task = data.task
     able = [
@@ -116,6 +121,9 @@ def compare(
     if len(names) < 2:
         return Comparisons(None, (), 0, (*notes, "No paired differences: fewer than two systems are left."))
     reference = names[0] if chosen is None else chosen
+    others = [index for index in names if index != reference]
+    family = len(others) if chosen is not None else len(names) * (len(names) - 1) // 2
+    trades = max(permutations, min(TRADES_PER_COMPARISON * family - 1, MOST_TRADES))
     found = paired_differences(
         task=task,
         classes=part.classes,
@@ -126,10 +134,13 @@ def compare(
         strata=part.generators,
         seed=seed,
         resamples=resamples,
-        permutations=permutations,
+        permutations=trades,
     )
-    others = [index for index in names if index != reference]
-    family = len(others) if chosen is not None else len(names) * (len(names) - 1) // 2
+    if family / (trades + 1) > 0.05:
+        notes.append(
+            f"No adjusted p can be below {family / (trades + 1):.2f} with {trades:,} trades: compare fewer "
+            "systems, or give permutations=N."
+        )
     p = [found[str(index)].p for index in others]
     rows = zip(others, holm(p, family=family), benjamini_hochberg(p, family=family), strict=True)
     return Comparisons(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from fingerprints.comparison.collect import MEAN, DataSet, Document, Record, System, levels
+from fingerprints.comparison.collect import KINDS, MEAN, DataSet, Document, Record, System, levels
 from fingerprints.evidence.baselines import TRIVIAL
 from fingerprints.evidence.intervals import in_reading_order
 from fingerprints.reporting.summary import headline_metrics
@@ -197,7 +197,7 @@ def wide_table(sets: Sequence[DataSet]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for number, data in enumerate(sets, start=1):
         metrics, named = _metrics(data), generators(data)
-        for system in ranked(data.systems, data.task):
+        for system in sorted(ranked(data.systems, data.task), key=lambda one: KINDS.index(one.kind)):
             row = {
                 "data": number,
                 "task": data.task.name,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,8 +16,8 @@ from fingerprints.reporting.plots import BLUE, DPI, FAINT, INK, MUTED, PURPLE, V
 WIDTH = 10.4
 """Inches: names of systems are long, and the page is wide."""
 
-LABEL = 46
-"""Most characters of a system's name; the end of a long one tells it from its kin."""
+LABEL = 44
+"""Most characters on a line of a system's name; two lines hold the experiment and what it differs in."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,12 @@ def systems_plot(
             row += 0.9
         for point in (p for p in there if p.group == group):
             placed.append((row, point))
-            ticks.append((row, _shortened(point.name)))
+            ticks.append((row, _wrapped(point.name)))
             row += 1.0
         row += 0.3
+    tall = any("\n" in name for _, name in ticks)
     with style():
-        figure = Figure(figsize=(WIDTH, 1.35 + 0.31 * row), dpi=DPI, layout="constrained")
+        figure = Figure(figsize=(WIDTH, 1.35 + (0.42 if tall else 0.31) * row), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots()
         handles: dict[str, Line2D] = {}
@@ -92,7 +95,9 @@ def systems_plot(
             if point.low is not None and point.high is not None:
                 axes.hlines(at, point.low, point.high, color=colour, linewidth=4, alpha=0.45)
             marker = "s" if several else "o"
-            axes.plot(point.value, at, marker, color=colour, markersize=6)
+            axes.plot(
+                [np.nan if point.value is None else point.value], [at], marker, color=colour, markersize=6
+            )
             name = "mean and range over runs" if several else "one run and its 95 % interval"
             handles.setdefault(name, Line2D([], [], color=colour, marker=marker, linewidth=4, alpha=0.7))
             if point.printed is not None:
@@ -115,6 +120,7 @@ def systems_plot(
                 color=MUTED,
                 fontsize=9,
                 fontweight="bold",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
             )
         axes.set_ylim(row - 0.5, -0.8)
         axes.grid(visible=False, axis="y")
@@ -127,5 +133,9 @@ def systems_plot(
     return figure
 
 
-def _shortened(name: str) -> str:
-    return name if len(name) <= LABEL else f"{name[: LABEL // 2]}…{name[1 + LABEL // 2 - LABEL :]}"
+def _wrapped(name: str) -> str:
+    """A name on two lines at most; the end of a long one tells it from its kin, so the middle goes."""
+    room = 2 * LABEL - 10
+    if len(name) > room:
+        name = f"{name[: room // 2]}…{name[1 + room // 2 - room :]}"
+    return textwrap.fill(name, LABEL, max_lines=2, placeholder="…")

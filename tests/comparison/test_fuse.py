@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score
+
+from fingerprints.comparison.collect import data_sets, find_jobs, finished
+from fingerprints.comparison.fuse import align, fuse, shares, vote
+from fingerprints.errors import FingerprintsError
+from tests.comparison.conftest import figure
+
+DRAWS = {"seed": 0, "resamples": 50, "permutations": 49}
+
+
+def the_set(workshop, pattern="runs/*"):
+    (data,) = data_sets(finished(find_jobs([pattern], within=workshop.folder))[0])
+    return data
+
+
+def rows_of(path):
+    with path.open() as handle:
+        return list(csv.reader(handle))
+
+
+def test_majority_counts_and_ties_go_to_the_earliest_run():
+    answers = [np.array(list(text)) for text in ("aabc", "bbbc", "cbab", "bcaa")]
+    found = vote(answers, rule="majority")
+    for row, label in zip(zip(*answers, strict=True), found, strict=True):
+        counts = Counter(map(str, row))
+        assert counts[label] == max(counts.values())
+    assert found.tolist() == ["b", "b", "b", "c"]
+    assert shares(answers, classes="abc").tolist()[0] == [0.25, 0.5, 0.25]
+
+
+def test_unanimous_is_used_only_if_all_say_so():
+    answers = [np.array(["used", "used", "not_used"]), np.array(["used", "not_used", "not_used"])]
+    found = vote(answers, rule="unanimous", positive="used", negative="not_used")
+    assert found.tolist() == ["used", "not_used", "not_used"]
+    with pytest.raises(FingerprintsError, match="fall back on"):
+        vote(answers, rule="unanimous")
+
+
+def test_clusters_are_aligned_with_the_first_run_whatever_they_are_called():
+    rng = np.random.default_rng(0)
+    first = rng.choice(["0", "1", "2"], 50)
+    renamed = np.array([{"0": "2", "1": "0", "2": "9"}[label] for label in first])
+    _, aligned, classes = align([first, renamed, renamed], clusters=[True, True, False])
+    np.testing.assert_array_equal(aligned, first)
+    np.testing.assert_array_equal(classes, renamed)
+    more = np.where(np.arange(50) == 0, "new", first)
+    assert align([first, more], clusters=[True, True])[1][0] == "extra new"
+
+
+def test_a_vote_is_a_run_that_can_be_compared_and_is_better_than_its_runs(workshop, wrong):
+    truth = workshop.truth(n=300)
+    baselines = {"file": {"accuracy": figure(0.4)}}
+    for seed in range(3):
+        answers = wrong(truth, 0.3, seed=seed)
+        workshop.run(f"runs/{seed}", answers, seed=seed, baselines=baselines)
+    workshop.run("runs/control", truth, shuffle=True)
+    out = workshop.folder / "runs" / "vote"
+    document = fuse(the_set(workshop), out, rule="majority", **DRAWS)
+    labels = [label for _, label in rows_of(out / "run.csv")]
+    accuracy = document["test"]["accuracy"]
+    assert accuracy["value"] == accuracy_score(truth, labels) > 0.7
+    assert accuracy["low"] < accuracy["value"] < accuracy["high"]
+    assert document["baselines"] == baselines
+    assert json.loads((out / "metrics.json").read_text()) == document
+    header, first, *_ = rows_of(out / "predictions.csv")
+    assert header == ["id", "label", "score_t1", "score_t2", "score_t3"]
+    assert sum(map(float, first[2:])) == pytest.approx(1)
+    data = the_set(workshop)
+    assert {system.name: len(system.records) for system in data.systems if system.kind == "system"} == {
+        "siamese_subtask2": 3,
+        "vote_majority": 1,
+    }
+    with pytest.raises(FingerprintsError, match="already holds a run"):
+        fuse(data, out, rule="majority", **DRAWS)
+
+
+def test_usage_votes_have_scores_and_random_weights_stay_marked(workshop, wrong):
+    truth = workshop.truth(n=80, task="usage")
+    for i in range(3):
+        answers = wrong(truth, 0.2, seed=i, classes=("used", "not_used"))
+        workshop.run(
+            f"runs/{i}", answers, task="usage", experiment=f"e{i}", encoder={"name": "x", "weights": "none"}
+        )
+    out = workshop.folder / "runs" / "vote"
+    document = fuse(the_set(workshop), out, rule="unanimous", **DRAWS)
+    table = rows_of(out / "predictions.csv")
+    assert table[0] == ["id", "label", "score"]
+    assert all((label == "1") == (float(score) == 1.0) for _, label, score in table[1:])
+    assert document["test"]["auc"]["value"] > 0.8
+    assert {system.name: system.kind for system in the_set(workshop).systems}[
+        "vote_unanimous"
+    ] == "random_weights"
+
+
+def test_clusters_vote_without_truth(workshop, wrong):
+    truth = workshop.truth(n=60, task="model")
+    for i in range(3):
+        named = dict(zip(("t1", "t2", "t3"), np.roll(["0", "1", "2"], i), strict=True))
+        answers = [named[label] for label in wrong(truth, 0.1, seed=i)]
+        workshop.run(f"runs/{i}", answers, task="model", experiment=f"e{i}", test={"ari": figure(0.7)})
+    data = the_set(workshop)
+    with_truth = fuse(data, workshop.folder / "a", rule="majority", **DRAWS)
+    assert with_truth["test"]["ari"]["value"] > 0.8
+    (workshop.folder / "data" / "test_truth.csv").unlink()
+    assert fuse(data, workshop.folder / "b", rule="majority", **DRAWS)["test"] == {}
+    assert rows_of(workshop.folder / "a" / "run.csv") == rows_of(workshop.folder / "b" / "run.csv")
+
+
+def test_a_vote_needs_two_runs_on_the_same_images(workshop):
+    truth = workshop.truth()
+    workshop.run("runs/0", truth)
+    with pytest.raises(FingerprintsError, match="at least two runs; there is 1"):
+        fuse(the_set(workshop), workshop.folder / "x", rule="majority", **DRAWS)
+    workshop.run("runs/1", truth, seed=1).joinpath("run.csv").write_text("g0,t1\n")
+    with pytest.raises(FingerprintsError, match="does not fit the images"):
+        fuse(the_set(workshop), workshop.folder / "x", rule="majority", **DRAWS)
+    assert not (workshop.folder / "x").exists()

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from fingerprints.comparison.answers import matched_answers, read_test_part
+from fingerprints.comparison.collect import data_sets, find_jobs, finished
+from fingerprints.comparison.paired import compare, find_baseline
+from fingerprints.errors import FingerprintsError
+from tests.comparison.conftest import figure
+
+DRAWS = {"seed": 0, "resamples": 200, "permutations": 199}
+
+
+def sets_of(workshop):
+    return data_sets(finished(find_jobs(["runs/*"], within=workshop.folder))[0])
+
+
+@pytest.fixture
+def three(workshop, wrong):
+    """Three systems, the best with two seeds, and a control that must not be compared."""
+    truth = workshop.truth(n=300)
+    workshop.run("runs/a", wrong(truth, 0.5), experiment="poor")
+    workshop.run("runs/b", wrong(truth, 0.32, seed=1), experiment="fair")
+    for seed in (0, 1):
+        answers = wrong(truth, 0.30, seed=2 + seed)
+        workshop.run(f"runs/c{seed}", answers, experiment="good", seed=seed)
+    workshop.run("runs/d", truth, experiment="good", shuffle=True)
+    return workshop
+
+
+def test_systems_are_compared_with_the_best_for_every_pair_there_is(three):
+    (data,) = sets_of(three)
+    found = compare(data, **DRAWS)
+    assert found.reference.name == "good"
+    assert [row.system.name for row in found.rows] == ["fair", "poor"]
+    fair, poor = (row.paired for row in found.rows)
+    assert (fair.difference, poor.difference) == (pytest.approx(-0.02), pytest.approx(-0.2))
+    assert poor.high < 0 < fair.high
+    assert found.family == 3
+    assert poor.p == pytest.approx(1 / 200)
+    assert found.rows[1].holm == found.rows[1].benjamini_hochberg == pytest.approx(3 / 200)
+    assert "3 comparison(s) (every pair there is" in found.notes[-1]
+
+
+def test_there_are_trades_enough_for_the_number_of_comparisons(three):
+    (data,) = sets_of(three)
+    found = compare(data, seed=0, resamples=10, permutations=9)
+    assert found.rows[1].paired.p == pytest.approx(1 / 120)
+    assert found.rows[1].holm == pytest.approx(0.025)
+
+
+def test_a_baseline_can_be_named(three):
+    sets = sets_of(three)
+    for name in ("poor", "a", str(three.folder / "runs" / "a")):
+        (system,) = find_baseline(sets, name)
+        assert system.name == "poor"
+    found = compare(sets[0], baseline=system, **DRAWS)
+    assert (found.reference.name, found.family) == ("poor", 2)
+    assert found.rows[0].paired.difference == pytest.approx(0.2)
+    with pytest.raises(FingerprintsError, match="no system 'pour'") as error:
+        find_baseline(sets, "pour")
+    assert error.value.fix == "baseline='poor'"
+
+
+def test_without_data_there_are_no_differences_but_a_note(three):
+    (data,) = sets_of(three)
+    shutil.rmtree(three.folder / "data")
+    found = compare(data, **DRAWS)
+    assert found.rows == ()
+    assert "No paired differences: The truth file cannot be read" in found.notes[0]
+
+
+def test_a_run_about_other_images_is_left_out_by_name(three):
+    (three.folder / "runs" / "b" / "run.csv").write_text("g0,t1\n")
+    (data,) = sets_of(three)
+    found = compare(data, **DRAWS)
+    assert [row.system.name for row in found.rows] == ["poor"]
+    assert "'fair' is in no paired difference" in found.notes[0]
+
+
+def test_clusters_are_matched_to_classes_before_they_are_compared(workshop, wrong):
+    truth = workshop.truth(n=90)
+    right = {"accuracy": figure(0.9), "accuracy_unmatched": figure(0.0)}
+    named = dict(zip(("t1", "t2", "t3"), ("2", "0", "1"), strict=True))
+    answers = wrong(truth, 0.1)
+    workshop.run("runs/a", [named[label] for label in answers], experiment="kmeans", test=right)
+    workshop.run("runs/b", answers, experiment="svm")
+    (data,) = sets_of(workshop)
+    first, second = data.records
+    part = read_test_part(first)
+    np.testing.assert_array_equal(matched_answers(first, part), matched_answers(second, part))
+    (row,) = compare(data, **DRAWS).rows
+    assert (row.paired.difference, row.paired.p, row.paired.discordant) == (0, 1, 0)
+
+
+def test_generators_are_averaged_and_groups_are_read(workshop, write_image):
+    truth = workshop.truth(n=80, task="usage")
+    sources = [
+        {"pattern": "test/{generator}/*", "domain": "real", "part": "test", "label": None, "generator": None}
+    ]
+    for i in range(80):
+        path = workshop.folder / "data" / "test" / ("m1" if i < 20 else "m2") / f"g{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")  # only its name is read
+    lines = ["file,group", *(f"test/{'m1' if i < 20 else 'm2'}/g{i}.png,p{i // 2}" for i in range(80))]
+    (workshop.folder / "data" / "groups.csv").write_text("\n".join(lines))
+    half = [label if i >= 20 else "used" for i, label in enumerate(truth)]  # kappa 0 on m1, 1 on m2
+    levels = {name: {"kappa": figure(value)} for name, value in (("m1", 1.0), ("m2", 1.0), ("mean", 1.0))}
+    workshop.run("runs/a", truth, task="usage", experiment="right", test=levels, sources=sources)
+    levels = {name: {"kappa": figure(value)} for name, value in (("m1", 0.0), ("m2", 1.0), ("mean", 0.5))}
+    workshop.run("runs/b", half, task="usage", experiment="half", test=levels, sources=sources)
+    (data,) = sets_of(workshop)
+    part = read_test_part(data.records[0])
+    assert (set(part.generators), len(set(part.groups)), part.grouped_by) == (
+        {"m1", "m2"},
+        40,
+        "groups of groups.csv",
+    )
+    (row,) = compare(data, **DRAWS).rows
+    assert row.paired.difference == pytest.approx(-0.5)
+    assert row.paired.n_groups == 40
