@@ -84,13 +84,16 @@ def cooccurrences(residuals: Tensor, *, step: float) -> Tensor:
 
 
 def power_spectrum(images: Tensor) -> Tensor:
-    """Power `|F|^2 / S^2` of images `(n, 1, S, S)`: `(n, S, S // 2 + 1)`.
+    """Power `|F|^2` of images `(n, 1, S, S)` without their means, under a Hann window: `(n, S, S // 2 + 1)`.
 
-    White noise has its variance everywhere. Rows begin at the most negative frequency; columns are those of
-    frequencies that are not negative, since the others repeat them.
+    The window keeps opposite edges that do not meet from spreading power over all frequencies. Divided by
+    the window's own power, so that white noise has its variance everywhere. Rows begin at the most negative
+    frequency; columns are those of frequencies that are not negative, since the others repeat them.
     """
-    pixels = images.shape[-1] * images.shape[-2]
-    power = torch.fft.rfft2(images[:, 0]).abs().square() / pixels
+    line = torch.hann_window(images.shape[-1], dtype=images.dtype, device=images.device)
+    window = line.unsqueeze(0) * line.unsqueeze(1)
+    centred = images[:, 0] - images[:, 0].mean(dim=(1, 2), keepdim=True)
+    power = torch.fft.rfft2(centred * window).abs().square() / window.square().sum()
     return torch.fft.fftshift(power, dim=1)
 
 

@@ -166,6 +166,9 @@ def _vision_config(name: str, config: dict[str, Any]) -> Any:
             where="encoder.weights",
             fix=f"a copy of {MODEL_IDS[name]}, or the encoder that the weights are of",
         )
+    if not config:
+        # Without a file of weights: BLIP's own 1e-10 would make all random features the same.
+        return kind(initializer_range=0.02)
     return kind.from_dict(config.get("vision_config", config))
 
 

@@ -80,13 +80,23 @@ def backbone(name: str, weights: str) -> nn.Module:
     except Exception as error:  # urllib, httpx and huggingface_hub each raise errors of their own
         if not fetched:
             raise
-        raise no_download(name, error, files=f"the weights of timm's {entry.model}") from error
+        raise no_download(name, error, files=_source(entry.model)) from error
     if weights != "none" and not fetched:
         own = model.state_dict().keys()
         state = read_weights(_embedded_file() if weights == "default" else Path(weights))
         state = _in_order(state, list(own)) if name == LITE0 else unwrapped(state, own)
         load_into(model, state, where=f"encoder.weights={weights}", surplus=_SURPLUS)
     return model
+
+
+def _source(model: str) -> str:
+    """Where timm would fetch weights from, for somebody who does it by hand."""
+    from timm.models import get_pretrained_cfg
+
+    config: Any = get_pretrained_cfg(model)
+    if config.hf_hub_id is None:
+        return f"the file {config.url.rsplit('/', 1)[-1]}"
+    return f"model.safetensors of {config.hf_hub_id} (Hugging Face)"
 
 
 def _in_order(state: dict[str, Tensor], own: list[str]) -> dict[str, Tensor]:

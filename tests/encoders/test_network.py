@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from fingerprints.encoders import build_network
+from fingerprints.encoders import build_network, without_weights
 from fingerprints.encoders.network import EmbeddingNetwork, as_unit_float, l2_normalise
 from fingerprints.errors import FingerprintsError
 
@@ -88,3 +88,38 @@ def test_weights_for_another_size_are_an_error(tmp_path: Path) -> None:
         build_network({**SMALL, "weights": str(tmp_path / "w.pt")}, size=40)
     assert "shape: dense.weight" in str(error.value)
     assert f"encoder.weights={tmp_path / 'w.pt'}" in str(error.value)
+
+
+def test_frozen_features_have_no_random_projection_and_no_norm() -> None:
+    torch.manual_seed(0)
+    network = build_network({**SMALL, "projection": 5}, size=32, trained=False)
+    images = torch.randint(0, 256, (2, 1, 32, 32), dtype=torch.uint8)
+    assert network.embedding == 16
+    torch.testing.assert_close(network(images), network.encoder(images / 255))
+    assert not network.normalise
+    assert build_network(SMALL, size=32).normalise
+
+
+def test_handcrafted_features_are_trained_only_through_a_projection() -> None:
+    with pytest.raises(FingerprintsError, match="nothing to train") as error:
+        build_network({"name": "lbp", "projection": None}, size=32)
+    assert "encoder.projection" in str(error.value)
+    assert build_network({"name": "lbp", "projection": 3}, size=32).embedding == 3
+    assert build_network({"name": "lbp", "projection": 3}, size=32, trained=False).embedding == 10
+
+
+def test_colour_is_turned_grey_for_own_networks() -> None:
+    network = build_network(SMALL, size=32)
+    grey = torch.rand(2, 1, 32, 32)
+    torch.testing.assert_close(network(grey.expand(-1, 3, -1, -1)), network(grey))
+
+
+def test_settings_without_weights_read_no_file() -> None:
+    settings = {**SMALL, "weights": "nowhere.pt"}
+    with pytest.raises(FingerprintsError, match="do not exist"):
+        build_network(settings, size=32)
+    assert build_network(without_weights(settings), size=32).embedding == 16
+    both = without_weights({"name": "concatenated", "encoders": [settings, {"name": "lbp"}]})
+    assert build_network(both, size=32).embedding == 26
+    assert settings["weights"] == "nowhere.pt"
+    assert without_weights({"name": "lbp"}) == {"name": "lbp"}

