@@ -1,1 +1,1 @@
-"""Decisions on embeddings: nearest centroid, distance to the generated set."""
+"""Decisions on embeddings: centroids, classifiers, clusters, votes, distance to the generated set."""

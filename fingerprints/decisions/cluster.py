@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
 from fingerprints.decisions.check import check_features
 from fingerprints.decisions.part import Answers
+from fingerprints.decisions.speed import Speed, kmeans_engine
 from fingerprints.errors import FingerprintsError
 from fingerprints.fitted import FittedState
 
@@ -147,6 +147,7 @@ class KMeansDecision:
         init: `k-means++` (Arthur and Vassilvitskii 2007) or `random` images as first means.
         restarts: Starts, of which the best is kept.
         iterations: Most rounds of each.
+        speed: Which library computes; see `kmeans_engine`.
     """
 
     clusters: int
@@ -154,6 +155,7 @@ class KMeansDecision:
     init: Literal["k-means++", "random"] = "k-means++"
     restarts: int = 10
     iterations: int = 300
+    speed: Speed = "off"
 
     name: ClassVar[str] = "kmeans"
     transductive: ClassVar[bool] = True
@@ -166,7 +168,7 @@ class KMeansDecision:
         """
         check_clusters(clusters=self.clusters, images=len(embeddings))
         check_features(embeddings)
-        model = KMeans(
+        model = kmeans_engine(self.speed)[0](
             self.clusters,
             init=self.init,
             n_init=self.restarts,
@@ -176,13 +178,13 @@ class KMeansDecision:
         return Answers(cluster_names(model.fit_predict(embeddings)), None)
 
     def state(self) -> FittedState:
-        """What `from_state` needs."""
-        return FittedState(self.name, asdict(self))
+        """What `from_state` needs, and the library that computed here (`engine`)."""
+        return FittedState(self.name, {**asdict(self), "engine": kmeans_engine(self.speed)[1]})
 
     @classmethod
     def from_state(cls, state: FittedState) -> KMeansDecision:
         """The decision that left this state."""
-        return cls(**state.facts)
+        return cls(**{key: value for key, value in state.facts.items() if key != "engine"})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,43 @@
+"""Which library computes: scikit-learn, or Intel's faster one (extra `speed`) where it pays.
+
+Measured (`python -m benchmarks.decisions`), it pays for k-means only: about twice as fast. The support vector
+machine is as fast without it, because kernel values come from matrix products (`classify.solve_pairs`), and
+it has no agglomerative clustering or Gaussian mixture. It draws other starts, so that labels differ a little:
+`off` unless asked for, so that a result never depends on what happens to be installed.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, Literal
+
+from sklearn.cluster import KMeans
+
+from fingerprints.errors import FingerprintsError
+
+Speed = Literal["off", "auto", "on"]
+
+
+def kmeans_engine(speed: Speed) -> tuple[type[Any], str]:
+    """The k-means class to use, and its package with version.
+
+    Args:
+        speed: `off` for scikit-learn, `auto` for scikit-learn-intelex where it is installed, `on` for an
+            error where it is not.
+
+    Raises:
+        FingerprintsError: If `speed` is `on` and the package is not installed.
+    """
+    if speed != "off":
+        try:
+            from sklearnex.cluster import KMeans as FastKMeans
+        except ImportError as error:
+            if speed == "on":
+                raise FingerprintsError(
+                    f"scikit-learn-intelex cannot be imported: {error}",
+                    where="decision.speed=on",
+                    fix="pip install 'fingerprints[speed]', or decision.speed=auto",
+                ) from error
+        else:
+            return FastKMeans, f"scikit-learn-intelex {version('scikit-learn-intelex')}"
+    return KMeans, f"scikit-learn {version('scikit-learn')}"
