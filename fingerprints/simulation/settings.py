@@ -40,8 +40,8 @@ CONTROLS: dict[tuple[Subsets, Seeds], tuple[str, str]] = {
         "same_start",
         "every generator is trained on real images of its own with the seed of t1: the same weights at the "
         "start and, step by step, the same places in the order of images, the same noise and the same "
-        "augmentation. What tells labels apart goes back to the data. The images are made from noise that "
-        "each generator has to itself.",
+        "augmentation. The seed cannot tell labels apart, only the images or what training on them made of "
+        "the same weights. What is generated is made from noise that each generator has to itself.",
     ),
     ("same", "shared"): (
         "same_generator",
