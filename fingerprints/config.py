@@ -347,6 +347,8 @@ class AutoencoderReductionConfig:
 
     name: str = "autoencoder"
     latent: int = 64
+    hidden: int = 256
+    epochs: int = 30
 
 
 @dataclass
@@ -355,6 +357,7 @@ class TSNEConfig:
 
     name: str = "tsne"
     perplexity: float = 30.0
+    iterations: int = 1000
 
 
 @dataclass
@@ -431,6 +434,7 @@ class KMeansConfig(ClusterConfig):
     name: str = "kmeans"
     init: str = "k-means++"
     restarts: int = 10
+    speed: str = "off"
 
 
 @dataclass
@@ -970,6 +974,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "decision.fit_on": FIT_ON,
     "decision.kernel": ("linear", "rbf"),
     "decision.class_weight": ("none", "balanced"),
+    "decision.speed": ("auto", "on", "off"),
     "decision.weights": ("uniform", "distance"),
     "decision.linkage": ("ward", "average", "complete", "single"),
     "decision.covariance": ("diag", "spherical", "tied", "full"),
@@ -1051,6 +1056,9 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "decision.share_known": (0, False, 1),
     "reduction.variance": (0, False, 1),
     "reduction.components": (1, True, 1_000_000),
+    "reduction.hidden": (1, True, 65_536),
+    "reduction.epochs": (1, True, 1_000_000),
+    "reduction.iterations": (250, True, 1_000_000),
     "reduction.latent": (1, True, 65_536),
     "reduction.perplexity": (0, False, float("inf")),
     "training.batch_size": (1, True, 1_000_000),

@@ -149,7 +149,7 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
             progress(stage="evaluating")
             evidence = EvidenceSettings(seed=config["seed"], **config["evidence"])
             scores = score(index, store, detections, root=Path(config["data"]["root"]), settings=evidence)
-            conclusion = conclude(index, scores)
+            conclusion = conclude(index, scores, clustered=any(d.decider.transductive for d in detections))
             reservations = embedded_notes(config["data"]["root"])
             conclusion = replace(conclusion, notes=[*reservations, *conclusion.notes])
             if status.get("overrides"):  # not this process' own words, which may say `resume=`
@@ -261,7 +261,7 @@ def encoder_source(config: dict[str, Any]) -> EncoderSource:
     return OnPairs(module, strategy)
 
 
-def conclude(index: Index, scores: Scores) -> Verdict:
+def conclude(index: Index, scores: Scores, *, clustered: bool) -> Verdict:
     """What the figures mean, in words."""
     units = index.select(domain=index.task.unit, split="test")
     if units.empty:
@@ -278,6 +278,7 @@ def conclude(index: Index, scores: Scores) -> Verdict:
         generators=len(index.classes) if index.task.unit == "generated" else len(index.generators),
         shared_groups=bool(set(members) & set(others)),
         held_out_real=overall(scores.controls.get(HELD_OUT_REAL, {})),
+        clustered=clustered,
     )
 
 

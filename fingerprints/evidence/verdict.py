@@ -48,6 +48,7 @@ def verdict(
     generators: int,
     shared_groups: bool | None = None,
     held_out_real: Evaluation | None = None,
+    clustered: bool = False,
 ) -> Verdict:
     """What the figures allow one to say.
 
@@ -75,6 +76,7 @@ def verdict(
         generators: Number of generators the figures cover.
         shared_groups: `usage`: non-members come from groups of members; `None` if not known.
         held_out_real: `subset`: the detector on held-out real images, which their generator knew.
+        clustered: Answers are clusters.
     """
     notes = _notes(
         task=task,
@@ -85,6 +87,7 @@ def verdict(
         pseudo_groups=pseudo_groups,
         generators=generators,
         shared_groups=shared_groups,
+        clustered=clustered,
     )
     if held_out_real is not None:
         notes.append(_held_out_note(held_out_real, metric=task.official))
@@ -188,6 +191,7 @@ def _notes(
     pseudo_groups: bool,
     generators: int,
     shared_groups: bool | None,
+    clustered: bool,
 ) -> list[str]:
     notes: list[str] = []
     if pseudo_groups:
@@ -203,7 +207,9 @@ def _notes(
     if evaluation is not None:
         notes.extend(_score_notes(task=task, evaluation=evaluation, generators=generators))
     if validation is not None:
-        notes.extend(_validation_notes(task=task, evaluation=evaluation, validation=validation))
+        notes.extend(
+            _validation_notes(task=task, evaluation=evaluation, validation=validation, clustered=clustered)
+        )
     return notes
 
 
@@ -283,11 +289,22 @@ def _score_notes(*, task: Task, evaluation: Evaluation, generators: int) -> list
     return notes
 
 
-def _validation_notes(*, task: Task, evaluation: Evaluation | None, validation: Evaluation) -> list[str]:
+def _validation_notes(
+    *, task: Task, evaluation: Evaluation | None, validation: Evaluation, clustered: bool
+) -> list[str]:
     held_out = validation.metrics.get(task.official)
     if held_out is None or held_out.value is None:
         return []
-    notes = [f"On held-out images of the training part: {_named(task.official)} {_figure(held_out)}."]
+    which = "On the labelled images of the training part, clustered without their labels"
+    which = which if clustered else "On held-out images of the training part"
+    notes = [f"{which}: {_named(task.official)} {_figure(held_out)}."]
+    if clustered:
+        return [
+            *notes,
+            "Answers are clusters, which have no names: each was matched to the label that it fits best "
+            "before accuracy and the like; 'unmatched' accuracy, which some sources print, takes the first "
+            "cluster for the first label.",
+        ]
     ours = None if evaluation is None else evaluation.metrics.get(task.official)
     if ours is None or ours.high is None or held_out.low is None:
         return notes

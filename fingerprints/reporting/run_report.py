@@ -45,17 +45,23 @@ def report_content(
     facts: dict[str, Any],
 ) -> ReportContent:
     """Everything that `report.html` shows."""
+    printed = config["published"]
     sections = [
         Section(
             title=detection.generator or ("Test part" if detection.test is not None else "Training part"),
-            metrics=_rows(scores.test.get(detection.generator), config),
+            metrics=_rows(scores.test.get(detection.generator), printed["test"]),
             baselines=_baselines(scores, detection.generator),
             panels=_panels(config, index, detection, scores),
         )
         for detection in detections
     ]
     if MEAN in scores.test:
-        mean = Section("Mean over generators", _rows(scores.test[MEAN], config), _baselines(scores, MEAN), [])
+        mean = Section(
+            "Mean over generators",
+            _rows(scores.test[MEAN], config["published"]["test"]),
+            _baselines(scores, MEAN),
+            [],
+        )
         sections.insert(0, mean)
     validation = overall(scores.validation)
     return ReportContent(
@@ -66,10 +72,10 @@ def report_content(
         level=conclusion.level,
         notes=[*conclusion.notes, *index.notes],
         sections=sections,
-        validation=_rows(validation, None),
+        validation=_rows(validation, printed["validation"]),
         facts=_facts(config, index, detections, facts),
         config_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
-        printed_source=config["published"]["source"],
+        printed_source=printed["source"],
     )
 
 
@@ -78,10 +84,9 @@ def judged_part(index: Index, detection: Detection) -> Predictions | None:
     return detection.test if index.has_truth and detection.test is not None else detection.validation
 
 
-def _rows(evaluation: Evaluation | None, config: dict[str, Any] | None) -> list[MetricRow]:
+def _rows(evaluation: Evaluation | None, printed: dict[str, float]) -> list[MetricRow]:
     if evaluation is None:
         return []
-    printed = {} if config is None else config["published"]["test"]
     return [
         MetricRow(name, e.value, e.low, e.high, e.p, e.reason, printed.get(name))
         for name, e in evaluation.metrics.items()
@@ -231,23 +236,26 @@ def _pca_panel(config: dict[str, Any], index: Index, detection: Detection) -> Fi
     real, real_labels = train.real, train.real_labels
     if usage and judged is not None:
         real, real_labels = judged.real, judged.real_labels
-    decision = detection.decision
-    centroids = decision.centroids if isinstance(decision, CentroidDecision) else None
+    classes = [*index.classes, *sorted(set(labels) - {"", *index.classes})]
+    decision, centroids = detection.decision, None
+    if isinstance(decision, CentroidDecision) and detection.decider.reduction.name == "none":
+        strangers = np.full((len(classes) - len(decision.centroids), real.shape[1]), np.nan)
+        centroids = np.concatenate([decision.centroids, strangers])
     figure = plots.embedding_pca(
         real=real,
         real_labels=real_labels.tolist(),
         generated=generated,
         generated_labels=None if usage else labels.tolist(),
         centroids=centroids,
-        classes=[*index.classes, *sorted(set(labels) - {"", *index.classes})],
+        classes=classes,
         seed=config["seed"],
     )
     where = "training part" if judged is None else "test part"
-    what = (
-        f"Real and generated images of the {where}."
-        if usage
-        else f"Real images of the training part with their centroids; generated images of the {where}."
-    )
+    what = f"Real images of the training part; generated images of the {where}."
+    if usage or not len(real):
+        what = f"{'Real and generated' if len(real) else 'Generated'} images of the {where}."
+    if centroids is not None:
+        what += " Stars are the centroids that decide."
     return FigurePanel(
         title="Embeddings in two principal components",
         caption=what,
@@ -270,14 +278,22 @@ def _encoder_facts(detections: Sequence[Detection]) -> str:
     frozen = [d.encoder.features for d in detections if d.encoder.features is not None]
     if not frozen:
         return f"{sum(d.images_encoded for d in detections):,} images encoded in training"
-    network = ", ".join(f"{key} {value}" for key, value in frozen[0].facts["network"].items())
+    network = _plain(frozen[0].facts["network"])
     width, count = frozen[0].values.shape[1], sum(features.encoded for features in frozen)
     return f"frozen, {width:,} features ({network}); {count:,} images encoded in this run"
 
 
+def _plain(facts: Any) -> str:
+    """Nested facts in one line of words."""
+    if isinstance(facts, dict):
+        return ", ".join(
+            f"{key.replace('_', ' ')} {_plain(value)}" for key, value in facts.items() if value is not None
+        )
+    return "/".join(map(str, facts)) if isinstance(facts, list) else str(facts)
+
+
 def _described(detection: Detection) -> str:
-    facts = detection.decider.reduction.describe()
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items()) or "none"
+    return _plain(detection.decider.reduction.describe())
 
 
 def _silhouette(index: Index, detection: Detection) -> str:
