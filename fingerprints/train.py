@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fingerprints.cli import Place, describe_options, launch, plain_errors
+from fingerprints.config import options
 from fingerprints.data.embedded import OF_LAYOUT
 from fingerprints.errors import FingerprintsError
 
@@ -29,7 +32,15 @@ usage: python -m fingerprints.train experiment=NAME [data.root=DIR] [KEY=VALUE .
   trainer.precision=P      32-true, bf16-mixed, 16-mixed, auto (bf16-mixed on a GPU that has it)
   trainer.accumulate=N     a batch passes the encoder in N parts: less memory, the same step
   trainer.max_epochs=N     epochs (default 30)
+  filter=F                 {filters}
+  region=R                 {regions}
+  encoder=E                {encoders}
+  encoder.weights=W        default (downloaded, or embedded), none (random), or a file of one's own
+  training=T               pairs (a Siamese network), frozen, classifier
   pairing=all              random, all, nearest
+  reduction=R              {reductions}
+  decision=D               {decisions}
+  decision.fit_on=D        real, generated or both: the images that a classifier learns from
   logger=wandb             none, csv, tensorboard, wandb (offline unless logger.offline=false)
   seed=N                   seed of splits, weights and pairs (default 0)
   run_dir=OUT              run folder (default outputs/<experiment>/<time>)
@@ -55,10 +66,42 @@ def usage() -> str:
     """The text of `--help`, with the experiments and layouts that there are."""
     return USAGE.format(
         embedded=", ".join(OF_LAYOUT),
+        filters=_wrapped("filter"),
+        regions=_wrapped("region"),
+        encoders=_wrapped("encoder"),
+        reductions=_wrapped("reduction"),
+        decisions=_wrapped("decision"),
         experiments="\n".join(describe_options("experiment")),
         layouts="\n".join(describe_options("data")),
         sweeps="\n".join(describe_options("sweep")),
     )
+
+
+def _wrapped(group: str) -> str:
+    """Options of a group, in the column of the explanations."""
+    margin = " " * 27
+    text = ", ".join(options(group))
+    return textwrap.fill(text, width=110, initial_indent=margin, subsequent_indent=margin).lstrip()
+
+
+def train(
+    config: dict[str, Any], folder: Path, *, overrides: Sequence[str] = (), job: int | None = None
+) -> dict[str, Any]:
+    """Fit, predict, evaluate and report into a run folder; see `lifecycle.start`.
+
+    Args:
+        config: The validated configuration (`TrainConfig`) as plain data.
+        folder: The run folder.
+        overrides: What the command line said, for the record.
+        job: Number of the job in a sweep.
+
+    Returns:
+        What `metrics.json` holds.
+    """
+    # Imported late: help and configuration errors must not wait for torch.
+    from fingerprints.lifecycle import start
+
+    return start(config, folder, overrides=overrides, job=job)
 
 
 def main() -> None:
@@ -81,12 +124,9 @@ def main() -> None:
 
 
 def _job(config: dict[str, Any], place: Place) -> float | None:
-    # Imported late: help and configuration errors must not wait for torch.
-    from fingerprints.lifecycle import start
-
     if place.sweep is not None and config["logger"]["group"] is None:
         config["logger"]["group"] = place.sweep
-    document = start(config, place.folder, overrides=place.overrides, job=place.job)
+    document = train(config, place.folder, overrides=place.overrides, job=place.job)
     if place.sweep is None or not document:
         return None
     from fingerprints.sweeps import objective

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
 from fingerprints.config import options
 from fingerprints.decisions.head import HeadDecision
 from fingerprints.decisions.part import EmbeddedPart
+from fingerprints.decisions.registry import CLASSIFIERS, CLUSTERINGS
 from fingerprints.errors import FingerprintsError
-from fingerprints.stages import CLUSTERS, check_stages, make_decision
+from fingerprints.reductions.registry import REDUCTIONS
+from fingerprints.stages import CLUSTERS, NOT_OPTIONS, check_stages, make_decision
 
 
 def config(task="subset", decision="svm", training="frozen", reduction="none", **changes):
@@ -60,13 +64,13 @@ def part():
     return EmbeddedPart(real, labels, generated, labels, groups, groups)
 
 
-def settings(name):
-    """The decision's configuration as its schema has it."""
+def settings(name, group="decision"):
+    """A stage's configuration as its schema has it."""
     from omegaconf import OmegaConf
 
     from fingerprints.config import GROUP_SCHEMAS
 
-    made = OmegaConf.to_container(OmegaConf.structured(GROUP_SCHEMAS["decision"][f"_{name}"]))
+    made = OmegaConf.to_container(OmegaConf.structured(GROUP_SCHEMAS[group][f"_{name}"]))
     return {**made, "fit_on": "generated"} if "fit_on" in made else made
 
 
@@ -79,6 +83,22 @@ def test_every_configured_decision_can_be_made_and_asked(name, part):
     agree = [len(set(found.labels[at : at + 8])) for at in (0, 8, 16)]
     assert sum(agree) <= 5  # classes that are this far apart come out nearly pure
     assert set(found.labels) <= {"t1", "t2", "t3"} | {f"cluster_{i}" for i in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("name", sorted({*CLASSIFIERS, *CLUSTERINGS}))
+def test_every_key_of_a_decision_is_an_argument_of_it(name):
+    made = CLASSIFIERS[name].fit if name in CLASSIFIERS else CLUSTERINGS[name]
+    arguments = inspect.signature(made).parameters
+    for key, value in settings(name).items():
+        if key not in (*NOT_OPTIONS, "fit_on"):
+            assert arguments[key].default == value, key
+
+
+@pytest.mark.parametrize("name", sorted(REDUCTIONS))
+def test_every_key_of_a_reduction_is_an_argument_of_it(name):
+    arguments = inspect.signature(REDUCTIONS[name].fit).parameters
+    keys = settings(name, group="reduction").keys() - {"name"}
+    assert keys <= set(arguments)
 
 
 def test_clusters_may_be_more_than_labels(part):

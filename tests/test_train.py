@@ -12,6 +12,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 
 from fingerprints import config, evaluate, predict, train
 from fingerprints.runs import load_run
@@ -20,30 +22,98 @@ METRICS = {"accuracy", "precision", "recall", "f1", "specificity", "kappa", "auc
 FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=50", "evidence.permutations=49"]
 
 
-def root_of(task: str, subset_root, usage_root):
-    return {"subset": subset_root, "usage": usage_root}[task]()
+# What an experiment needs beside tiny images, so that nothing is downloaded and nothing takes long.
+TINY = {
+    "features_subtask2": ["encoder.input_size=32"],
+    "features_models": ["encoder=lbp"],
+    "tsne_models": ["encoder=lbp", "reduction.perplexity=5", "reduction.iterations=250"],
+    "gmm_models": ["encoder.weights=none", "encoder.input_size=32"],
+    "classifier_models": ["encoder.channels=[4,8]"],
+    "pseudolabel_models": ["encoder=resnet18", "encoder.weights=none", "encoder.input_size=32"],
+    "multiformer_models": ["encoder.encoders=[lbp,spectrum]", "decision=vote"],
+}
+ON_COMMAND_LINE = (
+    "siamese_subtask1",
+    "siamese_subtask2",
+    "metric_subtask1",
+    "metric_subtask2",
+    "features_subtask2",
+)
+
+
+def composed(*words: str) -> dict:
+    """A validated configuration, without the command line."""
+    GlobalHydra.instance().clear()
+    config.register()
+    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+        return config.validate(compose("train", list(words)))
 
 
 @pytest.mark.parametrize("experiment", config.options("experiment"))
-def test_every_experiment_runs_on_tiny_images(experiment, command, subset_root, usage_root, tmp_path):
-    task = "usage" if experiment.endswith("1") else "subset"
-    root = root_of(task, subset_root, usage_root)
+def test_every_experiment_runs_on_tiny_images(
+    experiment, command, subset_root, usage_root, model_root, tmp_path
+):
+    task = composed(f"experiment={experiment}", "data.root=none")["task"]
+    root = {"subset": subset_root, "usage": usage_root, "model": model_root}[task]()
     words = [f"experiment={experiment}", f"data.root={root}", *FAST, "trainer.max_epochs=1", "data.folds=2"]
-    code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
-    assert code == 0, printed
+    words += [*TINY.get(experiment, []), f"paths.outputs={tmp_path / 'outputs'}"]
     folder = tmp_path / "run"
+    if experiment in ON_COMMAND_LINE:
+        code, printed = command(train, *words, f"run_dir={folder}")
+        assert code == 0, printed
+        assert "encoder budget" in printed
+        assert "report:" in printed
+    else:
+        folder.mkdir()
+        assert train.train(composed(*words), folder)["experiment"] == experiment
     for name in ("config.yaml", "metrics.json", "predictions.csv", "run.csv", "report.html", "train.log"):
         assert (folder / name).stat().st_size > 0
     document = json.loads((folder / "metrics.json").read_text())
     assert document["task"] == task
-    assert 0 <= document["validation"]["pair_accuracy"]["value"] <= 1
     assert document["experiment"] == experiment
-    assert set(document["test"]) >= METRICS
+    clusters = load_run(folder).decider().transductive
+    trained = document["encoder_budget"]["images_encoded"] > 0
+    assert trained == (document["features"] == {})
+    assert ("pair_accuracy" in document["validation"]) == (trained and task != "model")
+    assert set(document["test"]) >= (METRICS if task != "model" else {"ari", "nmi", "accuracy_unmatched"})
+    assert clusters == (task == "model" and experiment != "pseudolabel_models")
     for figure in document["test"].values():
         assert set(figure) >= {"value", "low", "high", "p"}
         assert figure["value"] is not None or figure["reason"]
-    assert "encoder budget" in printed
-    assert "report:" in printed
+
+
+def test_a_second_run_on_the_same_images_encodes_none(command, model_root, tmp_path):
+    root = model_root()
+    words = ["experiment=features_models", "encoder=residual", f"data.root={root}", *FAST]
+    for decision, encoded in (("kmeans", 44), ("hierarchical", 0)):
+        run = tmp_path / decision
+        code, printed = command(train, *words, f"decision={decision}", f"run_dir={run}")
+        assert code == 0, printed
+        assert json.loads((run / "metrics.json").read_text())["features"]["features"]["encoded"] == encoded
+        assert ("found in the cache" in printed) == (encoded == 0)
+
+
+def test_a_subset_left_out_is_called_none(command, subset_root, tmp_path):
+    root = subset_root(per_class=30, test=30)
+    words = ["experiment=features_subtask2", "encoder=spectrum", f"data.root={root}", "data.leave_out=t3"]
+    words += ["decision=centroid", "decision.fit_on=generated", "decision.open_set=true"]
+    code, printed = command(train, *words, *FAST, f"run_dir={tmp_path / 'run'}")
+    assert code == 0, printed
+    predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    assert [name for name in predictions if name.startswith("score_")] == [
+        "score_t1",
+        "score_t2",
+        "score_none",
+    ]
+    truth = dict(csv.reader((tmp_path / "subset" / "test_truth.csv").open()))
+    unknown = predictions["id"].map(truth) == "t3"
+    assert (predictions["label"][unknown] == "none").mean() > 0.8
+    assert (predictions["label"][~unknown] == "none").mean() < 0.5
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "subset t3 is left out of training" in report
+    code, printed = command(train, *words, "data.leave_out=t9", *FAST, f"run_dir={tmp_path / 'no'}")
+    assert code == 2
+    assert "There is no subset 't9' to leave out." in printed
 
 
 def test_training_finds_what_is_there_and_predict_and_evaluate_agree(command, subset_root, tmp_path):

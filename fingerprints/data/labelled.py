@@ -9,14 +9,15 @@ from fingerprints.data.pairs import PairBatch, Rows
 
 
 class LabelledImages:
-    """Every image once an epoch, in an order of the epoch's own.
+    """Every image once an epoch, in an order of the epoch's own, in batches as even as can be.
 
-    What a step sees is a function of (seed, epoch, step), as with pairs.
+    What a step sees is a function of (seed, epoch, step), as with pairs. A last batch of what is left over
+    could be a single image, of which batch norm has no statistics.
 
     Args:
         rows: `(n,)` store rows.
         classes: `(n,)` class numbers.
-        batch_size: Images in the global batch.
+        batch_size: Most images in the global batch.
         seed: Seed of the run.
     """
 
@@ -28,7 +29,7 @@ class LabelledImages:
 
     @property
     def steps(self) -> int:
-        """Batches an epoch; the last may be smaller."""
+        """Batches an epoch."""
         return -(-len(self.rows) // self.batch_size)
 
     @property
@@ -37,8 +38,8 @@ class LabelledImages:
         return len(self.rows)
 
     def batch(self, epoch: int, step: int) -> PairBatch:
-        """Images `step * batch_size` to `(step + 1) * batch_size` of the epoch's order."""
+        """The `step`-th part of the epoch's order."""
         order = np.random.default_rng([self.seed, epoch, 3]).permutation(len(self.rows))
-        at = order[step * self.batch_size : (step + 1) * self.batch_size]
+        at = np.array_split(order, self.steps)[step]
         nothing = np.empty(0, dtype=np.int64)
         return PairBatch.whole(self.rows[at], self.classes[at], nothing, nothing)

@@ -27,6 +27,11 @@ def test_an_epoch_has_every_image_once_with_its_class(batch_size):
     assert plan.steps == -(-17 // batch_size)
 
 
+def test_no_batch_is_much_smaller_than_another():
+    plan = LabelledImages(ROWS, CLASSES, batch_size=16, seed=0)
+    assert [len(plan.batch(0, step).left) for step in range(plan.steps)] == [9, 8]
+
+
 def test_a_step_is_a_function_of_seed_epoch_and_step():
     def order(seed: int, epoch: int) -> list[int]:
         return drawn(LabelledImages(ROWS, CLASSES, batch_size=5, seed=seed), epoch)[0]
