@@ -34,6 +34,7 @@ lint: $(READY)  ## check style and types
 
 bench: $(READY)  ## measure throughput ratios; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.features
 
 embedded: $(READY)  ## simulate the embedded benchmark anew
 	for task in subset usage model; do \

@@ -88,10 +88,15 @@ class Interleaved(pl.Callback):
         network.zero_grad(set_to_none=True)
 
 
+def settings_of(encoder: str, size: int) -> dict[str, object]:
+    """An encoder with random weights that sees images as they are."""
+    own = encoder == "siamese_cnn"
+    return {"name": encoder} if own else {"name": encoder, "weights": "none", "input_size": size}
+
+
 def module(encoder: str, size: int) -> SiameseModule:
-    settings = {"name": encoder} if encoder == "siamese_cnn" else {"name": encoder, "weights": "none"}
     return SiameseModule(
-        build_network(settings, size=size),
+        build_network(settings_of(encoder, size), size=size),
         settings=SiameseSettings(),
         optimiser=OptimiserSettings(),
         augmentation=Augmentation(),

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from fingerprints.errors import FingerprintsError, listing
 
@@ -69,6 +67,8 @@ def save_fitted(state: FittedState, folder: Path, *, stem: str) -> None:
     path.unlink(missing_ok=True)
     for old in folder.glob(f"{stem}.*.skops"):
         old.unlink()
+    if state.estimators:
+        import skops.io  # late: it imports all of scikit-learn, and few parts need it
     for name, estimator in state.estimators.items():
         skops.io.dump(estimator, folder / f"{stem}.{name}.skops")
     text = {
@@ -109,6 +109,9 @@ def load_estimator(path: Path) -> Any:
     Raises:
         FingerprintsError: If the file names types beyond scikit-learn's own and `TRUSTED`, or is none.
     """
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
     try:
         unknown = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED)
         if unknown:

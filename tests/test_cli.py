@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from fingerprints import cli, config
+from fingerprints import cli, config, predict
 from fingerprints.errors import FingerprintsError
 
-ENTRY_POINTS = ("train", "predict", "evaluate", "ingest")
+ENTRY_POINTS = ("train", "predict", "evaluate", "compare", "ingest", "segment")
 
 
 def run(*words: str, debug: bool = False, **options) -> subprocess.CompletedProcess:
@@ -87,9 +87,9 @@ def test_a_defect_is_not_explained_away():
     )
 
 
-def test_an_error_does_not_remove_the_folder_one_stands_in(tmp_path):
-    done = run("-m", "fingerprints.predict", "run=nowhere", "images=nowhere", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "no run folder" in done.stderr
+def test_an_error_does_not_remove_the_folder_one_stands_in(command, tmp_path):
+    code, printed = command(predict, "run=nowhere", "images=nowhere")
+    assert code == 2
+    assert "no run folder" in printed
     assert tmp_path.is_dir()
     assert not list(tmp_path.iterdir())

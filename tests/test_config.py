@@ -27,13 +27,21 @@ def test_every_experiment_composes_and_is_valid(composed, experiment):
     plain = config.validate(composed(f"experiment={experiment}", "data.root=DIR", "run_dir=OUT"))
     assert plain["name"] == experiment
     assert plain["task"] in ("usage", "subset", "model")
-    assert plain["trainer"]["max_epochs"] == 30
+    assert plain["trainer"]["max_epochs"] == {"classifier_models": 200}.get(experiment, 30)
     assert plain["data"]["sources"]
 
 
-@pytest.mark.parametrize(
-    "group", ["data", "encoder", "pairing", "decision", "trainer", "callbacks", "logger"]
-)
+@pytest.mark.parametrize("group", ["encoder", "filter", "region", "training", "reduction", "decision"])
+def test_every_option_of_a_stage_has_a_schema_that_it_fits(group):
+    for option in config.options(group):
+        written = OmegaConf.load(config.conf_dir() / group / f"{option}.yaml")
+        schema, own = written.pop("defaults")
+        assert own == "_self_"
+        merged = OmegaConf.merge(OmegaConf.structured(config.GROUP_SCHEMAS[group][schema]), written)
+        assert not OmegaConf.missing_keys(merged), option
+
+
+@pytest.mark.parametrize("group", ["data", "pairing", "trainer", "callbacks", "logger"])
 def test_every_option_of_every_group_composes(composed, group):
     for option in config.options(group):
         sources = ["data.sources=[]"] if option == "generic" else []
@@ -292,13 +300,13 @@ def test_schema_and_settings_agree():
     from fingerprints.training.optimise import OptimiserSettings
     from fingerprints.training.siamese import SiameseSettings
 
-    own = {"seed", "accumulate", "optimiser", "augment", "name", "root", "sources", "groups"}
+    own = {"seed", "accumulate", "optimiser", "augment", "name", "root", "sources", "groups", "test_classes"}
     for schema, settings in (
         (config.DataConfig, DataSettings),
         (config.TrainerConfig, TrainerSettings),
         (config.OptimiserConfig, OptimiserSettings),
         (config.AugmentConfig, Augmentation),
-        (config.TrainingConfig, SiameseSettings),
+        (config.PairTrainingConfig, SiameseSettings),
     ):
         here = {f.name: f.default for f in fields(schema) if f.name not in own}
         there = {f.name: f.default for f in fields(settings) if f.name not in own}

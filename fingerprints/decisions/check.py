@@ -12,7 +12,11 @@ from fingerprints.errors import FingerprintsError, listing
 
 
 def check_features(
-    embeddings: NDArray[np.floating], names: Sequence[str] | None = None, *, where: str = "embeddings"
+    embeddings: NDArray[np.floating],
+    names: Sequence[str] | None = None,
+    *,
+    where: str = "embeddings",
+    constant: bool = False,
 ) -> None:
     """Refuse embeddings that are not numbers, or that are the same for every image.
 
@@ -23,6 +27,7 @@ def check_features(
         embeddings: `(n, *feature_shape)`.
         names: n names of the images; their positions (from 0) where nobody knows names.
         where: What the error calls the embeddings.
+        constant: Whether they may all be the same.
 
     Raises:
         FingerprintsError: If a feature is NaN or infinite (names the images), or all are constant.
@@ -40,7 +45,7 @@ def check_features(
             fix="look at these images; if they are sound, the encoder's weights or precision are not"
             " (trainer.precision=32)",
         )
-    if len(flat) > 1 and (flat == flat[0]).all():
+    if not constant and len(flat) > 1 and (flat == flat[0]).all():
         raise FingerprintsError(
             f"All {len(flat)} images have the same features ({flat.shape[1]} constants).",
             where=where,

@@ -98,8 +98,10 @@ class FitSet:
     groups: NDArray[np.str_]
 
 
-def fit_set(part: EmbeddedPart, classes: Sequence[str], *, fit_on: FitOn) -> FitSet:
+def fit_set(part: EmbeddedPart, classes: Sequence[str], *, fit_on: FitOn, constant: bool = False) -> FitSet:
     """The part's real or generated images, or both, that belong to `classes`.
+
+    `constant` lets embeddings through that are all the same, as those of a network that has collapsed.
 
     Raises:
         FingerprintsError: If there are fewer than two classes, a class has no image, a feature is NaN or
@@ -150,5 +152,5 @@ def fit_set(part: EmbeddedPart, classes: Sequence[str], *, fit_on: FitOn) -> Fit
             + "".join(f", or decision.fit_on={name}" for name in other),
         )
     inside = codes >= 0
-    check_features(embeddings[inside], where=where)
+    check_features(embeddings[inside], where=where, constant=constant)
     return FitSet(embeddings[inside], codes[inside], groups[inside])

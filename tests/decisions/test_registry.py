@@ -69,7 +69,7 @@ def test_membership_survives_the_disk(reference: Any, tmp_path: Path) -> None:
 
 
 def test_every_decision_is_here() -> None:
-    assert {*DECISIONS} == {decision.name for decision in MADE} | {"membership"}
+    assert {*DECISIONS} == {decision.name for decision in MADE} | {"membership", "head"}
 
 
 def test_unknown_names_are_refused() -> None:

@@ -23,8 +23,8 @@ def resolved(*words: str) -> dict[str, Any]:
 
 def test_features_stand_side_by_side_in_their_order() -> None:
     entries = [{"name": "lbp", "points": 4}, {"name": "pixels", "side": 4}]
-    both = build_network({"name": "concatenated", "encoders": entries}, size=16, trained=False)
-    one, other = (build_network(entry, size=16, trained=False) for entry in entries)
+    both = build_network({"name": "concatenated", "encoders": entries}, size=16, on_pairs=False)
+    one, other = (build_network(entry, size=16, on_pairs=False) for entry in entries)
     images = torch.rand(3, 1, 16, 16)
     torch.testing.assert_close(both(images), torch.cat([one(images), other(images)], dim=1))
     assert both.embedding == 6 + 16
@@ -44,7 +44,7 @@ def test_entries_are_options_by_name_or_with_what_differs() -> None:
 
 def test_what_is_resolved_can_be_built() -> None:
     encoder = resolved("encoder.encoders=[{name: spectrum, grid: 8},residual,pixels,lbp]")
-    network = build_network(encoder, size=16, trained=False)
+    network = build_network(encoder, size=16, on_pairs=False)
     assert network(torch.rand(1, 1, 16, 16)).shape == (1, 8 + 32 + 226 + 1024 + 10)
 
 

@@ -60,7 +60,7 @@ def test_features_are_the_pooled_output_on_normalised_colour(
     model = saved(kind, tmp_path)
     if of_whole_model:
         whole(kind, tmp_path)
-    network = build_network({"name": kind, "weights": str(tmp_path)}, size=32, trained=False).eval()
+    network = build_network({"name": kind, "weights": str(tmp_path)}, size=32, on_pairs=False).eval()
     images = torch.rand(3, 1, 32, 32)
     mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
     std = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
@@ -77,7 +77,7 @@ def test_other_sizes_and_the_folders_own_normalisation(kind: str, tmp_path: Path
     saved(kind, tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5] * 3}))
     settings = {"name": kind, "weights": str(tmp_path), "input_size": 48}
-    network = build_network(settings, size=32, trained=False).eval()
+    network = build_network(settings, size=32, on_pairs=False).eval()
     with torch.no_grad():
         assert network(torch.rand(1, 1, 32, 32)).shape == (1, 8)
     assert network.encoder.preprocessing()["mean"] == [0.5] * 3
@@ -118,7 +118,7 @@ def test_random_features_tell_images_apart(monkeypatch: pytest.MonkeyPatch) -> N
         return small(**{**TINY, **given})
 
     monkeypatch.setattr(transformers, "BlipVisionConfig", tiny)
-    network = build_network({"name": "blip", "weights": "none"}, size=32, trained=False).eval()
+    network = build_network({"name": "blip", "weights": "none"}, size=32, on_pairs=False).eval()
     with torch.no_grad():
         features = network(torch.stack([torch.zeros(1, 32, 32), torch.ones(1, 32, 32)]))
     assert (features[0] - features[1]).abs().max() > 0.01
@@ -126,7 +126,7 @@ def test_random_features_tell_images_apart(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_published_widths(kind: str) -> None:
     with torch.device("meta"):
-        network = build_network({"name": kind, "weights": "none"}, size=32, trained=False)
+        network = build_network({"name": kind, "weights": "none"}, size=32, on_pairs=False)
     assert network.embedding == {"blip": 768, "blip2": 1408}[kind]
 
 

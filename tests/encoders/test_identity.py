@@ -45,7 +45,7 @@ def test_description_is_json_and_tells_options_apart_that_leave_no_trace_in_weig
         ({"name": "pixels"}, False),
         ({"name": "spectrum", "grid": None}, False),
     ):
-        network = build_network(settings, size=16, trained=trained)
+        network = build_network(settings, size=16, on_pairs=trained)
         text = json.dumps(describe_network(network), sort_keys=True)
         assert json.loads(text)["embedding"] == network(torch.rand(1, 1, 16, 16)).shape[1]
         described.append(text)

@@ -92,7 +92,7 @@ def test_weights_for_another_size_are_an_error(tmp_path: Path) -> None:
 
 def test_frozen_features_have_no_random_projection_and_no_norm() -> None:
     torch.manual_seed(0)
-    network = build_network({**SMALL, "projection": 5}, size=32, trained=False)
+    network = build_network({**SMALL, "projection": 5}, size=32, on_pairs=False)
     images = torch.randint(0, 256, (2, 1, 32, 32), dtype=torch.uint8)
     assert network.embedding == 16
     torch.testing.assert_close(network(images), network.encoder(images / 255))
@@ -105,7 +105,7 @@ def test_handcrafted_features_are_trained_only_through_a_projection() -> None:
         build_network({"name": "lbp", "projection": None}, size=32)
     assert "encoder.projection" in str(error.value)
     assert build_network({"name": "lbp", "projection": 3}, size=32).embedding == 3
-    assert build_network({"name": "lbp", "projection": 3}, size=32, trained=False).embedding == 10
+    assert build_network({"name": "lbp", "projection": 3}, size=32, on_pairs=False).embedding == 10
 
 
 def test_colour_is_turned_grey_for_own_networks() -> None:
