@@ -386,6 +386,15 @@ def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made but not drawn, which is half of a tiny run, in tests about something else."""
+    from fingerprints.reporting import plots
+
+    blank = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    monkeypatch.setattr(plots, "_saved", lambda figure, **options: blank)
+
+
+@pytest.fixture
 def command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> Callable[..., tuple[int, str]]:

@@ -15,6 +15,8 @@ from fingerprints.runs import load_run
 from fingerprints.status import claimed, read_status, update_status
 from fingerprints.training.siamese import SiameseModule
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=20", "evidence.permutations=19"]
 
 

@@ -14,6 +14,8 @@ from fingerprints.errors import FingerprintsError
 from fingerprints.status import read_status
 from fingerprints.training.siamese import SiameseModule
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=20", "evidence.permutations=19"]
 
 

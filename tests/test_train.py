@@ -41,6 +41,12 @@ ON_COMMAND_LINE = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _drawn_for_every_experiment(request):
+    if "every_experiment" not in request.node.name:
+        request.getfixturevalue("no_drawing")
+
+
 def composed(*words: str) -> dict:
     """A validated configuration, without the command line."""
     GlobalHydra.instance().clear()

@@ -93,13 +93,20 @@ def _section(data: DataSet, compared: Comparisons, *, place: int) -> Section:
         notes += compared.notes
     figure = systems_plot(points, metric=metric_label(metric), chance=at_random, blind=rival)
     return Section(
-        title=f"{place}. Task {data.task.name}, {first.setting('data.name') or 'data without a name'}",
+        title=f"{place}. Task {data.task.name}, {_name(data)}",
         facts=facts,
         tables=tuple(tables),
         figure=figure,
         alt=_alt(points, metric_label(metric)),
         notes=tuple(notes),
     )
+
+
+def _name(data: DataSet) -> str:
+    """The layout and the end of the folder's path, since benchmarks of one layout stand side by side."""
+    first = data.records[0]
+    layout, root = first.setting("data.name") or "data without a name", first.setting("data.root")
+    return layout if root is None else f"{layout} ({'/'.join(Path(root).parts[-2:])})"
 
 
 def _facts(data: DataSet, *, at_random: float | None, blind: Baseline | None) -> dict[str, str]:
@@ -305,9 +312,7 @@ def console_lines(
         beside = [f"chance {number(chance(data))}"]
         if blind is not None:
             beside.append(f"best blind baseline {blind.name} {number(blind.cells[metric].value)}")
-        lines.append(
-            f"{data.task.name}, {data.records[0].setting('data.name')}: {metric}; {', '.join(beside)}"
-        )
+        lines.append(f"{data.task.name}, {_name(data)}: {metric}; {', '.join(beside)}")
         adjusted = {row.system: p_value(row.holm) for row in comparisons.rows}
         rows = [["system", "runs", "test", "validation", "printed", "p (Holm)"]]
         for kind in KINDS:
