@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -71,3 +73,15 @@ def _receive(number: int, frame: FrameType | None) -> None:
     _State.pending = number
     if not (first and _State.deferring):
         raise Interrupted(number)
+
+
+def end_with_parent() -> None:
+    """End this process when its parent is gone: a killed launcher must not leave workers training."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

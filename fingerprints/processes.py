@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -152,15 +151,3 @@ def _first_failure(error: ChildFailedError) -> tuple[int, int, str]:
         except ValueError:  # it was killed and could not say anything: it is what the others suffer from
             found.append((0, rank, failure.exitcode, failure.message))
     return min(found)[1:]
-
-
-def end_with_parent() -> None:
-    """End this process when its parent is gone: a killed launcher must not leave workers training."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from fingerprints.errors import FingerprintsError
-from fingerprints.interruption import Interrupted, handled
-from fingerprints.processes import end_with_parent, report_failure
+from fingerprints.interruption import Interrupted, end_with_parent, handled
+from fingerprints.processes import report_failure
 
 
 # What only one kind of work needs is imported there: seconds, in each process.

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -11,7 +12,7 @@ from fingerprints import config
 from fingerprints.errors import FingerprintsError
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def composed():
     config.register()
 
@@ -20,6 +21,11 @@ def composed():
             return compose(root, overrides=list(overrides), return_hydra_config=hydra)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def valid_config(composed):
+    return composed("experiment=siamese_subtask2", "data.root=DIR", "run_dir=OUT")
 
 
 @pytest.mark.parametrize("experiment", config.options("experiment"))
@@ -31,7 +37,9 @@ def test_every_experiment_composes_and_is_valid(composed, experiment):
     assert plain["data"]["sources"]
 
 
-@pytest.mark.parametrize("group", ["encoder", "filter", "region", "training", "reduction", "decision"])
+@pytest.mark.parametrize(
+    "group", ["encoder", "filter", "region", "training", "pairing", "reduction", "decision"]
+)
 def test_every_option_of_a_stage_has_a_schema_that_it_fits(group):
     for option in config.options(group):
         written = OmegaConf.load(config.conf_dir() / group / f"{option}.yaml")
@@ -41,7 +49,7 @@ def test_every_option_of_a_stage_has_a_schema_that_it_fits(group):
         assert not OmegaConf.missing_keys(merged), option
 
 
-@pytest.mark.parametrize("group", ["data", "pairing", "trainer", "callbacks", "logger"])
+@pytest.mark.parametrize("group", ["data", "trainer"])
 def test_every_option_of_every_group_composes(composed, group):
     for option in config.options(group):
         sources = ["data.sources=[]"] if option == "generic" else []
@@ -236,8 +244,10 @@ def test_valid_words_pass():
         ("data.fold=-1", "data.fold"),
     ],
 )
-def test_values_out_of_range_are_refused(composed, override, key):
-    cfg = composed("experiment=siamese_subtask2", "data.root=DIR", "run_dir=OUT", override)
+def test_values_out_of_range_are_refused(valid_config, override, key):
+    cfg = valid_config.copy()
+    name, _, value = override.partition("=")
+    OmegaConf.update(cfg, name, yaml.safe_load(value) if value != "nan" else float("nan"))
     with pytest.raises(FingerprintsError) as caught:
         config.validate(cfg)
     assert caught.value.where == key

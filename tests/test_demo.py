@@ -9,9 +9,11 @@ import threading
 import time
 from typing import get_args
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from fingerprints import config, demo, runs
+from fingerprints import config, demo, runs, train
 from fingerprints.evidence.verdict import Level
 from fingerprints.runs import load_run
 
@@ -45,6 +47,15 @@ def test_it_runs_both_tasks_and_ends_with_four_lines_and_the_reports(
         level = load_run(tmp_path / "demo" / experiments[-1]).metrics["verdict"]["level"]
         assert f"{experiments[-1]}: {demo.MEANINGS[level]}" in lines[-2]
         assert f"demo/{experiments[-1]}/report.html" in lines[-1]
+
+    # The command that it shows, in this process: the fresh one's run was the same.
+    words = [word for word in shown[0][3:] if not word.startswith("run_dir=")]
+    code, printed = command(train, *words, f"run_dir={tmp_path / 'here'}")
+    assert code == 0, printed
+    folders = tmp_path / "here", tmp_path / "demo" / next(iter(demo.SHORT))
+    here, there = (pd.read_csv(folder / "predictions.csv") for folder in folders)
+    assert (here["label"] == there["label"]).all()
+    np.testing.assert_allclose(here.filter(like="score"), there.filter(like="score"), atol=1e-4)
 
 
 def test_its_settings_exist_and_the_users_win(tmp_path):

@@ -95,7 +95,7 @@ def test_one_failing_process_ends_the_run_with_its_message(command, words, tmp_p
 
 def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
     child = (
-        "import sys, time; from fingerprints.processes import end_with_parent; end_with_parent(); "
+        "import sys, time; from fingerprints.interruption import end_with_parent; end_with_parent(); "
         "print('ready', flush=True); time.sleep(600)"
     )
     parent = (

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from sklearn.metrics import auc as area
 from benchmarks.wandb_offline import charts, describe, offline_runs
 from fingerprints import train
 from fingerprints.evidence.metrics import auc
+from fingerprints.reporting import tracking
+from fingerprints.reporting.run_report import judged_confusion
 from fingerprints.reporting.tracking import (
     MAX_IMAGES,
     ROC_POINTS,
@@ -99,6 +102,20 @@ def test_scores_have_truth_only_where_it_is_known(detected, subset_root, usage_r
     table = scores_table(index, detections)
     assert list(table) == ["id", "truth", "label", "score"]
     assert len(table) == len(detections[0].validation.rows)
+
+
+def test_clusters_have_a_matrix_and_captions_but_no_curve(detected, subset_root):
+    index, _, (detection,), _ = detected(subset_root(test=12), "subset")
+    names = np.array([f"cluster_{1 + number % 4}" for number in range(12)])
+    clustered = replace(detection.test, labels=names, scores=None, clusters=True)
+    found = [replace(detection, test=clustered)]
+    assert roc_table(index, found).empty
+    assert list(scores_table(index, found)) == ["id", "truth", "label"]
+    _, matrix = judged_confusion(index, clustered)
+    assert matrix.shape == (3, 4)
+    # Images go round three classes and four clusters: every class meets every cluster once.
+    assert (matrix == 1).all()
+    assert tracking._captions(index, clustered)[0] == "unknown_000: truth t1, predicted cluster_1"
 
 
 def test_a_thinned_curve_keeps_its_area_and_both_ends(detected, usage_root):

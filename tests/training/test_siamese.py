@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -270,7 +271,7 @@ from fingerprints.data.datamodule import PairDataModule, PixelSource
 from fingerprints.data.index import DataSettings, prepare
 from fingerprints.data.layout import Source
 from fingerprints.data.pairs import AllPairs, RandomPairs
-from fingerprints.embeddings import embed
+from fingerprints.embeddings import embed, frozen_features
 from fingerprints.encoders import build_network
 from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
@@ -342,6 +343,8 @@ def main(root, layout, out, devices):
             found[f"embed {count} {batch_size}"] = embed(
                 module.network, PixelSource(store), rows[:count], trainer=trainer, batch_size=batch_size
             )
+    features = frozen_features(module.network, store, trainer=trainer, batch_size=7)
+    found["features"], found["features encoded"] = np.array(features.values), features.encoded
     np.savez(Path(out) / f"found_{devices}_{trainer.global_rank}.npz", **found)
 
 
@@ -358,6 +361,8 @@ def test_two_processes_agree_with_one(tmp_path: Path, subset_root: Callable[...,
     space: dict[str, Any] = {"__name__": "pairs_script"}
     exec(compile(SCRIPT, str(script), "exec"), space)
     space["main"](*arguments, 1)
+    for kept in (tmp_path / "store").glob("*/features"):  # or two processes would find what one has made
+        shutil.rmtree(kept)
     environment = {
         k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "LOCAL_RANK", "NODE_RANK"))
     }
@@ -383,6 +388,9 @@ def test_two_processes_agree_with_one(tmp_path: Path, subset_root: Callable[...,
                 first[f"{kind} {name}"], one[f"{kind} {name}"], rtol=1e-4, err_msg=f"{kind} {name}"
             )
         assert first[f"{kind} images"] == one[f"{kind} images"]
+    assert one["features encoded"] == first["features encoded"] == len(one["features"])
+    np.testing.assert_allclose(first["features"], one["features"], rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(first["features"], second["features"])
     for name in [name for name in one if name.startswith("embed")]:
         assert one[name].shape == (int(name.split()[1]), 8)
         np.testing.assert_allclose(first[name], one[name], rtol=1e-3, atol=1e-4, err_msg=name)
