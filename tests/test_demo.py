@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -31,7 +32,7 @@ def test_it_runs_both_tasks_and_ends_with_four_lines_and_the_reports(
     code, printed = command(demo, "out=demo", f"data.root={embedded}/${{task}}", "data.size=48", *FAST)
     assert code == 0, printed
     lines = printed.splitlines()
-    shown = [line.split() for line in lines if line.startswith("  python -m fingerprints.train ")]
+    shown = [shlex.split(line) for line in lines if line.startswith("  python -m fingerprints.train ")]
     assert [words[3].removeprefix("experiment=") for words in shown] == list(demo.SHORT)
     assert "data.folds=2" in shown[1]
     assert len(lines[lines.index("") :]) == 5

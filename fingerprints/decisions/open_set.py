@@ -40,8 +40,9 @@ def cut_at(scores: NDArray[np.floating], *, share_kept: float = 0.95) -> float:
 class OpenSetDecision:
     """A classifier whose answer is `none` where its best score is below a cut.
 
-    Scores get a last column, the cut itself for every image, so that the answer is the highest score's
-    (a class that just reaches the cut comes first and wins).
+    Scores get a last column: as far above the cut as the best score is below it, so that the answer is the
+    highest score's (a class that just reaches the cut comes first and wins), and images can be ranked by
+    how little they belong anywhere.
 
     Attributes:
         inner: The classifier. Distances (`centroid`) and probabilities fall off with strangeness; the votes
@@ -79,7 +80,7 @@ class OpenSetDecision:
         known = self.inner.answer(embeddings).scores
         if known is None:
             raise TypeError(f"{self.inner.name} has no scores")
-        scores = np.column_stack([known, np.full(len(known), self.cut, dtype=known.dtype)])
+        scores = np.column_stack([known, 2 * self.cut - known.max(axis=1)])
         return Answers(np.array(self.classes)[scores.argmax(axis=1)], scores)
 
     def state(self) -> FittedState:
