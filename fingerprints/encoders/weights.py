@@ -37,6 +37,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ) from error
     except Exception as error:  # damaged files raise whatever their reader stumbles over
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "weights_only" in first:  # PyTorch's advice would be to run what is in the file
+            first = "it is damaged, or holds more than tensors"
         raise FingerprintsError(
             f"The weights cannot be read: {first}",
             where=path,
