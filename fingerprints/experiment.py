@@ -305,25 +305,31 @@ def write_run(
         predictions_table(index.task, index.classes, tested).to_csv(folder / runs.PREDICTIONS, index=False)
         ids = [i for part in tested for i in part.rows["id"]]
         write_run_file(folder / runs.RUN_FILE, ids, [str(x) for p in tested for x in p.labels], index.task)
+    silhouette = {d.generator: silhouettes(index, d) for d in detections}
     extra = {
         "verdict": {"level": conclusion.level, "headline": conclusion.headline, "notes": conclusion.notes},
         "encoder_budget": {d.generator or "images_encoded": d.images_encoded for d in detections},
-        "features": {d.generator or "features": _features(d) for d in detections if d.encoder.features},
+        "features": {
+            d.generator or "features": {**found.facts, "encoded": found.encoded}
+            for d in detections
+            if (found := d.encoder.features) is not None
+        },
         "reduction": {d.generator or "reduction": d.decider.reduction.describe() for d in detections},
-        "silhouette": {d.generator or "silhouette": silhouettes(index, d) for d in detections},
+        "silhouette": {name or "silhouette": found for name, found in silhouette.items()},
         "run": facts,
     }
     document = metrics_document(scores, index, detections, experiment=config["name"], extra=extra)
     content = report_content(
-        config=config, index=index, detections=detections, scores=scores, conclusion=conclusion, facts=facts
+        config=config,
+        index=index,
+        detections=detections,
+        scores=scores,
+        conclusion=conclusion,
+        silhouette=silhouette,
+        facts=facts,
     )
     write_report(folder / runs.REPORT, content)
     return document
-
-
-def _features(detection: Detection) -> dict[str, Any]:
-    features = detection.encoder.features
-    return {} if features is None else {**features.facts, "encoded": features.encoded}
 
 
 def _tracked(

@@ -16,7 +16,7 @@ from fingerprints.data.store import ImageStore
 from fingerprints.detection import Detection, Predictions
 from fingerprints.evidence.baselines import blind, file_features, histogram_features, trivial
 from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_evaluation
-from fingerprints.evidence.verdict import chance_level
+from fingerprints.evidence.verdict import figures_document
 
 Figures = dict[str, Evaluation]  # by generator; with several also under MEAN
 MEAN = "mean"
@@ -168,6 +168,11 @@ def _files(rows: pd.DataFrame, store: ImageStore, root: Path) -> np.ndarray:
     return file_features([root / path for path in rows["path"]])
 
 
+def judged_part(index: Index, detection: Detection) -> Predictions | None:
+    """The predictions that are looked at closely: the test part's with truth, else validation's."""
+    return detection.test if index.has_truth and detection.test is not None else detection.validation
+
+
 def silhouettes(index: Index, detection: Detection, *, most: int = 2000) -> dict[str, float | None]:
     """How well the generated images of the judged part fall apart (Rousseeuw 1987), before any reduction.
 
@@ -175,7 +180,7 @@ def silhouettes(index: Index, detection: Detection, *, most: int = 2000) -> dict
         In [-1, 1]: `labels` by true label, `answers` by what the decision said; `None` without two of a
         kind. At most `most` images, evenly spaced, enter.
     """
-    judged = detection.test if index.has_truth and detection.test is not None else detection.validation
+    judged = judged_part(index, detection)
     part = detection.test_part if judged is detection.test else None
     if judged is None or part is None or index.task.unit != "generated":
         return {}
@@ -197,7 +202,7 @@ def metrics_document(
     extra: dict[str, Any],
 ) -> dict[str, Any]:
     """`metrics.json`: with one generator the metrics themselves, with several one level more."""
-    validation = _levels(scores.validation)
+    validation = figures_document(scores.validation)
     for detection in detections:
         if detection.pair_accuracy is not None:
             level = validation[detection.generator] if detection.generator else validation
@@ -212,24 +217,8 @@ def metrics_document(
         "task": index.task.name,
         "experiment": experiment,
         "validation": validation,
-        "test": _levels(scores.test),
-        "baselines": {name: _levels(figures) for name, figures in scores.baselines.items()},
-        "controls": {name: _levels(figures) for name, figures in scores.controls.items()},
+        "test": figures_document(scores.test),
+        "baselines": {name: figures_document(figures) for name, figures in scores.baselines.items()},
+        "controls": {name: figures_document(figures) for name, figures in scores.controls.items()},
         **extra,
     }
-
-
-def _levels(figures: Figures) -> dict[str, Any]:
-    documents = {
-        generator: {name: _document(evaluation, name) for name in evaluation.metrics}
-        for generator, evaluation in figures.items()
-    }
-    return documents[""] if set(documents) == {""} else documents
-
-
-def _document(evaluation: Evaluation, metric: str) -> dict[str, float | str | None]:
-    """An estimate with what chance gives, where labels were permuted."""
-    estimate = evaluation.metrics[metric].to_json()
-    if metric not in evaluation.nulls:
-        return estimate
-    return {**estimate, "chance": chance_level(evaluation, metric)}

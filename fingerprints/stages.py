@@ -95,7 +95,8 @@ def make_decision(
     labels = sorted({*part.real_labels, *part.generated_labels} - {""})
     if name in CLASSIFIERS:
         return CLASSIFIERS[name].fit(part, labels, fit_on=settings["fit_on"], seed=seed, **options)
-    return _clustering(settings, options, settings["clusters"] or len(labels), seed=seed)
+    clusters = len(labels) if settings["clusters"] is None else settings["clusters"]
+    return _clustering(settings, options, clusters, seed=seed)
 
 
 def _clustering(

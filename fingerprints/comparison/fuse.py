@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,10 +15,11 @@ from numpy.typing import NDArray
 from fingerprints.comparison.answers import RUN_FILE, TestPart, read_answers, read_test_part
 from fingerprints.comparison.collect import DataSet, Document, Record
 from fingerprints.comparison.tables import is_clustering
+from fingerprints.decisions.refine import majority
 from fingerprints.errors import FingerprintsError, listing
 from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_evaluation
 from fingerprints.evidence.paired import match_clusters
-from fingerprints.evidence.verdict import chance_level
+from fingerprints.evidence.verdict import figures_document
 from fingerprints.runfiles import read_labels, write_run_file
 from fingerprints.status import FINISHED, new_status, write_atomically, write_status
 from fingerprints.sweeps import CONFIG, METRICS
@@ -79,11 +79,10 @@ def vote(
             where="vote=unanimous",
             fix="vote=majority",
         )
-    table = np.stack([np.asarray(labels, dtype=object) for labels in answers], axis=1)
-    if rule == "unanimous":
-        return np.where((table == positive).all(axis=1), str(positive), str(negative))
-    # `Counter` keeps the order of first appearance, and `most_common` keeps it among equals.
-    return np.array([Counter(row).most_common(1)[0][0] for row in table], dtype=str)
+    if rule == "majority":
+        return majority(answers)
+    table = np.stack([np.asarray(labels, dtype=str) for labels in answers])
+    return np.where((table == positive).all(axis=0), str(positive), str(negative))
 
 
 def shares(answers: Sequence[NDArray[np.str_]], *, classes: Sequence[str]) -> NDArray[np.float64]:
@@ -222,19 +221,11 @@ def _config(records: Sequence[Record], data: DataSet, *, name: str, rule: Rule, 
 def _document(
     records: Sequence[Record], data: DataSet, test: dict[str, Evaluation], *, name: str
 ) -> Document:
-    levels = {}
-    for generator, evaluation in test.items():
-        figures: dict[str, Any] = {}
-        for metric, estimate in evaluation.metrics.items():
-            figures[metric] = estimate.to_json()
-            if metric in evaluation.nulls:
-                figures[metric]["chance"] = chance_level(evaluation, metric)
-        levels[generator] = figures
     return {
         "task": data.task.name,
         "experiment": name,
         "validation": {},
-        "test": levels[""] if set(levels) == {""} else levels,
+        "test": figures_document(test),
         "baselines": records[0].document.get("baselines", {}),
         "controls": {},
         "run": {"data_fingerprint": records[0].fingerprint, "fused": [record.name for record in records]},

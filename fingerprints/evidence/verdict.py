@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from fingerprints.evidence.baselines import TRIVIAL
 from fingerprints.evidence.intervals import Estimate, Evaluation
@@ -126,6 +126,19 @@ def verdict(
     if held_out_real is not None and not _recognises_data(held_out_real, metric=task.official):
         of_what = " It may be of the generators alone: held-out real images are not told apart."
     return Verdict(f"Clear signal: {figure}, where chance gives {chance:.2f}.{of_what}", "clear", notes)
+
+
+def figures_document(figures: Mapping[str, Evaluation]) -> dict[str, Any]:
+    """Every figure by generator, metric and part, as JSON can hold them: value, interval, p, and chance.
+
+    Chance is there where labels were permuted. One generator without a name has no level of its own.
+    """
+    documents: dict[str, Any] = {}
+    for generator, evaluation in figures.items():
+        documents[generator] = {name: e.to_json() for name, e in evaluation.metrics.items()}
+        for name in set(evaluation.nulls) & set(evaluation.metrics):
+            documents[generator][name]["chance"] = chance_level(evaluation, name)
+    return documents[""] if set(documents) == {""} else documents
 
 
 def chance_level(evaluation: Evaluation, metric: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from fingerprints.evidence.metrics import confusion, matched_confusion, roc_curv
 from fingerprints.evidence.verdict import Verdict
 from fingerprints.reporting import plots
 from fingerprints.reporting.html import Baseline, FigurePanel, MetricRow, ReportContent, Section
-from fingerprints.scoring import MEAN, Scores, labels_asked, overall, silhouettes
+from fingerprints.scoring import MEAN, Scores, judged_part, labels_asked, overall
 from fingerprints.tasks import NOT_USED, USED
 
 DESCRIPTIONS = {
@@ -42,9 +42,10 @@ def report_content(
     detections: Sequence[Detection],
     scores: Scores,
     conclusion: Verdict,
+    silhouette: Mapping[str, Mapping[str, float | None]],
     facts: dict[str, Any],
 ) -> ReportContent:
-    """Everything that `report.html` shows."""
+    """Everything that `report.html` shows; `silhouette` is by generator."""
     printed = config["published"]
     sections = [
         Section(
@@ -73,15 +74,10 @@ def report_content(
         notes=[*conclusion.notes, *index.notes],
         sections=sections,
         validation=_rows(validation, printed["validation"]),
-        facts=_facts(config, index, detections, facts),
+        facts=_facts(config, index, detections, silhouette, facts),
         config_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
         printed_source=printed["source"],
     )
-
-
-def judged_part(index: Index, detection: Detection) -> Predictions | None:
-    """The predictions that figures are drawn of: the test part's with truth, else validation's."""
-    return detection.test if index.has_truth and detection.test is not None else detection.validation
 
 
 def _rows(evaluation: Evaluation | None, printed: dict[str, float]) -> list[MetricRow]:
@@ -296,13 +292,16 @@ def _described(detection: Detection) -> str:
     return _plain(detection.decider.reduction.describe())
 
 
-def _silhouette(index: Index, detection: Detection) -> str:
-    found = silhouettes(index, detection)
+def _silhouette(found: Mapping[str, float | None]) -> str:
     return ", ".join(f"by {name} {value:.3f}" for name, value in found.items() if value is not None)
 
 
 def _facts(
-    config: dict[str, Any], index: Index, detections: Sequence[Detection], facts: dict[str, Any]
+    config: dict[str, Any],
+    index: Index,
+    detections: Sequence[Detection],
+    silhouette: Mapping[str, Mapping[str, float | None]],
+    facts: dict[str, Any],
 ) -> dict[str, str]:
     real = index.select(domain="real")
     units = index.select(domain=index.task.unit, split="test")
@@ -316,7 +315,7 @@ def _facts(
         "encoder": _encoder_facts(detections),
         "trainings": str(sum(len(d.fits) for d in detections)),
         "reduction": "; ".join(dict.fromkeys(_described(d) for d in detections)),
-        "silhouette": "; ".join(filter(None, (_silhouette(index, d) for d in detections))) or "not known",
+        "silhouette": "; ".join(filter(None, map(_silhouette, silhouette.values()))) or "not known",
         "seed": str(config["seed"]),
         "time": f"{facts['seconds']:.1f} s, of which training {facts['training_seconds']:.1f} s",
         "hardware": facts["hardware"],

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fingerprints.detection import Predictions
 from fingerprints.tasks import NONE, Task
+
+
+def score_names(classes: Sequence[str], scores: NDArray[np.floating]) -> tuple[str, ...]:
+    """What the columns of scores `(n, C)` are about; one more than there are classes is "none of these"."""
+    return (*classes, NONE)[: scores.shape[1]]
 
 
 def predictions_table(task: Task, classes: Sequence[str], parts: Sequence[Predictions]) -> pd.DataFrame:
@@ -21,8 +28,7 @@ def predictions_table(task: Task, classes: Sequence[str], parts: Sequence[Predic
         if part.scores is not None and part.scores.ndim == 1:
             columns["score"] = part.scores
         elif part.scores is not None:
-            # One column more than classes is "none of these".
-            names = (*classes, NONE)[: part.scores.shape[1]]
+            names = score_names(classes, part.scores)
             columns |= {f"score_{name}": part.scores[:, i] for i, name in enumerate(names)}
         frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)

@@ -19,11 +19,11 @@ from fingerprints.decisions.refine import align
 from fingerprints.detection import Detection, Predictions
 from fingerprints.evidence.metrics import encode, roc_curve
 from fingerprints.reporting import plots
-from fingerprints.reporting.run_report import judged_confusion, judged_part
+from fingerprints.reporting.run_report import judged_confusion
 from fingerprints.reporting.summary import headline_metrics
-from fingerprints.reporting.tables import predictions_table
-from fingerprints.scoring import MEAN, labels_asked
-from fingerprints.tasks import NONE, get_task
+from fingerprints.reporting.tables import predictions_table, score_names
+from fingerprints.scoring import MEAN, judged_part, labels_asked
+from fingerprints.tasks import get_task
 
 MAX_IMAGES = 16
 """Most test images that are logged, if any are."""
@@ -135,8 +135,9 @@ def roc_table(index: Index, detections: Sequence[Detection]) -> pd.DataFrame:
         if judged is None or judged.scores is None:
             continue
         truth = judged.rows["label"].to_numpy(dtype=str)
-        classes = [index.task.positive] if judged.scores.ndim == 1 else [*index.classes, NONE]
-        for name, scores in zip(classes, judged.scores.reshape(len(truth), -1).T, strict=False):
+        positive = judged.scores.ndim == 1
+        classes = [index.task.positive] if positive else score_names(index.classes, judged.scores)
+        for name, scores in zip(classes, judged.scores.reshape(len(truth), -1).T, strict=True):
             fpr, tpr, _ = roc_curve(positive=truth == name, scores=scores)
             if np.isfinite(fpr).all() and np.isfinite(tpr).all():
                 kept = _spread(len(fpr))
