@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.run import make_data, ratios
-from fingerprints.embeddings import frozen_features
+from fingerprints.embeddings.embed import frozen_features
 from fingerprints.encoders import build_network
 from fingerprints.training.hardware import TrainerSettings, make_trainer
 

@@ -18,6 +18,7 @@ import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
 
+from fingerprints.core.tasks import get_task
 from fingerprints.data.datamodule import PairDataModule, PixelSource
 from fingerprints.data.index import DataSettings, Index, prepare
 from fingerprints.data.layout import Source
@@ -26,7 +27,6 @@ from fingerprints.data.store import ImageStore
 from fingerprints.decisions.centroid import centroids
 from fingerprints.decisions.distances import euclidean
 from fingerprints.encoders import build_network
-from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.hardware import TrainerSettings, make_trainer
 from fingerprints.training.optimise import OptimiserSettings

@@ -21,10 +21,10 @@ import torch
 
 from fingerprints.data.datamodule import PairDataModule, PixelSource
 from fingerprints.decisions.part import EmbeddedPart
-from fingerprints.embeddings import embed
+from fingerprints.detector.saved import load_run
+from fingerprints.embeddings.embed import embed
 from fingerprints.evidence.intervals import estimate_metrics
-from fingerprints.experiment import load_data, recipe
-from fingerprints.runs import load_run
+from fingerprints.experiment.perform import load_data, recipe
 from fingerprints.training.hardware import TrainerSettings, make_trainer
 
 

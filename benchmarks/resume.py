@@ -58,7 +58,7 @@ def dying(descriptor):
 os.fsync = dying
 """,
     "evaluation": f"""
-import fingerprints.scoring as scoring
+import fingerprints.reporting.figures as scoring
 def dying(**arguments):
     {KILL}
 scoring.estimate_metrics = dying

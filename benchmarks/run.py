@@ -22,15 +22,15 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from fingerprints.core.tasks import get_task
 from fingerprints.data.datamodule import PairDataModule, PixelSource
 from fingerprints.data.decode import Preprocessing
 from fingerprints.data.index import Index
 from fingerprints.data.layout import Source, scan
 from fingerprints.data.pairs import AllPairs, PairPools, PairStrategy, RandomPairs
 from fingerprints.data.store import ImageStore, open_store
-from fingerprints.embeddings import embed
+from fingerprints.embeddings.embed import embed
 from fingerprints.encoders import build_network
-from fingerprints.tasks import get_task
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.hardware import TrainerSettings, make_trainer
 from fingerprints.training.optimise import OptimiserSettings

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fingerprints.cli import Place, launch
-from fingerprints.errors import FingerprintsError
+from fingerprints.config.launch import Place, launch
+from fingerprints.core.errors import FingerprintsError
 
 if TYPE_CHECKING:
-    from fingerprints.comparison.collect import DataSet
+    from fingerprints.comparison.records import DataSet
 
 USAGE = """\
 Put finished runs side by side: one table of systems and figures for each task and data set.
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _job(config: dict[str, Any], place: Place) -> None:
-    from fingerprints.comparison.collect import data_sets, find_jobs, finished
+    from fingerprints.comparison.records import data_sets, find_jobs, finished
 
     given = config["runs"]
     patterns = [str(pattern) for pattern in given] if isinstance(given, list) else [str(given)]

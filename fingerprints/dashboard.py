@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fingerprints.cli import launch
+from fingerprints.config.launch import launch
 
 USAGE = """\
 Make the dashboard of a W&B project, or write its specification to a file.

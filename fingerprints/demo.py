@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fingerprints.cli import plain_errors
-from fingerprints.config import check_overrides
-from fingerprints.errors import FingerprintsError
-from fingerprints.interruption import handled
+from fingerprints.config.launch import plain_errors
+from fingerprints.config.schema import check_overrides
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.signals import handled
 
 USAGE = """\
 Train and judge the Siamese systems on the embedded benchmark (phantoms, no patients): both tasks side by

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fingerprints.cli import Place, launch
+from fingerprints.config.launch import Place, launch
 
 USAGE = """\
 Score any run file against a truth file.

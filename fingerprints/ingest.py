@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fingerprints.cli import Place, launch
+from fingerprints.config.launch import Place, launch
 
 USAGE = """\
 Make grey square pictures of one size, with groups, from a folder of images or DICOM files.
@@ -38,9 +38,9 @@ def main() -> None:
 
 def _job(config: dict[str, Any], place: Place) -> None:
     # Imported late: help and configuration errors must not wait for it.
-    from fingerprints.data.intake import IntakeSettings, ingest
-    from fingerprints.interruption import handled
-    from fingerprints.provenance import console_progress
+    from fingerprints.core.progress import console_progress
+    from fingerprints.core.signals import handled
+    from fingerprints.ingestion.intake import IntakeSettings, ingest
 
     settings = IntakeSettings(
         images=Path(config["images"]),

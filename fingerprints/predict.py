@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fingerprints.cli import Place, launch
+from fingerprints.config.launch import Place, launch
 
 USAGE = """\
 Label images with a finished run and write a run file.
@@ -31,10 +31,10 @@ def main() -> None:
 
 def _job(config: dict[str, Any], place: Place) -> None:
     # Imported late: help and configuration errors must not wait for torch.
-    from fingerprints.prediction import predict_folder
+    from fingerprints.data.runfiles import write_run_file
+    from fingerprints.detector.predict import predict_folder
+    from fingerprints.detector.saved import load_run
     from fingerprints.reporting.tables import predictions_table
-    from fingerprints.runfiles import write_run_file
-    from fingerprints.runs import load_run
 
     run = load_run(config["run"])
     predictions = predict_folder(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fingerprints.cli import Place, launch
+from fingerprints.config.launch import Place, launch
 
 USAGE = """\
 Train a U-Net on images and lung masks, and measure it on held-out pairs beside the default mask.
@@ -34,8 +34,8 @@ def main() -> None:
 
 def _job(config: dict[str, Any], place: Place) -> None:
     # Imported late: help and configuration errors must not wait for it.
-    from fingerprints.interruption import handled
-    from fingerprints.segmentation import SegmentSettings, describe, segment
+    from fingerprints.core.signals import handled
+    from fingerprints.detector.segmenter import SegmentSettings, describe, segment
     from fingerprints.training.hardware import TrainerSettings
     from fingerprints.training.segmenter import SegmenterSettings
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fingerprints.cli import Place, describe_options, launch
-from fingerprints.errors import FingerprintsError
+from fingerprints.config.launch import Place, describe_options, launch
+from fingerprints.core.errors import FingerprintsError
 
 if TYPE_CHECKING:
     from fingerprints.simulation.plan import Counts
@@ -80,7 +80,7 @@ weights and a contact sheet. Then:
 
 def usage() -> str:
     """The text of `--help`."""
-    from fingerprints.config import MODEL_GENERATORS, PLANTED_KINDS
+    from fingerprints.config.schema import MODEL_GENERATORS, PLANTED_KINDS
 
     return USAGE.format(
         scales=" | ".join(line.split()[0] for line in describe_options("scale")),
@@ -98,7 +98,7 @@ def main() -> None:
         launch(_job, "simulate", usage=usage())
     finally:
         # Loaded by Hydra, if it came so far; help and misspelt keys must not wait for it.
-        if (record := sys.modules.get("fingerprints.sweep_record")) is not None:
+        if (record := sys.modules.get("fingerprints.config.sweep_record")) is not None:
             complete = record.all_succeeded()
     if not complete:
         raise SystemExit(2)
@@ -106,12 +106,12 @@ def main() -> None:
 
 def _job(config: dict[str, Any], place: Place) -> None:
     # Imported late: help and configuration errors must not wait for torch.
+    from fingerprints.core.signals import Interrupted, handled
     from fingerprints.generators.fidelity import check_fidelity
-    from fingerprints.interruption import Interrupted, handled
+    from fingerprints.runs.status import STATUS
     from fingerprints.simulation.benchmark import check_out, make_benchmark, partial_folder
     from fingerprints.simulation.console import Console
-    from fingerprints.simulation.made import Fidelity
-    from fingerprints.status import STATUS
+    from fingerprints.simulation.generator_job import Fidelity
     from fingerprints.training.hardware import TrainerSettings, resolve
 
     if place.job is not None:  # what an earlier attempt left: only failures of this one count
@@ -167,7 +167,7 @@ def _job(config: dict[str, Any], place: Place) -> None:
         return
     print("\n".join(summary(document, out)))
     if name and place.job is not None:
-        from fingerprints.dial import PLOT, TABLE, write_dial  # plots: only a sweep needs them
+        from fingerprints.simulation.dial import PLOT, TABLE, write_dial  # plots: only a sweep needs them
 
         write_dial(folder)
         print(f"dial: {folder / TABLE}, {folder / PLOT}")
@@ -248,7 +248,7 @@ def _name(place: Place) -> str:
 
 
 def _real_images(config: dict[str, Any], settings: SimulationSettings) -> RealImages:
-    from fingerprints.provenance import console_progress
+    from fingerprints.core.progress import console_progress
     from fingerprints.simulation.sources import phantom_images, read_images
 
     if config["images"] is None:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fingerprints.cli import Place, describe_options, launch, plain_errors
-from fingerprints.config import options
+from fingerprints.config.launch import Place, describe_options, launch, plain_errors
+from fingerprints.config.schema import options
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.embedded import OF_LAYOUT
-from fingerprints.errors import FingerprintsError
 
 USAGE = """\
 Train and evaluate a detector of training-data traces.
@@ -99,7 +99,7 @@ def train(
         What `metrics.json` holds.
     """
     # Imported late: help and configuration errors must not wait for torch.
-    from fingerprints.lifecycle import start
+    from fingerprints.experiment.lifecycle import start
 
     return start(config, folder, overrides=overrides, job=job)
 
@@ -117,7 +117,7 @@ def main() -> None:
             launch(_job, "train", usage=usage())
         finally:
             # Loaded by Hydra, if it came so far; help and misspelt keys must not wait for it.
-            if (record := sys.modules.get("fingerprints.sweep_record")) is not None:
+            if (record := sys.modules.get("fingerprints.config.sweep_record")) is not None:
                 complete = record.conclude()
         if not complete:
             raise SystemExit(2)
@@ -129,7 +129,7 @@ def _job(config: dict[str, Any], place: Place) -> float | None:
     document = train(config, place.folder, overrides=place.overrides, job=place.job)
     if place.sweep is None or not document:
         return None
-    from fingerprints.sweeps import objective
+    from fingerprints.runs.sweeps import objective
 
     return objective(document, config["objective"])
 
@@ -143,14 +143,14 @@ def _resume(folder: Path, others: list[str]) -> None:
             fix="leave them out, or start a new run with them",
         )
     if (folder / "sweep.json").is_file():
-        from fingerprints.sweep_record import sweep_command
+        from fingerprints.config.sweep_record import sweep_command
 
         sys.argv[1:] = sweep_command(folder)
         main()
         return
-    from fingerprints.lifecycle import resume
+    from fingerprints.experiment.lifecycle import resume
     from fingerprints.reporting.summary import document_lines
-    from fingerprints.runs import METRICS
+    from fingerprints.runs.folder import METRICS
 
     finished = (folder / METRICS).is_file()
     document = resume(folder)

@@ -292,8 +292,8 @@ def sources() -> Callable[[str], list[Any]]:
 @pytest.fixture
 def prepared(tmp_path: Path, sources: Callable[[str], list[Any]]) -> Callable[..., Any]:
     """`prepared(root, layout, seed=0, **data settings)`: an index and its store, 48 pixels a side."""
+    from fingerprints.core.tasks import get_task
     from fingerprints.data.index import DataSettings, prepare
-    from fingerprints.tasks import get_task
 
     def make(root: Path, layout: str, *, seed: int = 0, **options: Any) -> Any:
         options = {"size": SIZE, "sources": sources(layout), **options}
@@ -322,10 +322,10 @@ def private_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 @pytest.fixture
 def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
     """`detected(root, layout)`: index, store, detections and `metrics.json` of a detector that guesses."""
-    from fingerprints.detection import Detection, Predictions
-    from fingerprints.encoding import Encoder
+    from fingerprints.detector.detector import Detection, Predictions
+    from fingerprints.embeddings.sources import Encoder
     from fingerprints.evidence.verdict import Verdict
-    from fingerprints.scoring import EvidenceSettings, metrics_document, score
+    from fingerprints.reporting.figures import EvidenceSettings, metrics_document, score
 
     def predictions(index: Any, rows: Any) -> Any:
         units = rows[rows["domain"] == index.task.unit]

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from fingerprints import compare
-from fingerprints.cli import Place
-from fingerprints.config import CompareConfig, valid_keys
-from fingerprints.errors import FingerprintsError
+from fingerprints.config.launch import Place
+from fingerprints.config.schema import CompareConfig, valid_keys
+from fingerprints.core.errors import FingerprintsError
 from tests.comparison.conftest import Workshop, figure
 
 

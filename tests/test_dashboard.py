@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from benchmarks.wandb_offline import offline_runs
-from fingerprints import config, dashboard, train
+from fingerprints import dashboard, train
+from fingerprints.config import schema as config
 
 SWEEP = Path(__file__).parents[1] / "docs" / "wandb_sweep.yaml"
 

@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fingerprints import config, demo, runs, train
+from fingerprints import demo, train
+from fingerprints.config import schema as config
+from fingerprints.detector import saved as runs
+from fingerprints.detector.saved import load_run
 from fingerprints.evidence.verdict import Level
-from fingerprints.runs import load_run
 
 OFFICIAL = {"subset": "accuracy", "usage": "kappa"}
 FAST = ["trainer=cpu", "trainer.max_epochs=1", "evidence.resamples=20", "evidence.permutations=19"]

@@ -7,9 +7,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from fingerprints.config import conf_dir, register, validate
-from fingerprints.detection import Detector
-from fingerprints.experiment import load_data, recipe
+from fingerprints.config.schema import conf_dir, register, validate
+from fingerprints.detector.detector import Detector
+from fingerprints.experiment.perform import load_data, recipe
 
 SVM = ["experiment=features_subtask2", "encoder=pixels"]
 MODELS = ["experiment=features_models", "encoder=pixels"]

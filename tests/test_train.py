@@ -11,8 +11,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from fingerprints import config, evaluate, predict, train
-from fingerprints.runs import load_run
+from fingerprints import evaluate, predict, train
+from fingerprints.config import schema as config
+from fingerprints.detector.saved import load_run
 
 METRICS = {"accuracy", "precision", "recall", "f1", "specificity", "kappa", "auc"}
 FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=50", "evidence.permutations=49"]

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.comparison.collect import Record
+from fingerprints.comparison.records import Record
 from fingerprints.comparison.tables import is_clustering
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.groups import read_groups
 from fingerprints.data.layout import Source, scan
-from fingerprints.errors import FingerprintsError
+from fingerprints.data.runfiles import match_labels, read_labels
 from fingerprints.evidence.paired import match_clusters
-from fingerprints.runfiles import match_labels, read_labels
 
 RUN_FILE = "run.csv"  # as in `runs`, which would import torch
 

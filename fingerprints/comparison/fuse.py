@@ -13,16 +13,17 @@ import yaml
 from numpy.typing import NDArray
 
 from fingerprints.comparison.answers import RUN_FILE, TestPart, read_answers, read_test_part
-from fingerprints.comparison.collect import DataSet, Document, Record
+from fingerprints.comparison.records import DataSet, Document, Record
 from fingerprints.comparison.tables import is_clustering
+from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.core.files import write_atomically
+from fingerprints.data.runfiles import read_labels, write_run_file
 from fingerprints.decisions.refine import majority
-from fingerprints.errors import FingerprintsError, listing
 from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_evaluation
 from fingerprints.evidence.paired import match_clusters
 from fingerprints.evidence.verdict import figures_document
-from fingerprints.runfiles import read_labels, write_run_file
-from fingerprints.status import FINISHED, new_status, write_atomically, write_status
-from fingerprints.sweeps import CONFIG, METRICS
+from fingerprints.runs.status import FINISHED, new_status, write_status
+from fingerprints.runs.sweeps import CONFIG, METRICS
 
 Rule = Literal["majority", "unanimous"]
 PREDICTIONS = "predictions.csv"  # as in `runs`, which would import torch

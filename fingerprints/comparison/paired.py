@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fingerprints.comparison.answers import TestPart, matched_answers, read_test_part
-from fingerprints.comparison.collect import DataSet, System
+from fingerprints.comparison.records import DataSet, System
 from fingerprints.comparison.tables import ranked, system_cell
-from fingerprints.errors import FingerprintsError, nearest
+from fingerprints.core.errors import FingerprintsError, nearest
 from fingerprints.evidence.multiplicity import benjamini_hochberg, holm
 from fingerprints.evidence.paired import PairedDifference, paired_differences
 

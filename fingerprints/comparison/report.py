@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fingerprints.comparison.collect import KINDS, DataSet, Kind, System
 from fingerprints.comparison.paired import Comparisons
+from fingerprints.comparison.records import KINDS, DataSet, Kind, System
 from fingerprints.comparison.tables import (
     PARTS,
     Baseline,
@@ -25,7 +25,7 @@ from fingerprints.reporting.comparison_page import ComparisonPage, Section, Show
 from fingerprints.reporting.comparison_plot import SystemPoint, systems_plot
 from fingerprints.reporting.html import metric_label, number, p_value, printed_figure
 from fingerprints.reporting.summary import headline_metrics
-from fingerprints.sweeps import Job
+from fingerprints.runs.sweeps import Job
 
 TITLES: dict[Kind, str] = {
     "system": "Systems",

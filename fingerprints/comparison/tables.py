@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from fingerprints.comparison.collect import KINDS, MEAN, DataSet, Document, Record, System, levels
+from fingerprints.comparison.records import KINDS, MEAN, DataSet, Document, Record, System, levels
+from fingerprints.core.tasks import Task
 from fingerprints.evidence.baselines import TRIVIAL
 from fingerprints.evidence.intervals import in_reading_order
 from fingerprints.reporting.summary import headline_metrics
-from fingerprints.tasks import Task
 
 PARTS = ("test", "validation")
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.data.layout import IMAGE_SUFFIXES
-from fingerprints.errors import FingerprintsError, listing
 
 THUMBNAIL = 16
 

@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.core.progress import Progress
+from fingerprints.core.tasks import NONE, Task
 from fingerprints.data.decode import Preprocessing
 from fingerprints.data.groups import near_duplicate_groups, read_groups
 from fingerprints.data.layout import ImageFile, Source, scan
+from fingerprints.data.runfiles import match_labels, read_labels
 from fingerprints.data.splits import hold_out, k_folds
-from fingerprints.data.store import ImageStore, Progress, open_store
-from fingerprints.errors import FingerprintsError, listing
-from fingerprints.runfiles import match_labels, read_labels
-from fingerprints.tasks import NONE, Task
+from fingerprints.data.store import ImageStore, open_store
 
 COLUMNS = ("id", "path", "domain", "generator", "label", "group", "split", "fold")
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from fingerprints.errors import FingerprintsError, listing
-from fingerprints.tasks import Domain
+from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.core.tasks import Domain
 
 Part = Literal["train", "test"]
 

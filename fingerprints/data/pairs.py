@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import USED, Task
 from fingerprints.data.groups import thumbnails
-from fingerprints.errors import FingerprintsError
-from fingerprints.tasks import USED, Task
 
 PAD = -1  # class of a row that only fills a process' share up to equal length
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 
 
 def hold_out(

@@ -22,11 +22,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.progress import Progress
 from fingerprints.data.decode import Decoded, Preprocessing, decode
 from fingerprints.data.layout import ImageFile
-from fingerprints.errors import FingerprintsError
-
-Progress = Callable[[str, int, int], None]  # what is done, images done, images in all
 
 
 @dataclass(frozen=True)

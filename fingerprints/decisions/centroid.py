@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerprints.core.fitted_state import FittedState
+from fingerprints.core.tasks import FitOn
 from fingerprints.decisions.distances import euclidean
-from fingerprints.decisions.part import Answers, EmbeddedPart, FitOn, fit_set
-from fingerprints.fitted import FittedState
+from fingerprints.decisions.part import Answers, EmbeddedPart, fit_set
 
 
 def centroids(

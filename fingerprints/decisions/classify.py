@@ -14,9 +14,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from fingerprints.decisions.part import Answers, EmbeddedPart, FitOn, FitSet, fit_set
-from fingerprints.errors import FingerprintsError
-from fingerprints.fitted import FittedState
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState
+from fingerprints.core.tasks import FitOn
+from fingerprints.decisions.part import Answers, EmbeddedPart, FitSet, fit_set
 
 KernelName = Literal["linear", "rbf"]
 ClassWeights = Literal["none", "balanced"]

@@ -17,11 +17,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.mixture import GaussianMixture
 
-from fingerprints.decisions.check import check_features
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState
 from fingerprints.decisions.part import Answers
 from fingerprints.decisions.speed import Speed, kmeans_engine
-from fingerprints.errors import FingerprintsError
-from fingerprints.fitted import FittedState
+from fingerprints.embeddings.check import check_features
 
 Linkage = Literal["ward", "average", "complete", "single"]
 Distance = Literal["euclidean", "cosine"]

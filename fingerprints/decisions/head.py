@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerprints.core.fitted_state import FittedState
 from fingerprints.decisions.part import Answers
-from fingerprints.fitted import FittedState
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState
+from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.decisions.distances import distance_to_set
 from fingerprints.decisions.part import Answers, EmbeddedPart
-from fingerprints.errors import FingerprintsError
-from fingerprints.fitted import FittedState
-from fingerprints.tasks import NOT_USED, USED
 
 Rule = Literal["mean", "nearest", "k_nearest"]
 ThresholdSource = Literal["out_of_fold", "validation", "half"]

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState
 from fingerprints.decisions.part import Answers, Classifies
-from fingerprints.errors import FingerprintsError
-from fingerprints.fitted import FittedState
 
 NONE = "none"
 

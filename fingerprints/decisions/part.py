@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.decisions.check import check_features
-from fingerprints.errors import FingerprintsError
-from fingerprints.fitted import FittedState
-
-FitOn = Literal["real", "generated", "both"]
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState
+from fingerprints.core.tasks import FitOn
+from fingerprints.embeddings.check import check_features
 
 
 def _nobody() -> NDArray[np.str_]:

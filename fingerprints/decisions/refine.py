@@ -15,11 +15,11 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import DBSCAN
 from sklearn.neighbors import NearestNeighbors
 
-from fingerprints.decisions.check import check_features
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState
 from fingerprints.decisions.cluster import cluster_names
 from fingerprints.decisions.part import Answers, Decides
-from fingerprints.errors import FingerprintsError
-from fingerprints.fitted import FittedState
+from fingerprints.embeddings.check import check_features
 
 Labels = NDArray[np.str_]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fingerprints.core.errors import FingerprintsError, nearest
+from fingerprints.core.fitted_state import FittedState
 from fingerprints.decisions.centroid import CentroidDecision
 from fingerprints.decisions.classify import LogisticDecision, NeighboursDecision, SVMDecision
 from fingerprints.decisions.cluster import HierarchicalDecision, KMeansDecision, MixtureDecision
@@ -12,8 +14,6 @@ from fingerprints.decisions.membership import MembershipDecision
 from fingerprints.decisions.open_set import OpenSetDecision
 from fingerprints.decisions.part import Classifies, Decides
 from fingerprints.decisions.refine import DbscanRerankDecision, VoteDecision
-from fingerprints.errors import FingerprintsError, nearest
-from fingerprints.fitted import FittedState
 
 Classifier = (
     CentroidDecision | SVMDecision | LogisticDecision | NeighboursDecision | HeadDecision | OpenSetDecision

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sklearn.cluster import KMeans
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 
 Speed = Literal["off", "auto", "on"]
 

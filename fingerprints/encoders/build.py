@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from fingerprints.core.errors import FingerprintsError, nearest
+from fingerprints.core.weights import load_into, read_weights, unwrapped
 from fingerprints.encoders.concatenated import ConcatenatedEncoder
 from fingerprints.encoders.custom_cnn import CustomCNN
 from fingerprints.encoders.handcrafted import HANDCRAFTED
@@ -15,8 +17,6 @@ from fingerprints.encoders.hub import HUB, HubEncoder
 from fingerprints.encoders.network import EmbeddingNetwork
 from fingerprints.encoders.pretrained import PRETRAINED, PretrainedEncoder
 from fingerprints.encoders.siamese_cnn import SiameseCNN
-from fingerprints.encoders.weights import load_into, read_weights, unwrapped
-from fingerprints.errors import FingerprintsError, nearest
 
 CONCATENATED = "concatenated"
 _OWN: dict[str, type[nn.Module]] = {"siamese_cnn": SiameseCNN, "custom_cnn": CustomCNN}

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.encoders.preprocessing import as_grey
-from fingerprints.errors import FingerprintsError
 
 
 class CustomCNN(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 
 LITE0 = "efficientnet_lite0"  # the backbone whose weights come in a package
 

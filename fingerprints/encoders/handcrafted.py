@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.encoders.preprocessing import as_grey, resize
-from fingerprints.errors import FingerprintsError
 
 LEVELS = 255  # grey levels above black of an 8-bit image
 _TINY = 1e-8  # below the power of rounding to 8 bits, 1.3e-6

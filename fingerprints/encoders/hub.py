@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.weights import load_into, read_weights
 from fingerprints.encoders.fetching import no_download
 from fingerprints.encoders.preprocessing import ColourInput, ImageInput, triple
-from fingerprints.encoders.weights import load_into, read_weights
-from fingerprints.errors import FingerprintsError
 
 HUB = ("blip", "blip2")
 MODEL_IDS = {"blip": "Salesforce/blip-image-captioning-base", "blip2": "Salesforce/blip2-itm-vit-g"}

@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.weights import load_into, read_weights, unwrapped
 from fingerprints.encoders.fetching import LITE0, no_download
 from fingerprints.encoders.preprocessing import ImageInput, triple
-from fingerprints.encoders.weights import load_into, read_weights, unwrapped
-from fingerprints.errors import FingerprintsError
 
 
 @dataclass(frozen=True)

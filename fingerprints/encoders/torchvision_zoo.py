@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fingerprints.core.weights import load_into, read_weights, unwrapped
 from fingerprints.encoders.fetching import no_download
 from fingerprints.encoders.preprocessing import ImageInput, triple
-from fingerprints.encoders.weights import load_into, read_weights, unwrapped
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import Task
 from fingerprints.evidence.intervals import (
     Estimate,
     Evaluation,
@@ -35,7 +36,6 @@ from fingerprints.evidence.intervals import (
     table_figures,
 )
 from fingerprints.evidence.metrics import FloatArray, Labels, encode
-from fingerprints.tasks import Task
 
 TRIVIAL = ("all_used", "majority", "random")
 """Names of the baselines that look at nothing; every other baseline is a blind one."""

@@ -22,7 +22,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import Task
 from fingerprints.evidence.bounds import (
     LEVEL,
     adverse_tables,
@@ -49,7 +50,6 @@ from fingerprints.evidence.metrics import (
     table_nmi,
     weight_below,
 )
-from fingerprints.tasks import Task
 
 MIN_GROUPS = 5
 """With fewer groups the bootstrap repeats a handful of samples and no interval is given."""

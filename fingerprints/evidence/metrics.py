@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.special import xlogy
 
-from fingerprints.errors import FingerprintsError, listing
+from fingerprints.core.errors import FingerprintsError, listing
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]

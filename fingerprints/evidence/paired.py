@@ -23,7 +23,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import Task
 from fingerprints.evidence.bounds import effective_count
 from fingerprints.evidence.intervals import MIN_GROUPS, p_value, percentiles
 from fingerprints.evidence.metrics import (
@@ -35,7 +36,6 @@ from fingerprints.evidence.metrics import (
     from_confusion,
     table_ari,
 )
-from fingerprints.tasks import Task
 
 _BLOCK = 4_000_000
 """Cells of a block of draws (groups x draws): bounds the memory at some 100 MB."""

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import Task, get_task
 from fingerprints.data.groups import read_groups
-from fingerprints.errors import FingerprintsError
-from fingerprints.runfiles import image_id, match_labels, read_labels
-from fingerprints.tasks import Task, get_task
+from fingerprints.data.runfiles import image_id, match_labels, read_labels
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from fingerprints.core.tasks import Task
 from fingerprints.evidence.baselines import TRIVIAL
 from fingerprints.evidence.intervals import Estimate, Evaluation
-from fingerprints.tasks import Task
 
 Level = Literal["nothing_found", "weak", "clear", "confounded", "unscored"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from fingerprints.errors import FingerprintsError, nearest
+from fingerprints.core.errors import FingerprintsError, nearest
 from fingerprints.generators.diff_augment import DiffAugment
 from fingerprints.generators.diffusion import DiffusionModule, DiffusionSettings
 from fingerprints.generators.gan import GANModule, GANSettings

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.generators.diff_augment import DiffAugment
 from fingerprints.generators.module import GeneratorModule
 from fingerprints.generators.steps import RealBatch

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 
 SUBSETS = 100  # of KID
 FEWEST = 2048  # features of FID: with fewer images the covariance is singular, and FID biased upwards

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 from safetensors.torch import save
 
-from fingerprints.encoders.weights import load_into, read_weights
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.files import write_atomically
+from fingerprints.core.signals import deferred
+from fingerprints.core.weights import load_into, read_weights
 from fingerprints.generators.designs import make_settings, module_of
 from fingerprints.generators.module import GeneratorModule, GeneratorSettings, diverged
 from fingerprints.generators.steps import RealImages
-from fingerprints.interruption import deferred
-from fingerprints.status import write_atomically
 from fingerprints.training.checkpoint import LAST, Checkpoints
 from fingerprints.training.hardware import TrainerSettings, make_trainer
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from skimage.measure import block_reduce
 
-from fingerprints.data.store import Progress
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.progress import Progress
 
 WINDOW_CENTRE, WINDOW_WIDTH = -600.0, 1500.0  # lung window: black at -1350 HU, white from 150 HU
 SMALLEST = 16  # pixels a side, below which no organ is left

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 
 COLLAPSED_BELOW = 0.5  # diversity, as a share of that of the training images
 # The least and the most that a generator's figures may be, for its images to be worth looking for traces

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.data.store import ImageStore, Progress, interruptible
-from fingerprints.errors import FingerprintsError, nearest
+from fingerprints.core.errors import FingerprintsError, nearest
+from fingerprints.core.progress import Progress
+from fingerprints.data.store import ImageStore, interruptible
 from fingerprints.images.filters import COLOURS, FILTER_VERSION, make_filter
 from fingerprints.images.masks import MaskSource, mask_source
 from fingerprints.images.regions import REGION_VERSION, REGIONS, restrict

@@ -20,7 +20,7 @@ from skimage import exposure
 from skimage.filters import threshold_otsu
 from skimage.morphology import disk
 
-from fingerprints.errors import FingerprintsError, nearest
+from fingerprints.core.errors import FingerprintsError, nearest
 
 Images = NDArray[np.uint8]
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerprints.core.errors import FingerprintsError, listing, nearest
+from fingerprints.core.files import digest
 from fingerprints.data.decode import Preprocessing, decode
 from fingerprints.data.layout import IMAGE_SUFFIXES
-from fingerprints.errors import FingerprintsError, listing, nearest
 from fingerprints.images.lungs import lung_masks
-from fingerprints.status import digest
 
 # Raised when masks of the same settings change, so that old caches are not read.
 MASK_VERSION = 1

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 
 # Raised when a region's pixels change, so that old caches are not read.
 REGION_VERSION = 1

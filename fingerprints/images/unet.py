@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fingerprints.encoders.weights import load_into, read_weights
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.weights import load_into, read_weights
 
 FORMAT = "fingerprints segmenter 1"
 

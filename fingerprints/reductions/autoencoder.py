@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fingerprints.errors import FingerprintsError
-from fingerprints.fitted import FittedState
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState
 from fingerprints.reductions.pca import check_components
 
 # Embeddings through the network at a time.

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
-from fingerprints.errors import FingerprintsError
-from fingerprints.fitted import FittedState
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState
 
 Matrix = NDArray[np.float64]
 

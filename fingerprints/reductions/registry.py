@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.errors import FingerprintsError, nearest
-from fingerprints.fitted import FittedState
+from fingerprints.core.errors import FingerprintsError, nearest
+from fingerprints.core.fitted_state import FittedState
 from fingerprints.reductions.autoencoder import AutoencoderReduction
 from fingerprints.reductions.pca import PCAReduction
 from fingerprints.reductions.tsne import TSNEReduction

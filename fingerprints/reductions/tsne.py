@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 
-from fingerprints.errors import FingerprintsError
-from fingerprints.fitted import FittedState
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState
 from fingerprints.reductions.pca import PCAReduction
 
 

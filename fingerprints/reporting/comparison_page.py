@@ -15,9 +15,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.files import write_atomically
 from fingerprints.reporting import plots
-from fingerprints.status import write_atomically
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from typing import Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import TASKS
 from fingerprints.reporting import plots
-from fingerprints.tasks import TASKS
 
 Level = Literal["nothing_found", "weak", "clear", "confounded", "unscored"]
 Estimate = tuple[float | None, float | None, float | None]

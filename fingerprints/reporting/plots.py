@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from sklearn.decomposition import PCA
 
-from fingerprints.tasks import NOT_USED, USED
+from fingerprints.core.tasks import NOT_USED, USED
 
 WIDTH = 6.4
 """Width of every figure, in inches."""

@@ -11,18 +11,18 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
+from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.data.embedded import describe_data
 from fingerprints.data.index import Index
 from fingerprints.decisions.centroid import CentroidDecision
 from fingerprints.decisions.membership import MembershipDecision
-from fingerprints.detection import Detection, Predictions
+from fingerprints.detector.detector import Detection, Predictions
 from fingerprints.evidence.intervals import Evaluation
 from fingerprints.evidence.metrics import confusion, matched_confusion, roc_curve
 from fingerprints.evidence.verdict import Verdict
 from fingerprints.reporting import plots
+from fingerprints.reporting.figures import MEAN, Scores, judged_part, labels_asked, overall
 from fingerprints.reporting.html import Baseline, FigurePanel, MetricRow, ReportContent, Section
-from fingerprints.scoring import MEAN, Scores, judged_part, labels_asked, overall
-from fingerprints.tasks import NOT_USED, USED
 
 DESCRIPTIONS = {
     "all_used": "calls every image used",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fingerprints.core.tasks import Task, get_task
 from fingerprints.evidence.baselines import TRIVIAL
-from fingerprints.tasks import Task, get_task
 
 MEAN, REPORT = "mean", "report.html"  # as in `scoring` and `runs`, which would import torch
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fingerprints.detection import Predictions
-from fingerprints.tasks import NONE, Task
+from fingerprints.core.tasks import NONE, Task
+from fingerprints.detector.detector import Predictions
 
 
 def score_names(classes: Sequence[str], scores: NDArray[np.floating]) -> tuple[str, ...]:

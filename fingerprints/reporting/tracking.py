@@ -13,17 +13,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
+from fingerprints.core.tasks import get_task
 from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.refine import align
-from fingerprints.detection import Detection, Predictions
+from fingerprints.detector.detector import Detection, Predictions
 from fingerprints.evidence.metrics import encode, roc_curve
 from fingerprints.reporting import plots
+from fingerprints.reporting.figures import MEAN, judged_part, labels_asked
 from fingerprints.reporting.run_report import judged_confusion
 from fingerprints.reporting.summary import headline_metrics
 from fingerprints.reporting.tables import predictions_table, score_names
-from fingerprints.scoring import MEAN, judged_part, labels_asked
-from fingerprints.tasks import get_task
 
 MAX_IMAGES = 16
 """Most test images that are logged, if any are."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 
 BASELINES = ("majority", "random", "histogram", "histogram_real", "histogram_generated", "file")
 COLUMNS = (

@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from fingerprints import __version__
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.files import write_atomically
 from fingerprints.generators.fit import CPU
-from fingerprints.provenance import peak_memory, versions
+from fingerprints.runs.provenance import peak_memory, versions
+from fingerprints.runs.status import LOCK, claimed
+from fingerprints.simulation.generator_job import FACTS, SAMPLES, Fidelity, Progress, make, read_made
 from fingerprints.simulation.layouts import write_tree
-from fingerprints.simulation.made import FACTS, SAMPLES, Fidelity, Progress, make, read_made
 from fingerprints.simulation.plan import GeneratorPlan
 from fingerprints.simulation.settings import SimulationSettings
 from fingerprints.simulation.sources import RealImages
-from fingerprints.status import LOCK, claimed, write_atomically
 from fingerprints.training.hardware import TrainerSettings
 
 BENCHMARK = "benchmark.json"

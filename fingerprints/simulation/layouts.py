@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerprints.generators.planted import Copy
-from fingerprints.simulation.made import Made, write_image
+from fingerprints.simulation.generator_job import Made, write_image
 from fingerprints.simulation.plan import TEST_UNKNOWN, GeneratorPlan
 from fingerprints.simulation.settings import SimulationSettings
 from fingerprints.simulation.sources import RealImages

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerprints.core.tasks import NOT_USED, USED, get_task
 from fingerprints.evidence.intervals import estimate_metrics, tpr_name
 from fingerprints.generators.quality import nearest, vectors
 from fingerprints.simulation.plan import outsiders
-from fingerprints.tasks import NOT_USED, USED, get_task
 
 LIMIT = 2000  # images of a kind that are looked at
 FIGURES = ("auc", tpr_name(0.01))

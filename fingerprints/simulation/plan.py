@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.layout import Part
-from fingerprints.errors import FingerprintsError
 
 NonMembers = Literal["other_groups", "same_groups"]
 Subsets = Literal["disjoint", "same"]

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.generators.designs import check_size
 from fingerprints.generators.module import GeneratorSettings
 from fingerprints.generators.planted import check_kinds

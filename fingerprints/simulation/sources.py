@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.core.progress import Progress
 from fingerprints.data.decode import Preprocessing
 from fingerprints.data.groups import near_duplicate_groups, read_groups
 from fingerprints.data.layout import Source, scan
-from fingerprints.data.store import Progress, open_store
-from fingerprints.errors import FingerprintsError, listing
+from fingerprints.data.store import open_store
 from fingerprints.generators.phantoms import make_phantoms
 
 NEAR_DUPLICATE = 0.95

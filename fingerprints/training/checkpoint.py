@@ -11,9 +11,9 @@ import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from fingerprints.errors import FingerprintsError
-from fingerprints.interruption import Interrupted, pending
-from fingerprints.status import write_atomically
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.files import write_atomically
+from fingerprints.core.signals import Interrupted, pending
 
 LAST = "last.ckpt"
 

@@ -15,10 +15,10 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
 
+from fingerprints.core.files import write_atomically
+from fingerprints.core.signals import deferred
+from fingerprints.core.weights import load_into, read_weights
 from fingerprints.data.datamodule import StepDataModule
-from fingerprints.encoders.weights import load_into, read_weights
-from fingerprints.interruption import deferred
-from fingerprints.status import write_atomically
 from fingerprints.training.checkpoint import LAST, Checkpoints
 from fingerprints.training.hardware import TrainerSettings, make_trainer
 from fingerprints.training.history import History, Report

@@ -14,7 +14,7 @@ from typing import Any
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 
 log = logging.getLogger(__name__)
 

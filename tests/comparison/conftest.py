@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from fingerprints.tasks import get_task
+from fingerprints.core.tasks import get_task
 
 CLASSES = ("t1", "t2", "t3")
 

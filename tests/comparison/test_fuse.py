@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score
 
-from fingerprints.comparison.collect import data_sets, find_jobs, finished
 from fingerprints.comparison.fuse import align, fuse, shares, vote
-from fingerprints.errors import FingerprintsError
+from fingerprints.comparison.records import data_sets, find_jobs, finished
+from fingerprints.core.errors import FingerprintsError
 from tests.comparison.conftest import figure
 
 DRAWS = {"seed": 0, "resamples": 50, "permutations": 49}

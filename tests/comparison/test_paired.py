@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fingerprints.comparison.answers import matched_answers, read_test_part
-from fingerprints.comparison.collect import data_sets, find_jobs, finished
 from fingerprints.comparison.paired import compare, find_baseline
-from fingerprints.errors import FingerprintsError
+from fingerprints.comparison.records import data_sets, find_jobs, finished
+from fingerprints.core.errors import FingerprintsError
 from tests.comparison.conftest import figure
 
 DRAWS = {"seed": 0, "resamples": 200, "permutations": 199}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fingerprints.comparison import tables
-from fingerprints.comparison.collect import data_sets, find_jobs, finished
+from fingerprints.comparison.records import data_sets, find_jobs, finished
 from tests.comparison.conftest import figure
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from fingerprints import config
+from fingerprints.config import schema as config
 from fingerprints.data import embedded as module
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.groups import near_duplicate_groups, near_pairs, read_groups, thumbnails
-from fingerprints.errors import FingerprintsError
 
 Write = Callable[[Path, Sequence[Sequence[str]]], None]
 

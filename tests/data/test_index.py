@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.groups import near_duplicate_groups
 from fingerprints.data.index import COLUMNS, Index
 from fingerprints.data.layout import Source
-from fingerprints.errors import FingerprintsError
 
 Root = Callable[..., Path]
 Prepared = Callable[..., Any]

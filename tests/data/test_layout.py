@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.layout import Source, scan
-from fingerprints.errors import FingerprintsError
 
 
 def touch(root: Path, *names: str) -> None:

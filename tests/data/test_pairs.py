@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import get_task
 from fingerprints.data.pairs import (
     PAD,
     AllPairs,
@@ -21,8 +23,6 @@ from fingerprints.data.pairs import (
     cycle,
     pools,
 )
-from fingerprints.errors import FingerprintsError
-from fingerprints.tasks import get_task
 
 FIELDS = ("left", "left_classes", "left_positions", "right", "right_classes", "right_positions")
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.splits import hold_out, k_folds
-from fingerprints.errors import FingerprintsError
 
 quick = settings(max_examples=60, deadline=None)
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data import store as store_module
 from fingerprints.data.decode import Preprocessing, decode
 from fingerprints.data.layout import ImageFile, Source, scan
 from fingerprints.data.store import ImageStore, open_store, store_key
-from fingerprints.errors import FingerprintsError
 
 COUNT = 12
 SIZE = Preprocessing(32)

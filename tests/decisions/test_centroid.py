@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestCentroid
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import FitOn
 from fingerprints.decisions.centroid import CentroidDecision, centroids
-from fingerprints.decisions.part import EmbeddedPart, FitOn
-from fingerprints.errors import FingerprintsError
+from fingerprints.decisions.part import EmbeddedPart
 
 CLASSES = ("t1", "t2", "t3")
 

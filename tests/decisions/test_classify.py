@@ -11,6 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.decisions import classify
 from fingerprints.decisions.classify import (
     LogisticDecision,
@@ -20,7 +21,6 @@ from fingerprints.decisions.classify import (
     some_groups,
 )
 from fingerprints.decisions.part import EmbeddedPart, FitSet
-from fingerprints.errors import FingerprintsError
 
 CLASSES = ("t1", "t2", "t3", "t4")
 KINDS = (SVMDecision, LogisticDecision, NeighboursDecision)

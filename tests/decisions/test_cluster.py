@@ -11,6 +11,7 @@ from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.decisions.cluster import (
     HierarchicalDecision,
     KMeansDecision,
@@ -19,7 +20,6 @@ from fingerprints.decisions.cluster import (
     cluster_names,
     condensed_distances,
 )
-from fingerprints.errors import FingerprintsError
 
 KINDS = (KMeansDecision, HierarchicalDecision, MixtureDecision)
 

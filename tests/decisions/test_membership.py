@@ -10,10 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.decisions.membership import MembershipDecision, best_threshold
 from fingerprints.decisions.part import EmbeddedPart
-from fingerprints.errors import FingerprintsError
-from fingerprints.tasks import NOT_USED, USED
 
 ONE = np.float32(1)
 ABOVE_ONE = np.nextafter(ONE, np.float32(2))

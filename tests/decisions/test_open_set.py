@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.decisions.centroid import CentroidDecision
 from fingerprints.decisions.open_set import OpenSetDecision, cut_at
-from fingerprints.errors import FingerprintsError
 
 CENTRES = np.array([[0.0, 0.0], [10.0, 0.0]], dtype=np.float32)
 INNER = CentroidDecision(CENTRES, ("t1", "t2"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fingerprints.decisions.part import EmbeddedPart, FitOn, fit_set
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import FitOn
+from fingerprints.decisions.part import EmbeddedPart, fit_set
 
 NOBODY = np.empty(0, dtype=str)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.decisions.centroid import CentroidDecision
 from fingerprints.decisions.cluster import HierarchicalDecision, KMeansDecision
 from fingerprints.decisions.refine import (
@@ -20,7 +21,6 @@ from fingerprints.decisions.refine import (
     rerank,
     vote,
 )
-from fingerprints.errors import FingerprintsError
 
 
 def letters(text: str) -> np.ndarray:

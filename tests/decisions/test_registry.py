@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState, load_fitted, save_fitted
 from fingerprints.decisions.centroid import CentroidDecision
 from fingerprints.decisions.classify import LogisticDecision, NeighboursDecision, SVMDecision
 from fingerprints.decisions.cluster import HierarchicalDecision, KMeansDecision, MixtureDecision
@@ -16,8 +18,6 @@ from fingerprints.decisions.open_set import OpenSetDecision
 from fingerprints.decisions.part import EmbeddedPart
 from fingerprints.decisions.refine import DbscanRerankDecision, VoteDecision
 from fingerprints.decisions.registry import DECISIONS, restore
-from fingerprints.errors import FingerprintsError
-from fingerprints.fitted import FittedState, load_fitted, save_fitted
 
 RNG = np.random.default_rng(0)
 CLASSES = ("b", "a", "c")

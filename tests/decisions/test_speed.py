@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.decisions import speed
 from fingerprints.decisions.cluster import KMeansDecision
 from fingerprints.decisions.speed import kmeans_engine
-from fingerprints.errors import FingerprintsError
 
 POINTS = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from fingerprints import config
+from fingerprints.config import schema as config
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.encoders import build_network
-from fingerprints.errors import FingerprintsError
 
 
 def resolved(*words: str) -> dict[str, Any]:

@@ -11,14 +11,9 @@ from scipy.ndimage import gaussian_filter
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.encoders import handcrafted
-from fingerprints.encoders.handcrafted import (
-    LBPEncoder,
-    PixelsEncoder,
-    ResidualEncoder,
-    SpectrumEncoder,
-)
-from fingerprints.errors import FingerprintsError
+from fingerprints.encoders.handcrafted import LBPEncoder, PixelsEncoder, ResidualEncoder, SpectrumEncoder
 
 
 @pytest.fixture

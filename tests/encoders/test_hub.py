@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.encoders import build_network
-from fingerprints.errors import FingerprintsError
 
 transformers = pytest.importorskip("transformers")
 

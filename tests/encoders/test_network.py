@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.encoders import build_network, without_weights
 from fingerprints.encoders.network import EmbeddingNetwork, as_unit_float, l2_normalise
-from fingerprints.errors import FingerprintsError
 
 SMALL = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 16, "final_relu": False}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.encoders.preprocessing import ColourInput, ImageInput, as_grey, resize
-from fingerprints.errors import FingerprintsError
 
 INPUT = ImageInput(
     size=6, mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0), interpolation="bicubic", smallest=4, multiple=2

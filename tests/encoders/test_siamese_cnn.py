@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.encoders import build_network
 from fingerprints.encoders.siamese_cnn import SiameseCNN, smallest_size
-from fingerprints.errors import FingerprintsError
 
 
 def shapes(module: nn.Module) -> list[tuple[int, ...]]:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import TASKS
 from fingerprints.evidence import baselines
-from fingerprints.tasks import TASKS
 
 USAGE, SUBSET = TASKS["usage"], TASKS["subset"]
 TWO = ("not_used", "used")

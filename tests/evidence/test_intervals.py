@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import TASKS
 from fingerprints.evidence import metrics
 from fingerprints.evidence.bounds import (
     adverse_tables,
@@ -24,7 +25,6 @@ from fingerprints.evidence.intervals import (
     p_value,
     table_figures,
 )
-from fingerprints.tasks import TASKS
 
 USAGE, SUBSET, MODEL = TASKS["usage"], TASKS["subset"], TASKS["model"]
 TWO = ("not_used", "used")

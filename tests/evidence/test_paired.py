@@ -7,10 +7,10 @@ import pytest
 from scipy.stats import binom
 from sklearn.metrics import accuracy_score, adjusted_rand_score, cohen_kappa_score
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import get_task
 from fingerprints.evidence.metrics import ari
 from fingerprints.evidence.paired import match_clusters, paired_differences
-from fingerprints.tasks import get_task
 
 SUBSET, USAGE, MODEL = (get_task(name) for name in ("subset", "usage", "model"))
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fingerprints.core.tasks import TASKS
 from fingerprints.evidence.intervals import Estimate, Evaluation, estimate_metrics
 from fingerprints.evidence.verdict import Verdict, verdict
-from fingerprints.tasks import TASKS
 
 USAGE, SUBSET = TASKS["usage"], TASKS["subset"]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.generators.diff_augment import DiffAugment
 from fingerprints.generators.gan import GANModule, GANSettings
 from fingerprints.generators.steps import RealBatch

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.generators.designs import DESIGNS, check_size, make_settings, module_of
 from fingerprints.generators.diff_augment import DiffAugment
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.generators.diff_augment import DiffAugment
 from fingerprints.generators.diffusion import TIMES, Denoiser, DiffusionModule, DiffusionSettings
 from fingerprints.generators.steps import RealBatch

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import sqrtm
 from torch import nn
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.generators.fidelity import check_fidelity, fidelity
 
 inception = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")

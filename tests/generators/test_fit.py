@@ -16,15 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fingerprints.encoders.weights import read_weights
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.signals import Interrupted, handled
+from fingerprints.core.weights import read_weights
 from fingerprints.generators import fit as fit_module
 from fingerprints.generators.designs import DESIGNS
 from fingerprints.generators.diff_augment import DiffAugment
 from fingerprints.generators.fit import RESULT, WEIGHTS, TrainedGenerator, Training, train_generator
 from fingerprints.generators.gan import GANModule
 from fingerprints.generators.module import GeneratorModule
-from fingerprints.interruption import Interrupted, handled
 from fingerprints.training.checkpoint import LAST
 from fingerprints.training.hardware import TrainerSettings
 

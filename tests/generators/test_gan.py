@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.generators.gan import Discriminator, Generator, batch_deviation
 from fingerprints.generators.module import check_power_of_two
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.generators.designs import DESIGNS
 from fingerprints.generators.module import SIZES, GeneratorModule, check_power_of_two, moving_average
 from fingerprints.generators.steps import RealBatch

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage.measure import block_reduce
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.groups import thumbnails
-from fingerprints.errors import FingerprintsError
 from fingerprints.generators.phantoms import Phantoms, make_phantoms
 
 PATIENTS, SLICES = 10, 8

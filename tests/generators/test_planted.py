@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fingerprints.config import PLANTED_KINDS
-from fingerprints.errors import FingerprintsError
+from fingerprints.config.schema import PLANTED_KINDS
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.generators.planted import ALL_KINDS, KINDS, Copy, check_kinds, plant
 
 SIZE = 32

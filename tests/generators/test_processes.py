@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from fingerprints.encoders.weights import read_weights
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.weights import read_weights
 from fingerprints.generators.designs import make_settings
 from fingerprints.generators.fit import RESULT, WEIGHTS, Training, train_generator
-from fingerprints.processes import run_workers
 from fingerprints.training.checkpoint import LAST
 from fingerprints.training.hardware import TrainerSettings
+from fingerprints.training.processes import run_workers
 
 TWO = TrainerSettings(accelerator="cpu", devices=2, strategy="ddp")
 SMALL: dict[str, dict[str, Any]] = {

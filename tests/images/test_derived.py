@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.datamodule import PixelSource
 from fingerprints.data.store import ImageStore
-from fingerprints.errors import FingerprintsError
 from fingerprints.images import derived
 from fingerprints.images.derived import cached_masks, derived_store, unpacked
 from fingerprints.images.filters import equalize

@@ -6,8 +6,8 @@ import pytest
 from skimage.exposure import equalize_adapthist
 from skimage.filters import threshold_otsu
 
-from fingerprints import config
-from fingerprints.errors import FingerprintsError
+from fingerprints.config import schema as config
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.images.filters import FILTERS, make_filter
 
 

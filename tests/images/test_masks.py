@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.images.lungs import lung_masks
 from fingerprints.images.masks import dice, image_files, mask_source, match_masks, read_mask
 from fingerprints.images.unet import UNet, predict_masks, save_unet

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.images.regions import mask_box, restrict
 
 

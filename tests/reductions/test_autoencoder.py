@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.reductions.autoencoder import AutoencoderReduction
 from fingerprints.reductions.pca import PCAReduction
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fingerprints.errors import FingerprintsError
-from fingerprints.fitted import FittedState, load_fitted, save_fitted
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState, load_fitted, save_fitted
 from fingerprints.reductions.registry import REDUCTIONS, fit_reduction, restore_reduction
 
 POINTS = np.random.default_rng(0).normal(size=(40, 9)).astype(np.float32)

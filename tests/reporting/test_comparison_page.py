@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.reporting.comparison_page import (
     ComparisonPage,
     Section,

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from fingerprints import runs, scoring
+from fingerprints.reporting import figures as scoring
 from fingerprints.reporting import summary
+from fingerprints.runs import folder
 
 
 def test_names_are_those_of_the_modules_that_it_does_without():
-    assert (summary.MEAN, summary.REPORT) == (scoring.MEAN, runs.REPORT)
+    assert (summary.MEAN, summary.REPORT) == (scoring.MEAN, folder.REPORT)
 
 
 def figure(value, low=None, high=None, chance=None):

@@ -12,16 +12,16 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.signals import Interrupted, handled
 from fingerprints.generators.gan import GANSettings
 from fingerprints.generators.vae import VAESettings
-from fingerprints.interruption import Interrupted, handled
+from fingerprints.runs.status import claimed
 from fingerprints.simulation.benchmark import make_benchmark, partial_folder
-from fingerprints.simulation.made import contact_sheet
+from fingerprints.simulation.generator_job import contact_sheet
 from fingerprints.simulation.plan import ModelCounts, ShadowCounts, SubsetCounts, UsageCounts
 from fingerprints.simulation.settings import Design, SimulationSettings
 from fingerprints.simulation.sources import phantom_images
-from fingerprints.status import claimed
 
 GAN = Design(GANSettings(width=2, discriminator_width=2, widest=4, latent=4, batch_size=4), steps=3)
 VAE = Design(VAESettings(width=2, widest=8, latent=4, batch_size=4), steps=3)

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from fingerprints.errors import FingerprintsError
-from fingerprints.interruption import Interrupted, deferred, handled, pending
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.signals import Interrupted, deferred, handled, pending
 from fingerprints.training import checkpoint as checkpoint_module
 from fingerprints.training.checkpoint import LAST, AtomicCheckpointIO, Checkpoints
 from fingerprints.training.hardware import TrainerSettings, make_trainer

@@ -18,14 +18,14 @@ import pytest
 import torch
 from torch import nn
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.signals import Interrupted, handled
+from fingerprints.core.weights import read_weights
 from fingerprints.data.datamodule import PairDataModule
 from fingerprints.data.index import Index
 from fingerprints.data.pairs import RandomPairs
 from fingerprints.data.store import ImageStore
 from fingerprints.encoders import build_network
-from fingerprints.encoders.weights import read_weights
-from fingerprints.errors import FingerprintsError
-from fingerprints.interruption import Interrupted, handled
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.checkpoint import LAST
 from fingerprints.training.fit import RESULT, FitResult, StoppingSettings, fit

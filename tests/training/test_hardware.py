@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.training import hardware
 from fingerprints.training.hardware import TrainerSettings, describe, resolve
 

@@ -11,8 +11,8 @@ import pytest
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from benchmarks.wandb_offline import offline_runs, records
-from fingerprints.config import CHOICES, LoggerConfig
-from fingerprints.errors import FingerprintsError
+from fingerprints.config.schema import CHOICES, LoggerConfig
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.training import loggers
 from fingerprints.training.loggers import LoggerSettings, log_curve, open_logger, replays
 

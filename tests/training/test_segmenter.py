@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fingerprints.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.images.masks import dice
 from fingerprints.images.unet import predict_masks
 from fingerprints.training.hardware import TrainerSettings

@@ -271,9 +271,9 @@ from fingerprints.data.datamodule import PairDataModule, PixelSource
 from fingerprints.data.index import DataSettings, prepare
 from fingerprints.data.layout import Source
 from fingerprints.data.pairs import AllPairs, RandomPairs
-from fingerprints.embeddings import embed, frozen_features
+from fingerprints.embeddings.embed import embed, frozen_features
 from fingerprints.encoders import build_network
-from fingerprints.tasks import get_task
+from fingerprints.core.tasks import get_task
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.fit import StoppingSettings, fit
 from fingerprints.training.hardware import TrainerSettings, make_trainer

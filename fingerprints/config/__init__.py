@@ -1,0 +1,1 @@
+"""Configuration under Hydra: schema, overrides, explanations of errors, launching, printed figures."""

@@ -1,0 +1,85 @@
+"""What a sweep leaves beside its jobs: the command that goes on with it, and a table of its jobs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+
+from fingerprints import __version__
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.files import write_atomically
+from fingerprints.runs.status import FAILED
+
+SWEEP = "sweep.json"
+_begun: list[Path] = []  # in the process that sweeps; jobs may run in others
+
+
+class SweepRecord(Callback):
+    """Hydra's callback: knows the sweep's folder before the first job."""
+
+    def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
+        """Keep the command in the sweep's folder."""
+        folder = Path(str(config.hydra.sweep.dir)).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        _begun.append(folder)
+        facts = {"command": sys.argv[1:], "cwd": str(Path.cwd()), "version": __version__}
+        write_atomically(folder / SWEEP, (json.dumps(facts, indent=1) + "\n").encode())
+
+
+def sweep_command(folder: Path) -> list[str]:
+    """Command-line words that go on with the sweep in its folder; finished jobs are not run again.
+
+    Raises:
+        FingerprintsError: If it was begun by another version.
+    """
+    facts = json.loads((folder / SWEEP).read_text())
+    if facts["version"] != __version__:
+        raise FingerprintsError(
+            f"The sweep was begun by version {facts['version']}; this is {__version__}.",
+            where=folder,
+            fix="start a new sweep, or install the version that began it",
+        )
+    words = [word for word in facts["command"] if not word.lstrip("+").startswith("hydra.sweep.dir=")]
+    return [*words, f"hydra.sweep.dir={folder.absolute()}"]
+
+
+def begun() -> Path | None:
+    """The folder of the sweep that this process began, once; `None` if it began none."""
+    return _begun.pop() if _begun else None
+
+
+def all_succeeded() -> bool:
+    """Whether no job of the sweep that this process began has failed; true if it began none."""
+    folder = begun()
+    if folder is None:
+        return True
+    from fingerprints.runs.sweeps import read_jobs
+
+    return not any(job.state == FAILED for job in read_jobs(folder))
+
+
+def conclude() -> bool:
+    """Print and keep the table of all jobs of the sweep that this process began, if it did.
+
+    Returns:
+        Whether all its jobs have finished.
+    """
+    folder = begun()
+    if folder is None:
+        return True
+    from fingerprints.runs.sweeps import read_jobs, table_lines, write_table
+
+    jobs = read_jobs(folder)
+    if not jobs:
+        return True
+    print()
+    print("\n".join(table_lines(jobs)))
+    print(f"table: {write_table(folder, jobs)}")
+    complete = all(job.state == "finished" for job in jobs)
+    if not complete:
+        print(f"to go on with the jobs that have not finished: python -m fingerprints.train resume={folder}")
+    return complete

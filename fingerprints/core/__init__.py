@@ -1,0 +1,1 @@
+"""What every room stands on: errors, tasks, options, files, signals, progress, fitted state, weights."""

@@ -1,0 +1,401 @@
+"""Options of a part, written once: default, bounds, choices and help stand beside the part.
+
+A settings class is a frozen dataclass. From it come the schema that Hydra composes (`schema`), the check of
+values and the object that travels (`build`), what is written to `config.yaml` (`plain`) and the text of
+`--help` (`describe`). Nothing here imports torch or Hydra.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
+
+from fingerprints.core.errors import FingerprintsError, nearest
+
+MISSING: Any = "???"  # how OmegaConf marks a value that must be given
+_OPTION = "option"
+S = TypeVar("S")
+
+# group -> name of an option -> its settings class
+_GROUPS: dict[str, dict[str, type]] = {}
+# settings class -> "module:object" of the part that it is for
+_PARTS: dict[type, str] = {}
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known of an option beside its type and default.
+
+    Attributes:
+        help: A few words for `--help`.
+        least: Smallest value.
+        above: All values are larger than this.
+        most: Largest value.
+        below: All values are smaller than this.
+        group: The configuration group whose settings it holds.
+    """
+
+    help: str = ""
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+    group: str | None = None
+
+    def allows(self, value: float) -> bool:
+        """Whether a number is within the bounds; NaN never is."""
+        return (
+            value == value
+            and (self.least is None or value >= self.least)
+            and (self.above is None or value > self.above)
+            and (self.most is None or value <= self.most)
+            and (self.below is None or value < self.below)
+        )
+
+    @property
+    def bounds(self) -> str:
+        """The bounds in words; empty without any."""
+        words = [
+            f"{word} {bound:g}" if abs(bound) < 1e6 else f"{word} {bound:,.0f}"
+            for word, bound in (
+                ("at least", self.least),
+                ("greater than", self.above),
+                ("at most", self.most),
+                ("less than", self.below),
+            )
+            if bound is not None
+        ]
+        return " and ".join(words)
+
+
+def option(
+    default: Any = dataclasses.MISSING,
+    *,
+    help: str = "",
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """A field of a settings class; without a default the value must be given.
+
+    Bounds hold for the number, or for every number of a tuple; `None` is always allowed where the type
+    allows it. Choices are written as the type: `Literal["linear", "rbf"]`.
+    """
+    known = Option(help=help, least=least, above=above, most=most, below=below)
+    return field(default=default, metadata={_OPTION: known})
+
+
+def chosen(group: str, *, help: str = "") -> Any:
+    """A field that holds the settings of the chosen option of a group, or a tuple of several."""
+    return field(metadata={_OPTION: Option(help=help, group=group)})
+
+
+def register(group: str, *names: str, part: str = "") -> Callable[[type[S]], type[S]]:
+    """Make a settings class an option of a group.
+
+    Args:
+        group: The configuration group.
+        names: Names of its options, where one class serves several; else the class's own `name`.
+        part: `module:object` of what the settings are for; it is imported only when it is used. It stands
+            in code, so that no configuration file can name code to run.
+    """
+
+    def add(cls: type[S]) -> type[S]:
+        for name in names or (cls.name,):  # type: ignore[attr-defined]
+            _GROUPS.setdefault(group, {})[name] = cls
+        _PARTS[cls] = part
+        return cls
+
+    return add
+
+
+def registered(group: str) -> Mapping[str, type]:
+    """Settings classes of a group by name of the option; empty for a group without any."""
+    return types.MappingProxyType(_GROUPS.get(group, {}))
+
+
+def groups() -> list[str]:
+    """Groups that have settings classes."""
+    return list(_GROUPS)
+
+
+def part_of(settings: Any) -> Any:
+    """The class or function that these settings (or this settings class) are for."""
+    cls = settings if isinstance(settings, type) else type(settings)
+    module, _, name = _PARTS[cls].partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def settings_class(group: str, name: str) -> type:
+    """The settings class of an option.
+
+    Raises:
+        FingerprintsError: If the group has no such option; names the nearest.
+    """
+    known = registered(group)
+    if name not in known:
+        near = nearest(str(name), known)
+        raise FingerprintsError(
+            f"There is no {group} '{name}'; there are {', '.join(sorted(known))}.",
+            where=f"{group}={name}",
+            fix=f"{group}={near[0]}" if near else "choose one of them",
+        )
+    return known[name]
+
+
+def build_option(group: str, values: Mapping[str, Any], *, where: str | None = None) -> Any:
+    """Settings of the option of a group that `values["name"]` names.
+
+    Raises:
+        FingerprintsError: As `settings_class` and `build`.
+    """
+    return build(
+        settings_class(group, values.get("name", "")), values, where=group if where is None else where
+    )
+
+
+def build(cls: type[S], values: Mapping[str, Any], *, where: str = "") -> S:
+    """The settings that plain values describe; what they leave out has its default.
+
+    Args:
+        cls: A settings class.
+        values: By name of the field; nested settings as mappings. A class with a name of its own may be
+            given that `name` as well.
+        where: Dotted key of the settings, for errors.
+
+    Raises:
+        FingerprintsError: If a key is unknown, a value is missing, of another type, or out of bounds.
+    """
+    known = {item.name: item for item in fields(cls)}  # type: ignore[arg-type]
+    hints = _hints(cls)  # type: ignore[arg-type]
+    start = f"{where}." if where else ""
+    unknown = [key for key in values if key not in known and not (key == "name" and hasattr(cls, "name"))]
+    if unknown:
+        near = nearest(unknown[0], known)
+        raise FingerprintsError(
+            f"There is no configuration key '{start}{unknown[0]}'.",
+            where=where or "configuration",
+            fix=f"did you mean '{start}{near[0]}'?" if near else f"one of {', '.join(known)}",
+        )
+    found: dict[str, Any] = {}
+    for name, item in known.items():
+        value = values.get(name, MISSING)
+        if isinstance(value, str) and value == MISSING:
+            if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+                raise FingerprintsError(
+                    f"A value is missing: {start}{name}.",
+                    where="configuration",
+                    fix=f"give {start}{name}=...",
+                )
+            continue
+        found[name] = _converted(value, hints[name], info(item), f"{start}{name}")
+    return cls(**found)
+
+
+def info(item: dataclasses.Field) -> Option:
+    """What is known of a field."""
+    return item.metadata.get(_OPTION, Option())
+
+
+def _converted(value: Any, kind: Any, known: Option, key: str) -> Any:
+    """A plain value as its field's type has it."""
+    if known.group is not None and value is not None and get_origin(kind) is not tuple:
+        return build_option(known.group, value, where=key)
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        if value is None:
+            return None
+        return _converted(value, next(k for k in inner if k is not type(None)), known, key)
+    if kind is Any:
+        return value
+    if origin is tuple:
+        if isinstance(value, str) or not isinstance(value, list | tuple):
+            raise _misfit(key, value, "a list")
+        if known.group is not None:
+            return tuple(build_option(known.group, v, where=f"{key}.{i}") for i, v in enumerate(value))
+        return tuple(_converted(item, inner[0], known, key) for item in value)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise _misfit(key, value, "a mapping")
+        return {str(name): _converted(item, inner[1], known, f"{key}.{name}") for name, item in value.items()}
+    if origin is Literal:
+        if value not in inner:
+            raise FingerprintsError(
+                f"{key}={value} is not one of {', '.join(map(str, inner))}.",
+                where=key,
+                fix="choose one of them",
+            )
+        return value
+    if is_dataclass(kind):
+        return value if isinstance(value, kind) else build(kind, value, where=key)  # type: ignore[arg-type]
+    return _scalar(value, kind, known, key)
+
+
+def _scalar(value: Any, kind: Any, known: Option, key: str) -> Any:
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
+        raise _misfit(key, value, words.get(kind, kind.__name__))
+    if isinstance(value, int | float) and not known.allows(value):
+        raise FingerprintsError(
+            f"{key}={value} is out of range.", where=key, fix=f"a value that is {known.bounds}"
+        )
+    return value
+
+
+def _misfit(key: str, value: Any, wanted: str) -> FingerprintsError:
+    return FingerprintsError(f"{key}={value} is not {wanted}.", where=key, fix=f"give {wanted}")
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """The settings as plain data, the name of the option first; `build` takes it back."""
+    own = {"name": settings.name} if _has_own_name(type(settings)) else {}
+    return own | {item.name: _plain(getattr(settings, item.name)) for item in fields(settings)}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
+@functools.cache
+def schema(cls: type) -> type:
+    """The dataclass that Hydra composes: OmegaConf takes neither `Literal` and `tuple` nor frozen classes."""
+    hints = _hints(cls)
+    made: list[tuple[str, Any, Any]] = []
+    if _has_own_name(cls):
+        made.append(("name", str, field(default=cls.name)))  # type: ignore[attr-defined]
+    for item in fields(cls):
+        kind = Any if info(item).group is not None else _open(hints[item.name])
+        default = item.default
+        if default is dataclasses.MISSING and item.default_factory is not dataclasses.MISSING:
+            default = item.default_factory()
+        if isinstance(kind, type) and is_dataclass(kind):
+            made.append((item.name, kind, field(default_factory=_filled(kind, default))))
+        elif default is dataclasses.MISSING:
+            made.append((item.name, kind, field(default=MISSING)))
+        else:
+            made.append((item.name, kind, field(default_factory=functools.partial(_plain, default))))
+    return make_dataclass(f"{cls.__name__}Schema", made)
+
+
+def _filled(kind: type, default: Any) -> Callable[[], Any]:
+    """Makes the schema of nested settings with the values that the outer class gives them."""
+
+    def make() -> Any:
+        out = kind()
+        if default is not dataclasses.MISSING:
+            values = plain(default)
+            for item in fields(kind):
+                if item.name in values:
+                    value = values[item.name]
+                    nested = isinstance(item.type, type) and is_dataclass(item.type)
+                    inner = getattr(default, item.name, None)
+                    setattr(out, item.name, _filled(item.type, inner)() if nested else value)  # type: ignore[arg-type]
+        return out
+
+    return make
+
+
+def _open(kind: Any) -> Any:
+    """A field's type as OmegaConf takes it."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return _open(next(k for k in inner if k is not type(None))) | None
+    if origin is tuple:
+        return list[_open(inner[0])]  # type: ignore[misc]
+    if origin is dict:
+        return dict[str, _open(inner[1])]  # type: ignore[misc]
+    if origin is Literal:
+        return type(inner[0])
+    if kind is Path:
+        return str
+    return schema(kind) if isinstance(kind, type) and is_dataclass(kind) else kind
+
+
+@dataclass(frozen=True)
+class Described:
+    """A key of `--help`.
+
+    Attributes:
+        key: Dotted key below the settings.
+        default: As it is written on the command line; `???` where a value must be given.
+        help: Choices, bounds and a few words.
+    """
+
+    key: str
+    default: str
+    help: str
+
+
+def describe(cls: type, prefix: str = "") -> Iterator[Described]:
+    """Every key of a settings class, with its default and what is known of it."""
+    hints = _hints(cls)
+    for item in fields(cls):
+        kind, known = hints[item.name], info(item)
+        if isinstance(kind, type) and is_dataclass(kind) and known.group is None:
+            yield from describe(kind, f"{prefix}{item.name}.")
+            continue
+        words = [" | ".join(map(str, found))] if (found := choices(kind)) else []
+        words += [word for word in (known.bounds, known.help) if word]
+        yield Described(f"{prefix}{item.name}", _written(item), "; ".join(words))
+
+
+def keys(cls: type, prefix: str = "") -> list[str]:
+    """Every dotted key of a settings class, those that hold further keys included."""
+    found = [f"{prefix}name"] if _has_own_name(cls) else []
+    hints = _hints(cls)
+    for item in fields(cls):
+        found.append(prefix + item.name)
+        kind = hints[item.name]
+        if isinstance(kind, type) and is_dataclass(kind) and info(item).group is None:
+            found += keys(kind, f"{prefix}{item.name}.")
+    return found
+
+
+def choices(kind: Any) -> tuple[Any, ...]:
+    """The values that a type allows, where it lists them."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return inner
+    if origin in (Union, types.UnionType, tuple):
+        return next((found for k in inner if (found := choices(k))), ())
+    return ()
+
+
+def _written(item: dataclasses.Field) -> str:
+    value = item.default
+    if value is dataclasses.MISSING:
+        if item.default_factory is dataclasses.MISSING:
+            return str(MISSING)
+        value = item.default_factory()
+    value = _plain(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return "[" + ",".join(map(str, value)) + "]" if isinstance(value, list) else str(value)
+
+
+@functools.cache
+def _hints(cls: Any) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _has_own_name(cls: type) -> bool:
+    """Whether the class is one option's alone, with the option's name as a class variable."""
+    return get_origin(_hints(cls).get("name")) is ClassVar and hasattr(cls, "name")

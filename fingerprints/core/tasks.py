@@ -1,0 +1,78 @@
+"""The three tasks of the ImageCLEFmedical GANs challenge, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fingerprints.core.errors import FingerprintsError, nearest
+
+Domain = Literal["real", "generated"]
+FitOn = Literal["real", "generated", "both"]
+
+USED, NOT_USED = "used", "not_used"
+NONE = "none"  # of an image that belongs to none of the known subsets
+
+
+@dataclass(frozen=True)
+class Task:
+    """What gets a label, which labels there are, and how the challenge scores them.
+
+    Attributes:
+        name: `usage`, `subset` or `model`.
+        unit: The domain whose images get a label.
+        classes: The labels in their order, or `None` where the data name them (`subset`: the
+            subsets; `model`: the generators).
+        positive: The label that one-class figures (ROC, `f1_used`) are about, if there is one.
+        official: The key in `metrics.json` that the challenge ranks by.
+        run_labels: How a label is written in a run file or truth file, where that differs.
+    """
+
+    name: str
+    unit: Domain
+    official: str
+    classes: tuple[str, ...] | None = None
+    positive: str | None = None
+    run_labels: dict[str, str] = field(default_factory=dict)
+
+    def to_run(self, label: str) -> str:
+        """The label as run files spell it (`used` -> `1`)."""
+        return self.run_labels.get(label, label)
+
+    def from_run(self, text: str) -> str:
+        """The label that a run file's or truth file's text stands for (`1` -> `used`)."""
+        text = text.strip()
+        for label, written in self.run_labels.items():
+            if text in (written, label):
+                return label
+        return text
+
+
+TASKS: dict[str, Task] = {
+    "usage": Task(
+        name="usage",
+        unit="real",
+        official="kappa",
+        classes=(NOT_USED, USED),
+        positive=USED,
+        run_labels={USED: "1", NOT_USED: "0"},
+    ),
+    "subset": Task(name="subset", unit="generated", official="accuracy"),
+    "model": Task(name="model", unit="generated", official="ari"),
+}
+
+
+def get_task(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        FingerprintsError: If there is none; names the valid ones.
+    """
+    if name not in TASKS:
+        hint = nearest(name, TASKS)
+        raise FingerprintsError(
+            f"There is no task '{name}'; the tasks are {', '.join(TASKS)}.",
+            where="task",
+            fix=f"task={hint[0]}" if hint else "choose one of them",
+        )
+    return TASKS[name]

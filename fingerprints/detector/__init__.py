@@ -1,0 +1,1 @@
+"""One detector: built from settings, fitted, calibrated, asked, saved and loaded."""

@@ -1,0 +1,126 @@
+"""A finished run applied to new images: the same pixels, network and decision as in training."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.progress import console_progress
+from fingerprints.data.datamodule import PixelSource
+from fingerprints.data.decode import Preprocessing
+from fingerprints.data.index import Remedy, check_readable, require_unique
+from fingerprints.data.layout import Source, scan
+from fingerprints.data.store import open_store
+from fingerprints.decisions.part import EmbeddedPart
+from fingerprints.detector.detector import Predictions
+from fingerprints.detector.saved import Run
+from fingerprints.embeddings.embed import embed
+from fingerprints.images.derived import derived_store
+from fingerprints.training.hardware import TrainerSettings, make_trainer
+
+
+def predict_folder(
+    run: Run,
+    *,
+    images: Path,
+    generated: Path | None,
+    generator: str | None,
+    cache: Path,
+    on_bad_image: Remedy = "error",
+    accelerator: str = "auto",
+) -> Predictions:
+    """Labels and scores of every image in a folder.
+
+    Args:
+        run: The finished run.
+        images: Folder of images to label.
+        generated: Folder of the generated images that `usage` scores against.
+        generator: Which detector, where the run has several.
+        cache: Folder of image stores.
+        on_bad_image: `error` or `skip`.
+        accelerator: `auto`, `cpu` or `gpu`.
+
+    Raises:
+        FingerprintsError: If a folder is missing or empty, an image is bad, `usage` has no
+            generated images, or the run has several generators and none is named.
+    """
+    name = _chosen_generator(run, generator)
+    usage = run.task.name == "usage"
+    if usage and generated is None:
+        raise FingerprintsError(
+            "Task usage scores real images against generated ones, and none were given.",
+            where="generated",
+            fix="generated=DIR with images that the generator in question made",
+        )
+    if not usage and generated is not None:
+        raise FingerprintsError(
+            f"Task {run.task.name} labels generated images and takes no second folder.",
+            where="generated",
+            fix="give the images to label as images=DIR and leave generated out",
+        )
+    unit, other = ("real", "generated") if usage else ("generated", "real")
+    files = scan(images, [Source("*", domain=unit, part="train")])  # type: ignore[arg-type]
+    require_unique(pd.Series([f.id for f in files]), pd.Series([f.name for f in files]), images)
+    count = len(files)
+    if generated is not None:
+        files += scan(generated, [Source("*", domain=other, part="train")])  # type: ignore[arg-type]
+    size = run.config["data"]["size"]
+    store = open_store(files, Preprocessing(size), cache=cache, progress=console_progress())
+    notes: list[str] = []
+    try:
+        readable = check_readable(
+            files,
+            store,
+            on_bad_image=on_bad_image,
+            on_mixed_size=run.config["data"]["on_mixed_size"],
+            notes=notes,
+        )
+    except FingerprintsError as error:
+        # `data.` keys are training's; here `on_bad_image` has no prefix and sizes are as in the run.
+        fix = "bring them to one size, as the run's own images were"
+        if store.errors:
+            fix = "repair or remove them, or go on without them: on_bad_image=skip"
+        raise FingerprintsError(error.what, where=error.where or images, fix=fix) from None
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    store, more = derived_store(
+        store,
+        filter=run.config["filter"],
+        region=run.config["region"],
+        names=[file.name for file in files],
+        progress=console_progress(),
+    )
+    for note in more:
+        print(f"note: {note}", file=sys.stderr)
+    units, references = readable[readable < count], readable[readable >= count]
+    trainer = make_trainer(
+        TrainerSettings(accelerator=accelerator, precision=run.config["trainer"]["precision"])
+    )
+    network, decider = run.network(name), run.decider(name)
+    embeddings = embed(network, PixelSource(store), np.concatenate([units, references]), trainer=trainer)
+    of_units, of_references = embeddings[: len(units)], embeddings[len(units) :]
+    nobody = np.empty(0, dtype=str)
+    part = (
+        EmbeddedPart(of_units, nobody, of_references, nobody)
+        if usage
+        else EmbeddedPart(of_references, nobody, of_units, nobody)
+    )
+    found = decider.answer(part)
+    rows = pd.DataFrame({"id": [files[row].id for row in units]}, index=pd.Index(units, name="row"))
+    return Predictions(rows=rows, labels=found.labels, scores=found.scores, clusters=decider.transductive)
+
+
+def _chosen_generator(run: Run, generator: str | None) -> str:
+    if generator is not None:
+        return generator
+    if len(run.generators) > 1:
+        raise FingerprintsError(
+            f"The run has detectors for {len(run.generators)} generators.",
+            where=run.folder,
+            fix=f"generator= one of {', '.join(run.generators)}",
+        )
+    return run.generators[0]

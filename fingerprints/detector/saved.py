@@ -1,0 +1,145 @@
+"""The run folder: what a run leaves, and how a finished one is read back without Hydra."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState, load_fitted, save_fitted
+from fingerprints.core.tasks import Task, get_task
+from fingerprints.core.weights import load_into, read_weights
+from fingerprints.decisions.registry import restore
+from fingerprints.detector.detector import Decider
+from fingerprints.embeddings.sources import Encoder
+from fingerprints.encoders import EmbeddingNetwork, build_network, weights_digest, without_weights
+from fingerprints.reductions.registry import restore_reduction
+from fingerprints.runs.folder import CHECKPOINTS, CONFIG, METRICS
+
+NETWORK_PREFIX = "network."
+DECIDER = "decision"  # stem of the files of a fitted reduction and decision
+
+
+def save_decider(
+    folder: Path, generator: str, decider: Decider, *, classes: Sequence[str], encoder: Encoder
+) -> None:
+    """Keep a fitted reduction and decision, and which encoder they belong to.
+
+    A trained encoder is named by its checkpoint, a frozen one by the digest of its weights, which are not
+    copied.
+    """
+    fits = list(encoder.fits.values())
+    facts: dict[str, Any] = {
+        "classes": list(classes),
+        "checkpoint": fits[-1].checkpoint.relative_to(folder).as_posix() if fits else None,
+        "weights": None if encoder.features is None else encoder.features.facts["weights"],
+    }
+    state = FittedState("decider", facts).holding(
+        reduction=decider.reduction.state(), decision=decider.decision.state()
+    )
+    save_fitted(state, folder / CHECKPOINTS / generator, stem=DECIDER)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: Where it lies.
+        config: The resolved configuration, as plain data.
+        task: The task.
+        generators: Generators it has a detector for (`['']` where there is one).
+        metrics: `metrics.json`, or `None` if the run was stopped before it.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    task: Task
+    generators: list[str]
+    metrics: dict[str, Any] | None
+
+    def decider(self, generator: str = "") -> Decider:
+        """The fitted reduction and decision of a generator."""
+        state = self._read(generator)
+        return Decider(restore_reduction(state.inside("reduction")), restore(state.inside("decision")))
+
+    def classes(self, generator: str = "") -> tuple[str, ...]:
+        """Labels, in the order of score columns."""
+        return tuple(self._read(generator).facts["classes"])
+
+    def network(self, generator: str = "") -> EmbeddingNetwork:
+        """The network of a generator, in evaluation mode; a frozen one is built as it was.
+
+        Raises:
+            FingerprintsError: If the checkpoint is missing or of another architecture, or the weights of a
+                frozen encoder are not what they were.
+        """
+        facts, config = self._read(generator).facts, self.config
+        size, on_pairs = config["data"]["size"], config["training"]["name"] == "pairs"
+        if facts["checkpoint"] is None:
+            torch.manual_seed(config["seed"])  # where weights are random, these are the run's
+            frozen = build_network(config["encoder"], size=size, on_pairs=False)
+            if weights_digest(frozen) != facts["weights"]:
+                raise FingerprintsError(
+                    "The encoder's weights are not those that the run was made with.",
+                    where="encoder.weights",
+                    fix="bring the weights back, or train again",
+                )
+            return frozen.eval()
+        path = self.folder / facts["checkpoint"]
+        # The checkpoint holds all weights: none are fetched for the start of the training.
+        network = build_network(without_weights(config["encoder"]), size=size, on_pairs=on_pairs)
+        state = {
+            key.removeprefix(NETWORK_PREFIX): value
+            for key, value in read_weights(path).items()
+            if key.startswith(NETWORK_PREFIX)
+        }
+        load_into(network, state, where=path)
+        return network.eval()
+
+    def _read(self, generator: str) -> FittedState:
+        if generator not in self.generators:
+            raise FingerprintsError(
+                f"The run has no detector for generator '{generator}'.",
+                where=self.folder,
+                fix=f"generator= one of {', '.join(self.generators)}",
+            )
+        return load_fitted(self.folder / CHECKPOINTS / generator, stem=DECIDER)
+
+
+def load_run(folder: str | Path) -> Run:
+    """Read a run folder: configuration, networks, decisions and metrics, without Hydra.
+
+    Raises:
+        FingerprintsError: If the folder is no run, or the run was stopped before its decision.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file():
+        raise FingerprintsError(
+            f"This is no run folder: it has no {CONFIG}.",
+            where=folder,
+            fix="give the folder that `python -m fingerprints.train` printed (run_dir)",
+        )
+    config: Any = OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=True)
+    found = sorted((folder / CHECKPOINTS).glob(f"**/{DECIDER}.safetensors"))
+    if not found:
+        raise FingerprintsError(
+            "The run was stopped before it made its decision.",
+            where=folder,
+            fix=f"python -m fingerprints.train resume={folder}",
+        )
+    generators = [path.parent.relative_to(folder / CHECKPOINTS).as_posix() for path in found]
+    metrics = folder / METRICS
+    return Run(
+        folder=folder,
+        config=config,
+        task=get_task(config["task"]),
+        generators=["" if name == "." else name for name in generators],
+        metrics=json.loads(metrics.read_text()) if metrics.is_file() else None,
+    )

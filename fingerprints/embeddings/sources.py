@@ -1,0 +1,323 @@
+"""How images become vectors: an encoder that is trained first, on pairs or labels, or a frozen one.
+
+Each kind is a source of encoders. The detector asks it for one that has seen the training images and
+nothing else, and cares no further how it was made.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.progress import Progress
+from fingerprints.core.tasks import FitOn
+from fingerprints.data.datamodule import PairDataModule, PixelSource, StepDataModule, StrategyFactory
+from fingerprints.data.index import Index
+from fingerprints.data.labelled import LabelledImages
+from fingerprints.data.store import ImageStore
+from fingerprints.decisions.head import HeadDecision
+from fingerprints.embeddings.check import check_features
+from fingerprints.embeddings.embed import Features, embed, frozen_features
+from fingerprints.encoders.network import EmbeddingNetwork
+from fingerprints.training.classifier import ClassifierModule
+from fingerprints.training.fit import FitResult, StoppingSettings, fit
+from fingerprints.training.hardware import TrainerSettings, make_trainer
+from fingerprints.training.history import Report, Row
+from fingerprints.training.module import EncoderModule
+from fingerprints.training.siamese import SiameseModule
+
+log = logging.getLogger(__name__)
+
+
+class EpochReport(Protocol):
+    """Takes the figures of an epoch of one training.
+
+    `part` is the training's folder below the run's checkpoints (`.` for the only one, `fold_2`,
+    `model1/fold_2`), `title` what the log calls it; `fresh` as in `fit`.
+    """
+
+    def __call__(self, part: str, title: str, row: Row, *, fresh: bool) -> None:
+        """Take them."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every source of encoders works with.
+
+    Attributes:
+        index: The data set.
+        store: Its pixels.
+        trainer: Hardware and length of a training.
+        stopping: Early stopping and choice of weights.
+        seed: Seed of the run.
+        folder: Where checkpoints go.
+        report: Called with the figures of each epoch.
+        progress: Told of images that a frozen encoder has done.
+    """
+
+    index: Index
+    store: ImageStore
+    trainer: TrainerSettings
+    stopping: StoppingSettings
+    seed: int
+    folder: Path
+    report: EpochReport | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of the index that an encoder is made with.
+
+    Attributes:
+        train: Images to train on.
+        held: Labelled images held out.
+        test: Images without labels, for rounds of pseudo-labels; none where nothing may be known of them.
+    """
+
+    train: pd.DataFrame
+    held: pd.DataFrame
+    test: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A ready encoder.
+
+    Attributes:
+        network: Its network.
+        encode: Store rows `(n,)` to embeddings `(n, d)` float32.
+        fits: The trainings behind it by title, the last one that of the network; none of a frozen one.
+        head: The classifier's last layer, where it was trained as one.
+        features: The cached features of a frozen encoder.
+    """
+
+    network: EmbeddingNetwork
+    encode: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+    fits: dict[str, FitResult] = field(default_factory=dict)
+    head: HeadDecision | None = None
+    features: Features | None = None
+
+
+class EncoderSource(Protocol):
+    """Makes encoders.
+
+    Attributes:
+        trained: Whether what it makes has seen the training images.
+    """
+
+    @property
+    def trained(self) -> bool:
+        """See above."""
+
+    def make(self, around: Surroundings, rows: Rows, part: Path, title: str) -> Encoder:
+        """An encoder made with these rows; its training lies in `part` below the folder of checkpoints."""
+
+
+def _training(
+    around: Surroundings, module: EncoderModule, data: StepDataModule, part: Path, title: str
+) -> FitResult:
+    report: Report | None = None
+    if around.report is not None:
+        report = functools.partial(around.report, part.as_posix(), title)
+    return fit(
+        module,
+        data,
+        trainer=around.trainer,
+        stopping=around.stopping,
+        folder=around.folder / part,
+        title=title,
+        seed=around.seed,
+        report=report,
+    )
+
+
+def _embedding(around: Surroundings, network: EmbeddingNetwork) -> Callable[[NDArray[np.int64]], NDArray]:
+    # The same device and precision as in training, but none of its callbacks.
+    return functools.partial(embed, network, PixelSource(around.store), trainer=make_trainer(around.trainer))
+
+
+@dataclass(frozen=True)
+class OnPairs:
+    """Trains a Siamese network.
+
+    Attributes:
+        module: Makes a freshly initialised training module; the seed decides its weights.
+        strategy: Makes the pairing strategy from pools.
+    """
+
+    module: Callable[[], SiameseModule]
+    strategy: StrategyFactory
+    trained: bool = True
+
+    def make(self, around: Surroundings, rows: Rows, part: Path, title: str) -> Encoder:
+        """Train it on pairs of the training rows, watching pairs of those held out."""
+        pl.seed_everything(around.seed, verbose=False)
+        module = self.module()
+        data = PairDataModule(
+            around.index,
+            around.store,
+            strategy=self.strategy,
+            train=rows.train,
+            validation=rows.held if len(rows.held) else None,
+            seed=around.seed,
+        )
+        result = _training(around, module, data, part, title)
+        return Encoder(module.network, _embedding(around, module.network), {title: result})
+
+
+@dataclass(frozen=True)
+class OnLabels:
+    """Trains a classifier; with rounds, again on test images that it has labelled itself.
+
+    A round takes the images that the classifier is surest of, goes on from its weights, and trains as
+    long again (pseudo-labels: SDVAHCS/UCSD [O24]; which images they took is not said, the surest are our
+    reading).
+
+    Attributes:
+        module: Makes a freshly initialised training module for so many classes.
+        batch_size: Images in the global batch.
+        fit_on: Which domain's labels are learnt.
+        rounds: Rounds after the first training.
+        pseudo_labels: Test images that a round adds.
+    """
+
+    module: Callable[[int], ClassifierModule]
+    batch_size: int
+    fit_on: FitOn
+    rounds: int = 0
+    pseudo_labels: int = 200
+    trained: bool = True
+
+    def make(self, around: Surroundings, rows: Rows, part: Path, title: str) -> Encoder:
+        """Train it on the labelled images, then in rounds on test images, too."""
+        train, held = (labelled_images(frame, self.fit_on) for frame in (rows.train, rows.held))
+        classes = tuple(name for name in around.index.classes if name in set(train["label"]))
+        if len(classes) < 2:
+            raise FingerprintsError(
+                f"A classifier needs images of at least 2 labels; its training part has "
+                f"{', '.join(classes) or 'none'}.",
+                where=f"training.fit_on={self.fit_on}",
+                fix="training.fit_on=real, generated or both, whichever has labels",
+            )
+        fits: dict[str, FitResult] = {}
+        images = train.index.to_numpy(dtype=np.int64)
+        labels = np.array([classes.index(name) for name in train["label"]], dtype=np.int64)
+        module = self._train(around, (images, labels), held, classes, part, title, fits, before=None)
+        encode = _embedding(around, module.network)
+        for number in range(1, self.rounds + 1):
+            asked = rows.test.index.to_numpy(dtype=np.int64)
+            chosen, called = surest(_logits(module, classes, encode(asked)), self.pseudo_labels)
+            log.info("%s: round %d adds %d pseudo-labelled images", title, number, len(chosen))
+            more = (np.concatenate([images, asked[chosen]]), np.concatenate([labels, called]))
+            name = f"{title} round {number}"
+            module = self._train(
+                around, more, held, classes, part / f"round_{number}", name, fits, before=module
+            )
+            encode = _embedding(around, module.network)
+        return Encoder(module.network, encode, fits, head=_head(module, classes))
+
+    def _train(
+        self,
+        around: Surroundings,
+        images: tuple[NDArray[np.int64], NDArray[np.int64]],
+        held: pd.DataFrame,
+        classes: Sequence[str],
+        part: Path,
+        title: str,
+        fits: dict[str, FitResult],
+        *,
+        before: ClassifierModule | None,
+    ) -> ClassifierModule:
+        pl.seed_everything(around.seed, verbose=False)
+        module = self.module(len(classes))
+        if before is not None:
+            weights = {k: v for k, v in before.state_dict().items() if k.startswith(("network.", "head."))}
+            module.load_state_dict(weights, strict=False)
+        known = held[held["label"].isin(list(classes))]
+        numbers = np.array([classes.index(name) for name in known["label"]], dtype=np.int64)
+        plan = functools.partial(LabelledImages, batch_size=self.batch_size, seed=around.seed)
+        data = StepDataModule(
+            around.store,
+            train=plan(*images),
+            validation=plan(known.index.to_numpy(dtype=np.int64), numbers) if len(known) else None,
+        )
+        fits[title] = _training(around, module, data, part, title)
+        return module
+
+
+def labelled_images(rows: pd.DataFrame, fit_on: FitOn) -> pd.DataFrame:
+    """The labelled rows of the domain or domains that a classifier learns from."""
+    known = rows[rows["label"] != ""]
+    return known if fit_on == "both" else known[known["domain"] == fit_on]
+
+
+def surest(logits: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of the `count` rows `(n, C)` with the highest softmax probability, and their classes."""
+    probabilities = torch.from_numpy(logits).softmax(dim=1).numpy()
+    chosen = np.sort(np.argsort(-probabilities.max(axis=1), kind="stable")[:count])
+    return chosen, probabilities[chosen].argmax(axis=1)
+
+
+def _logits(
+    module: ClassifierModule, classes: Sequence[str], embeddings: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    return _head(module, classes).answer(embeddings).scores  # type: ignore[return-value]
+
+
+def _head(module: ClassifierModule, classes: Sequence[str]) -> HeadDecision:
+    weight, bias = (tensor.detach().float().cpu().numpy() for tensor in module.head.parameters())
+    return HeadDecision(weight.copy(), bias.copy(), tuple(classes))
+
+
+@dataclass
+class Frozen:
+    """Trains nothing: the features of a network as it is, computed once for all images and cached.
+
+    Attributes:
+        network: Makes the network; the seed decides its weights where they are random.
+        batch_size: Images at a time.
+    """
+
+    network: Callable[[], EmbeddingNetwork]
+    batch_size: int = 64
+    trained: bool = False
+    _made: Encoder | None = None
+
+    def make(self, around: Surroundings, rows: Rows, part: Path, title: str) -> Encoder:
+        """The same encoder for all rows."""
+        if self._made is None:
+            pl.seed_everything(around.seed, verbose=False)
+            network = self.network().eval()
+            features = frozen_features(
+                network,
+                around.store,
+                trainer=make_trainer(around.trainer),
+                batch_size=self.batch_size,
+                progress=around.progress,
+            )
+            table = around.index.table
+            check_features(features.values[table.index.to_numpy()], table["path"].tolist())
+            log.info(
+                "features: %d x %d, %s",
+                *features.values.shape,
+                f"{features.encoded:,} images encoded" if features.encoded else "found in the cache",
+            )
+            self._made = Encoder(network, lambda at: np.asarray(features.values[at]), features=features)
+        return self._made
+
+
+def shortened(around: Surroundings, epochs: int) -> Surroundings:
+    """The same with another length of training."""
+    return replace(around, trainer=replace(around.trainer, max_epochs=epochs))

@@ -1,0 +1,217 @@
+"""The life of a run: begun once, worked on by one or several processes, stopped, resumed, finished."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from fingerprints import __version__
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.files import digest, remove_if_empty
+from fingerprints.core.signals import Interrupted, handled
+from fingerprints.experiment.perform import READING, check, load_data, perform
+from fingerprints.runs.folder import CONFIG, LOG, METRICS, refuse_used_folder
+from fingerprints.runs.status import (
+    FAILED,
+    FINISHED,
+    LOCK,
+    RUNNING,
+    STATUS,
+    STOPPED,
+    claimed,
+    new_status,
+    read_status,
+    update_status,
+    write_status,
+)
+from fingerprints.training import processes
+from fingerprints.training.hardware import TrainerSettings, resolve
+
+BEFORE_TRAINING = ("starting", READING)
+
+
+def start(
+    config: dict[str, Any], folder: Path, *, overrides: Sequence[str] = (), job: int | None = None
+) -> dict[str, Any]:
+    """A new run: train, predict, evaluate, report; returns what `metrics.json` holds.
+
+    Args:
+        config: The validated configuration (`TrainConfig`) as plain data.
+        folder: The run folder; left as it was if the input is bad.
+        overrides: What the command line said, for the record.
+        job: Number of the job in a sweep. Its folder may hold the same run, finished or interrupted,
+            which then counts or goes on.
+
+    Returns:
+        `{}` in all but the main process of several.
+
+    Raises:
+        FingerprintsError: Before any training, if the data, the configuration or the folder is bad.
+        Interrupted: If a signal asked to stop; `resume` goes on.
+    """
+    settings = resolve(TrainerSettings(**config["trainer"]))
+    around = processes.world_around()
+    processes.check_world(settings, around=around)
+    main = True
+    if around > 1:
+        own, (folder, main) = folder, processes.share_folder(folder, settings)
+        if own.resolve() != folder.resolve():
+            remove_if_empty(own, config["name"])
+    config = {**config, "trainer": asdict(settings), "run_dir": str(folder)}
+    check(config)
+    with handled():
+        if not main:
+            return perform(config, folder)
+        with claimed(folder):
+            if job is not None and (folder / CONFIG).exists():
+                _require_same(config, folder)
+                if (folder / METRICS).exists():
+                    return json.loads((folder / METRICS).read_text())
+                return _continue(config, folder, settings, around=around)
+            refuse_used_folder(folder)
+            status = new_status(overrides=overrides, job=job)
+            try:
+                OmegaConf.save(OmegaConf.create(config), folder / CONFIG)
+                write_status(folder, {**status, "config_digest": digest(folder / CONFIG)})
+                return _guarded(config, folder, settings, around=around)
+            except FingerprintsError:
+                if (read_status(folder) or status)["stage"] in BEFORE_TRAINING:
+                    _forget(folder, config["name"])
+                raise
+
+
+def resume(folder: Path) -> dict[str, Any]:
+    """Go on with an interrupted run in its own folder, with its own configuration.
+
+    Returns:
+        What `metrics.json` holds; of a finished run, at once.
+
+    Raises:
+        FingerprintsError: If the folder is no run, is held by a process, or was made by another version
+            or with another configuration.
+        Interrupted: If a signal asked to stop.
+    """
+    folder = folder.resolve()
+    if not (folder / CONFIG).is_file():
+        raise FingerprintsError(
+            f"This is no run folder: it has no {CONFIG}.",
+            where=folder,
+            fix="give the folder that `python -m fingerprints.train` printed (run_dir), or that of a sweep",
+        )
+    status = read_status(folder)
+    if (folder / METRICS).exists():
+        if status is not None and status["state"] != FINISHED:  # killed between the last file and the word
+            update_status(folder, state=FINISHED, stage="finished", error=None)
+        return json.loads((folder / METRICS).read_text())
+    if status is None or status.get("version") != __version__:
+        made_by = "an older version" if status is None else f"version {status.get('version')}"
+        raise FingerprintsError(
+            f"The run was made by {made_by}; this is {__version__}, which may not do the same.",
+            where=folder,
+            fix="start a new run, or install the version that made it",
+        )
+    if status["config_digest"] != digest(folder / CONFIG):
+        raise FingerprintsError(
+            "The run's configuration was changed after it began: the rest would not belong to the beginning.",
+            where=folder / CONFIG,
+            fix="undo the change, or start a new run",
+        )
+    config = read_config(folder)
+    settings = TrainerSettings(**config["trainer"])
+    around = processes.world_around()
+    with _where_it_began(status):
+        resolve(settings)
+        processes.check_world(settings, around=around)
+        with handled():
+            if around > 1 and not processes.share_folder(folder, settings)[1]:
+                return perform(config, folder)
+            with claimed(folder):
+                return _continue(config, folder, settings, around=around)
+
+
+def work(folder: Path) -> None:
+    """The share of one of several processes that `start` or `resume` has begun."""
+    perform(read_config(folder), folder)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The resolved configuration of a run, as plain data."""
+    return OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=True)  # type: ignore[return-value]
+
+
+def _continue(
+    config: dict[str, Any], folder: Path, settings: TrainerSettings, *, around: int
+) -> dict[str, Any]:
+    attempts = (read_status(folder) or {}).get("attempts", 1) + 1
+    update_status(folder, state=RUNNING, attempts=attempts, error=None)
+    return _guarded(config, folder, settings, around=around)
+
+
+def _guarded(
+    config: dict[str, Any], folder: Path, settings: TrainerSettings, *, around: int
+) -> dict[str, Any]:
+    """Do the work and say in the status how it ended."""
+    started, before = time.monotonic(), (read_status(folder) or {}).get("seconds", 0.0)
+    state, stage, text = FAILED, None, None
+    try:
+        if settings.processes > 1 and around == 1:
+            # Read and check the data once, here: what is wrong with it is said once, too.
+            update_status(folder, stage=READING)
+            load_data(config)
+            update_status(folder, stage="starting processes")
+            processes.run_workers("run", folder, settings)
+            document = json.loads((folder / METRICS).read_text())
+        else:
+            document = perform(config, folder)
+        state, stage = FINISHED, "finished"
+        return document
+    except Interrupted:
+        state = STOPPED
+        print(f"saved; to go on: python -m fingerprints.train resume={folder}", file=sys.stderr)
+        raise
+    except BaseException as error:
+        text = str(error) or type(error).__name__
+        raise
+    finally:
+        seconds = round(before + time.monotonic() - started, 1)
+        reached = {} if stage is None else {"stage": stage}
+        update_status(folder, state=state, error=text, seconds=seconds, **reached)
+
+
+def _require_same(config: dict[str, Any], folder: Path) -> None:
+    """A job's folder of an earlier sweep holds the same job."""
+    earlier = read_config(folder)
+    # Which folder it is called by does not matter, nor what only logging knows.
+    ignored = ("run_dir", "logger")
+    different = sorted(key for key in {*config, *earlier} - {*ignored} if config.get(key) != earlier.get(key))
+    if different:
+        raise FingerprintsError(
+            f"The job's folder holds a run with another configuration ({', '.join(different)}).",
+            where=folder,
+            fix="hydra.sweep.dir=DIR with another folder",
+        )
+
+
+def _forget(folder: Path, experiment: str) -> None:
+    """Remove what a run that never began has left, and the folder if nothing else is in it."""
+    for name in (CONFIG, LOG, STATUS, LOCK):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "wandb", ignore_errors=True)
+    remove_if_empty(folder, experiment)
+
+
+@contextlib.contextmanager
+def _where_it_began(status: dict[str, Any]) -> Iterator[None]:
+    """Relative paths of the configuration are relative to where the run was started."""
+    place = Path(status["cwd"])
+    with contextlib.chdir(place) if place.is_dir() else contextlib.nullcontext():
+        yield

@@ -1,0 +1,56 @@
+"""One of several processes, started by `training.processes`: `... worker run|generator FOLDER`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from functools import partial
+from pathlib import Path
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.signals import Interrupted, end_with_parent, handled
+from fingerprints.training.processes import report_failure
+
+
+# What only one kind of work needs is imported there: seconds, in each process.
+def run(folder: Path) -> None:
+    """A process' share of a run."""
+    from fingerprints.experiment.lifecycle import work
+
+    work(folder)
+
+
+def train(folder: Path) -> None:
+    """A process' share of the training of a generator; the first one says how far it is."""
+    from fingerprints.generators.fit import Training, train_generator
+    from fingerprints.simulation.console import Console
+
+    training, hardware = Training.read(folder)
+    report = None
+    if os.environ["RANK"] == "0":
+        console = Console()
+        console.begin({training.name: training.steps})
+        report = partial(console.step, training.name)
+    train_generator(training, folder, hardware=hardware, report=report)
+
+
+WORK = {"run": run, "generator": train}
+
+
+def main() -> None:
+    """Entry point; what goes wrong is handed to the process that started this one."""
+    end_with_parent()
+    try:
+        with handled():
+            WORK[sys.argv[1]](Path(sys.argv[2]))
+    except Interrupted as stop:
+        raise SystemExit(stop.exit_code) from None
+    except Exception as error:
+        text = str(error) if isinstance(error, FingerprintsError) else traceback.format_exc()
+        report_failure(text)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

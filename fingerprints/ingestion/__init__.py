@@ -1,0 +1,1 @@
+"""Other people's files into ours: pictures and DICOM, without names."""

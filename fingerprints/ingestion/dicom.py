@@ -1,0 +1,287 @@
+"""DICOM files of CT slices to grey pixels: Hounsfield units, a window, one orientation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.data.decode import Unusable
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
+# How far rows and columns may lean from the body's axes, in degrees: gantries tilt by up to 30.
+TOLERANCE = 35.0
+
+_DICOMDIR = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage
+# Types of rescaled values that are Hounsfield units, or that say nothing of the unit.
+_HOUNSFIELD = ("HU", "HU_MOD", "US", "")
+
+
+@dataclass(frozen=True)
+class Window:
+    """The range of Hounsfield units that becomes black to white: `center` and `width`."""
+
+    center: float
+    width: float
+
+    def apply(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Grey of Hounsfield units, by DICOM's linear function (PS3.3 C.11.2.1.2.1)."""
+        if self.width == 1:
+            return np.where(values > self.center - 0.5, 255, 0).astype(np.uint8)
+        grey = ((values - (self.center - 0.5)) / (self.width - 1) + 0.5) * 255
+        return np.rint(np.clip(grey, 0, 255)).astype(np.uint8)
+
+
+WINDOWS = {"lung": Window(center=-600, width=1500)}
+
+
+@dataclass(frozen=True)
+class Slices:
+    """The slices of one file.
+
+    Attributes:
+        frames: `(H, W)` uint8 each: the patient's right on the left, anterior up, air black.
+        patient: The patient id; empty where there is none.
+    """
+
+    frames: tuple[NDArray[np.uint8], ...]
+    patient: str
+
+
+def parse_window(text: str) -> Window:
+    """A window by name, or from `CENTER,WIDTH` in Hounsfield units.
+
+    Raises:
+        FingerprintsError: If it is neither, or the width is below 1.
+    """
+    if text in WINDOWS:
+        return WINDOWS[text]
+    try:
+        center, width = (float(part) for part in text.split(","))
+    except ValueError:
+        center, width = math.nan, math.nan
+    if not (math.isfinite(center) and math.isfinite(width) and width >= 1):
+        raise FingerprintsError(
+            f"window={text} is no window.",
+            where="window",
+            fix=f"{', '.join(WINDOWS)}, or CENTER,WIDTH in Hounsfield units with a width of at least 1, "
+            "such as 40,400",
+        )
+    return Window(center, width)
+
+
+def is_dicom(path: str | Path) -> bool:
+    """Whether the file has DICOM's mark, whatever its name.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with Path(path).open("rb") as handle:
+        return handle.read(132)[128:] == b"DICM"
+
+
+def require_pydicom(folder: Path) -> None:
+    """What reads DICOM files is an extra.
+
+    Raises:
+        FingerprintsError: If it is not installed.
+    """
+    if find_spec("pydicom") is None:
+        raise FingerprintsError(
+            "The folder holds DICOM files, and what reads them is not installed.",
+            where=folder,
+            fix="pip install 'fingerprints[dicom]'",
+        )
+
+
+def read_dicom(path: str | Path, window: Window) -> Slices | None:
+    """The slices of a DICOM file, windowed and brought to one orientation.
+
+    Stored values become Hounsfield units by the file's rescale slope and intercept, and grey by the
+    window; MONOCHROME1 is inverted; padding becomes black, as air. Axial slices are flipped and
+    transposed so that the patient's right is on the left and anterior is up. Slope, intercept and
+    orientation are each frame's own where the file has functional groups.
+
+    Args:
+        path: The file.
+        window: What becomes black to white.
+
+    Returns:
+        `None` for a DICOMDIR, which is a table of contents.
+
+    Raises:
+        Unusable: If the file is damaged or no plain axial CT image.
+    """
+    import pydicom
+
+    try:
+        data = pydicom.dcmread(path)
+        if data.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR:
+            return None
+        _check_kind(data)
+        frames = tuple(_frames(data, window))
+        return Slices(frames, _text(data, "PatientID"))
+    except Unusable:
+        raise
+    except Exception as error:  # pydicom raises whatever its parsers do
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise Unusable("cannot be read", lines[0]) from error
+
+
+def _check_kind(data: Dataset) -> None:
+    """Refuse what is no CT slice, from the header alone."""
+    if "PixelData" not in data:
+        raise Unusable("no pixel data")
+    modality = _text(data, "Modality")
+    if modality != "CT":
+        # Values of other modalities have no unit that a window could be given in.
+        raise Unusable("not CT", f"modality {modality or 'is missing'}")
+    kinds = [_text(data, "ImageType")]
+    kinds += [_text(item, "FrameType") for item in _every(data, "CTImageFrameTypeSequence")]
+    if any("LOCALIZER" in kind or "SCOUT" in kind for kind in kinds):
+        raise Unusable("a localizer, not a slice")
+    if data.SamplesPerPixel != 1:
+        raise Unusable("a colour picture", "only grey ones can be slices")
+    if _text(data, "BurnedInAnnotation") == "YES":
+        raise Unusable("burned-in annotation", "the pixels may name the patient")
+    if not _text(data, "PhotometricInterpretation").startswith("MONOCHROME"):
+        raise Unusable("no grey values", _text(data, "PhotometricInterpretation"))
+
+
+def _frames(data: Dataset, window: Window) -> Iterator[NDArray[np.uint8]]:
+    from pydicom.pixels import iter_pixels
+
+    _require_decoder(data)
+    count = int(data.get("NumberOfFrames") or 1)
+    # Known before the first frame is decoded, which takes long.
+    turns = [_turn(_functional(data, number, "PlaneOrientationSequence")) for number in range(count)]
+    scales = [
+        _rescale(_functional(data, number, "PixelValueTransformationSequence")) for number in range(count)
+    ]
+    inverted = data.PhotometricInterpretation == "MONOCHROME1"
+    # Without `indices` pydicom 3.0 fails on compressed frames whose sign or bits it has to mend.
+    pixels = iter_pixels(data, indices=range(count), allow_excess_frames=False)
+    for stored, turn, (slope, intercept) in zip(pixels, turns, scales, strict=True):
+        grey = window.apply(stored.astype(np.float64) * slope + intercept)
+        if inverted:
+            grey = 255 - grey
+        grey[_padding(data, stored)] = 0
+        yield turn.apply(grey)
+
+
+def _require_decoder(data: Dataset) -> None:
+    from pydicom.pixels import get_decoder
+
+    syntax = data.file_meta.TransferSyntaxUID
+    try:
+        available = get_decoder(syntax).is_available
+    except NotImplementedError:
+        raise Unusable("cannot be read", f"no image has the transfer syntax {syntax.name}") from None
+    if not available:
+        raise Unusable("no decoder installed", f"for {syntax.name}; pip install 'pydicom[pixeldata]'")
+
+
+def _functional(data: Dataset, number: int, name: str) -> Dataset:
+    """What holds a frame's values: its own functional group, the shared one, or the file itself."""
+    for sequence, index in (
+        ("PerFrameFunctionalGroupsSequence", number),
+        ("SharedFunctionalGroupsSequence", 0),
+    ):
+        items = data.get(sequence) or []
+        if index < len(items) and items[index].get(name):
+            return items[index][name][0]
+    return data
+
+
+def _every(data: Dataset, name: str) -> Iterator[Dataset]:
+    """All functional groups of a name, shared and per frame."""
+    for sequence in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for item in data.get(sequence) or []:
+            yield from item.get(name) or []
+
+
+def _rescale(item: Dataset) -> tuple[float, float]:
+    slope, intercept = item.get("RescaleSlope"), item.get("RescaleIntercept")
+    if slope is None or intercept is None:
+        raise Unusable("not in Hounsfield units", "no rescale slope and intercept")
+    kind = _text(item, "RescaleType")
+    if kind not in _HOUNSFIELD:
+        raise Unusable("not in Hounsfield units", f"rescaled values are {kind}")
+    return float(slope), float(intercept)
+
+
+def _padding(data: Dataset, stored: NDArray) -> NDArray[np.bool_]:
+    """Where a stored frame is filled up: the padding value, or the range that it opens."""
+    value = data.get("PixelPaddingValue")
+    if value is None:
+        return np.zeros(stored.shape, dtype=bool)
+    limit = data.get("PixelPaddingRangeLimit")
+    ends = sorted(_as_stored(data, int(v)) for v in (value, value if limit is None else limit))
+    return (stored >= ends[0]) & (stored <= ends[1])
+
+
+def _as_stored(data: Dataset, value: int) -> int:
+    """A header's value as pixels have it: writers give -2000 as 63536, or with more bits than are stored."""
+    bits = int(data.BitsStored)
+    value %= 1 << bits
+    return value - (1 << bits) if data.PixelRepresentation == 1 and value >> (bits - 1) else value
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """Steps to the standard orientation, in this order."""
+
+    transpose: bool
+    flip_rows: bool
+    flip_columns: bool
+
+    def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self.transpose:
+            pixels = pixels.T
+        if self.flip_rows:
+            pixels = pixels[::-1]
+        if self.flip_columns:
+            pixels = pixels[:, ::-1]
+        return np.ascontiguousarray(pixels)
+
+
+def _turn(item: Dataset) -> _Turn:
+    """The steps that ImageOrientationPatient asks for.
+
+    Its first three numbers are the direction in which a row runs, the others that of a column, in
+    coordinates that grow to the patient's left, back and head.
+    """
+    numbers = item.get("ImageOrientationPatient")
+    if numbers is None or len(numbers) != 6:
+        raise Unusable("no orientation", "ImageOrientationPatient is missing")
+    row, column = np.array(numbers, dtype=float).reshape(2, 3)
+    square = abs(row @ row - 1) < 0.05 and abs(column @ column - 1) < 0.05 and abs(row @ column) < 0.05
+    if not square:  # not a number, too
+        raise Unusable("no orientation", "ImageOrientationPatient holds no two directions")
+    least = math.cos(math.radians(TOLERANCE))
+    transpose = abs(row[1]) > abs(row[0])
+    across, down = (column, row) if transpose else (row, column)
+    if abs(across[0]) < least or abs(down[1]) < least:
+        raise Unusable(
+            "not axial", f"rows and columns lean more than {TOLERANCE:.0f} degrees from the body's axes"
+        )
+    return _Turn(transpose, flip_rows=bool(down[1] < 0), flip_columns=bool(across[0] < 0))
+
+
+def _text(data: Any, name: str) -> str:
+    """A value as text, parts of several joined; empty if it is missing."""
+    value = data.get(name)
+    if value is None:
+        return ""
+    parts = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else value
+    return "\\".join(str(part).strip() for part in parts).strip()

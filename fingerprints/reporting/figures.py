@@ -1,0 +1,224 @@
+"""From a detector's predictions to figures with evidence: metrics, baselines, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import silhouette_score
+
+from fingerprints.data.index import Index
+from fingerprints.data.store import ImageStore
+from fingerprints.detector.detector import Detection, Predictions
+from fingerprints.evidence.baselines import blind, file_features, histogram_features, trivial
+from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_evaluation
+from fingerprints.evidence.verdict import figures_document
+
+Figures = dict[str, Evaluation]  # by generator; with several also under MEAN
+MEAN = "mean"
+HELD_OUT_REAL = "held_out_real"
+
+
+@dataclass(frozen=True)
+class EvidenceSettings:
+    """Bootstrap resamples, permutations and the seed of both."""
+
+    seed: int
+    resamples: int = 1000
+    permutations: int = 999
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a run's figures are.
+
+    Attributes:
+        validation: Figures of units unseen in training, by generator; empty if none were held out.
+        test: Figures of the test part; empty where there is no truth.
+        baselines: Trivial and blind answers to the test part, by name; each by generator.
+        controls: What the detector says of images that tell its data from its generator, by name.
+    """
+
+    validation: Figures
+    test: Figures
+    baselines: dict[str, Figures]
+    controls: dict[str, Figures]
+
+
+def score(
+    index: Index,
+    store: ImageStore,
+    detections: Sequence[Detection],
+    *,
+    root: Path,
+    settings: EvidenceSettings,
+) -> Scores:
+    """Figures of all generators, with their mean where there are several."""
+    validation = {d.generator: _evaluate(index, d.validation, settings) for d in detections if d.validation}
+    real = {d.generator: _evaluate(index, d.held_out_real, settings) for d in detections if d.held_out_real}
+    test: Figures = {}
+    by_generator: dict[str, dict[str, Evaluation]] = {}
+    if index.has_truth:
+        for detection in detections:
+            if detection.test is None:
+                continue
+            test[detection.generator] = _evaluate(index, detection.test, settings)
+            by_generator[detection.generator] = _baselines(
+                index, store, detection.generator, root=root, settings=settings
+            )
+    names = list(next(iter(by_generator.values()), {}))
+    baselines = {name: {g: found[name] for g, found in by_generator.items()} for name in names}
+    return Scores(
+        validation=_with_mean(validation),
+        test=_with_mean(test),
+        baselines={name: _with_mean(figures) for name, figures in baselines.items()},
+        controls={HELD_OUT_REAL: real} if real else {},
+    )
+
+
+def overall(figures: Figures) -> Evaluation | None:
+    """The figures of the one generator, or their mean over several; `None` where there are none."""
+    return figures.get(MEAN, figures.get(""))
+
+
+def _with_mean(figures: Figures) -> Figures:
+    return figures if len(figures) < 2 else {**figures, MEAN: mean_evaluation(list(figures.values()))}
+
+
+def labels_asked(index: Index, predictions: Predictions) -> tuple[str, ...]:
+    """Labels that answers are scored by: those of the training part, then those that only come up here.
+
+    In `model` the test part has a generator more; with a subset left out it has images of none, and an
+    open-set decision answers "none".
+    """
+    here = set(predictions.rows["label"]) | (set() if predictions.clusters else set(predictions.labels))
+    return (*index.classes, *sorted(here - {"", *index.classes}))
+
+
+def _evaluate(index: Index, predictions: Predictions, settings: EvidenceSettings) -> Evaluation:
+    classes = labels_asked(index, predictions)
+    scores = predictions.scores
+    if scores is not None and scores.ndim == 2 and scores.shape[1] != len(classes):
+        scores = None  # nothing ranks images by a label that training does not know
+    return estimate_metrics(
+        task=index.task,
+        classes=classes,
+        truth=predictions.rows["label"].to_numpy(dtype=str),
+        predicted=predictions.labels,
+        scores=scores,
+        groups=predictions.rows["group"].to_numpy(dtype=str),
+        seed=settings.seed,
+        resamples=settings.resamples,
+        permutations=settings.permutations,
+        clusters=predictions.clusters or index.task.name == "model",
+    )
+
+
+def _baselines(
+    index: Index, store: ImageStore, generator: str, *, root: Path, settings: EvidenceSettings
+) -> dict[str, Evaluation]:
+    """Answers that one must beat: without looking, or by looking at what no fingerprint is."""
+    rows = index.select(generator=generator)
+    units = rows[(rows["split"] == "test") & (rows["domain"] == index.task.unit)]
+    training = rows[(rows["split"] != "test") & (rows["label"] != "")]
+    own = training[training["domain"] == index.task.unit]
+    classes = (*index.classes, *sorted(set(units["label"]) - {"", *index.classes}))
+    found = trivial(
+        task=index.task,
+        classes=classes,
+        truth=units["label"].to_numpy(dtype=str),
+        train_labels=own["label"].to_numpy(dtype=str),
+        groups=units["group"].to_numpy(dtype=str),
+        seed=settings.seed,
+        resamples=settings.resamples,
+        permutations=settings.permutations,
+    )
+    blinds: dict[str, tuple[pd.DataFrame, Any]] = {}
+    if index.task.name == "usage":
+        blinds["histogram"] = (own, _histograms)
+    else:
+        blinds["histogram_generated"] = (training[training["domain"] == "generated"], _histograms)
+        real = training[training["domain"] == "real"]
+        if len(real):
+            blinds["histogram_real"] = (real, _histograms)
+    blinds["file"] = (own, _files)
+    for name, (fitted_on, features) in blinds.items():
+        answers = blind(
+            task=index.task,
+            classes=classes,
+            train_features=features(fitted_on, store, root),
+            train_labels=fitted_on["label"].to_numpy(dtype=str),
+            train_groups=fitted_on["group"].to_numpy(dtype=str),
+            test_features=features(units, store, root),
+        )
+        predicted = Predictions(rows=units, labels=answers.predicted, scores=answers.scores)
+        found[name] = _evaluate(index, predicted, settings)
+    return found
+
+
+def _histograms(rows: pd.DataFrame, store: ImageStore, root: Path) -> np.ndarray:
+    return histogram_features(store.images[rows.index.to_numpy()])
+
+
+def _files(rows: pd.DataFrame, store: ImageStore, root: Path) -> np.ndarray:
+    return file_features([root / path for path in rows["path"]])
+
+
+def judged_part(index: Index, detection: Detection) -> Predictions | None:
+    """The predictions that are looked at closely: the test part's with truth, else validation's."""
+    return detection.test if index.has_truth and detection.test is not None else detection.validation
+
+
+def silhouettes(index: Index, detection: Detection, *, most: int = 2000) -> dict[str, float | None]:
+    """How well the generated images of the judged part fall apart (Rousseeuw 1987), before any reduction.
+
+    Returns:
+        In [-1, 1]: `labels` by true label, `answers` by what the decision said; `None` without two of a
+        kind. At most `most` images, evenly spaced, enter.
+    """
+    judged = judged_part(index, detection)
+    part = detection.test_part if judged is detection.test else None
+    if judged is None or part is None or index.task.unit != "generated":
+        return {}
+    at = np.unique(np.linspace(0, len(part.generated) - 1, min(most, len(part.generated))).astype(np.int64))
+    vectors = part.generated[at].reshape(len(at), -1)
+    found: dict[str, float | None] = {}
+    for name, labels in (("labels", judged.rows["label"].to_numpy(dtype=str)), ("answers", judged.labels)):
+        kinds = len(np.unique(labels[at]))
+        found[name] = float(silhouette_score(vectors, labels[at])) if 1 < kinds < len(at) else None
+    return found
+
+
+def metrics_document(
+    scores: Scores,
+    index: Index,
+    detections: Sequence[Detection],
+    *,
+    experiment: str,
+    extra: dict[str, Any],
+) -> dict[str, Any]:
+    """`metrics.json`: with one generator the metrics themselves, with several one level more."""
+    validation = figures_document(scores.validation)
+    for detection in detections:
+        if detection.pair_accuracy is not None:
+            level = validation[detection.generator] if detection.generator else validation
+            level["pair_accuracy"] = {
+                "value": detection.pair_accuracy,
+                "low": None,
+                "high": None,
+                "p": None,
+                "reason": "pairs share images, so that no interval is honest",
+            }
+    return {
+        "task": index.task.name,
+        "experiment": experiment,
+        "validation": validation,
+        "test": figures_document(scores.test),
+        "baselines": {name: figures_document(figures) for name, figures in scores.baselines.items()},
+        "controls": {name: figures_document(figures) for name, figures in scores.controls.items()},
+        **extra,
+    }

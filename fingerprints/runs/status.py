@@ -1,0 +1,99 @@
+"""Where a run stands: `status.json` in its folder, and the lock that keeps a second one out."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fingerprints import __version__
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.files import write_atomically
+
+STATUS, LOCK = "status.json", ".lock"
+REFUSED = "refused.json"  # a job of a sweep whose folder is another run's: that one's status stays
+RUNNING, FINISHED, FAILED, STOPPED = "running", "finished", "failed", "stopped"
+
+
+def new_status(*, overrides: Sequence[str] = (), job: int | None = None) -> dict[str, Any]:
+    """Facts of a run that begins.
+
+    Args:
+        overrides: What the command line said.
+        job: Its number in a sweep.
+    """
+    return {
+        "state": RUNNING,
+        "stage": "starting",
+        "id": uuid.uuid4().hex[:8],
+        "version": __version__,
+        "config_digest": None,
+        "data_fingerprint": None,
+        "overrides": list(overrides),
+        "job": job,
+        "cwd": str(Path.cwd()),
+        "started": _now(),
+        "seconds": 0.0,
+        "attempts": 1,
+        "error": None,
+    }
+
+
+def read_status(folder: Path) -> dict[str, Any] | None:
+    """The status of a run folder; `None` if there is none."""
+    try:
+        return json.loads((folder / STATUS).read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise FingerprintsError(
+            f"The run's status cannot be read: {error}", where=folder / STATUS, fix="start a new run"
+        ) from error
+
+
+def write_status(folder: Path, status: dict[str, Any]) -> None:
+    """Write it whole, with the process that did."""
+    facts = {**status, "updated": _now(), "pid": os.getpid(), "host": platform.node()}
+    write_atomically(folder / STATUS, (json.dumps(facts, indent=1) + "\n").encode())
+
+
+def update_status(folder: Path, **facts: Any) -> None:
+    """Change some facts; a full disk is no reason to end a run that can go on."""
+    with contextlib.suppress(OSError):
+        write_status(folder, {**(read_status(folder) or {}), **facts})
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the run folder; the system lets go of it if the process dies.
+
+    Args:
+        folder: The folder.
+        shared: Hold it together with others that share it, but not with one that does not.
+
+    Raises:
+        FingerprintsError: If another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as handle:
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            status = read_status(folder) or {}
+            raise FingerprintsError(
+                f"The run is still going: process {status.get('pid')} on {status.get('host')}.",
+                where=folder,
+                fix="wait for it, or end that process",
+            ) from None
+        yield
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

@@ -1,0 +1,153 @@
+"""Several processes for one run: started by us on this machine, or by torchrun or SLURM.
+
+We start them with PyTorch's own agent (what torchrun is), each a fresh interpreter that is told the run
+folder and nothing else. Lightning would run the user's command again in every process, and so compose
+another configuration, take another time stamp, and in a sweep another job.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.signals import Interrupted
+from fingerprints.training.hardware import TrainerSettings, make_trainer
+
+WORKER = "fingerprints.experiment.worker"
+
+
+def world_around() -> int:
+    """Processes that torchrun or SLURM started together with this one; 1 if nobody did.
+
+    Raises:
+        FingerprintsError: If SLURM was told how many, but not how many on a node.
+    """
+    try:
+        for environment in (TorchElasticEnvironment, SLURMEnvironment):
+            if environment.detect():
+                return environment().world_size()
+    except RuntimeError as error:
+        raise FingerprintsError(
+            f"SLURM's settings do not fit: {error}",
+            where="sbatch or srun",
+            fix="--ntasks-per-node=N --nodes=M",
+        ) from error
+    return 1
+
+
+def check_world(settings: TrainerSettings, *, around: int) -> None:
+    """Whether the processes that are there are those that the configuration asks for.
+
+    Args:
+        settings: Resolved hardware settings.
+        around: What `world_around` says.
+
+    Raises:
+        FingerprintsError: If they are not, or several nodes have nobody who starts their processes.
+    """
+    if around == 1 and settings.num_nodes > 1:
+        raise FingerprintsError(
+            f"{settings.num_nodes} nodes need torchrun or srun to start a process on each.",
+            where=f"trainer.num_nodes={settings.num_nodes}",
+            fix=f"on every node: torchrun --nnodes={settings.num_nodes} "
+            f"--nproc-per-node={settings.devices} --rdzv-backend=c10d --rdzv-endpoint=HOST:PORT "
+            "-m fingerprints.train ...",
+        )
+    if around > 1 and around != settings.processes:
+        raise FingerprintsError(
+            f"{around} processes were started; the configuration is for {settings.processes} "
+            f"({settings.devices} on {settings.num_nodes} nodes).",
+            where=f"trainer.devices={settings.devices}, trainer.num_nodes={settings.num_nodes}",
+            fix="start trainer.devices x trainer.num_nodes processes, or change those",
+        )
+
+
+def share_folder(folder: Path, settings: TrainerSettings) -> tuple[Path, bool]:
+    """The main process' run folder, and whether this is the main process.
+
+    Processes that torchrun or SLURM started each read the clock for themselves.
+    """
+    trainer = make_trainer(settings)
+    trainer.strategy.setup_environment()
+    shared = trainer.strategy.broadcast(str(folder))
+    return Path(shared), trainer.is_global_zero
+
+
+def run_workers(work: str, folder: Path, settings: TrainerSettings) -> None:
+    """Start processes that work together on this machine and wait for them; if one fails, all end.
+
+    Args:
+        work: What to do there, a name that `fingerprints.experiment.worker` knows: `run` or `generator`.
+        folder: The folder that says the rest.
+        settings: Resolved hardware settings.
+
+    Raises:
+        FingerprintsError: With the message of the process that failed first.
+        Interrupted: If a signal ended them; they have saved.
+    """
+    for name in ("launcher.api", "elastic.agent.server.api", "elastic.multiprocessing.api"):
+        logging.getLogger(f"torch.distributed.{name}").setLevel(logging.CRITICAL)
+    scratch = tempfile.TemporaryDirectory(prefix="fingerprints-")
+    launch = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=settings.devices,
+        run_id=folder.name,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        logs_specs=DefaultLogsSpecs(log_dir=scratch.name),
+        signals_to_handle="SIGTERM,SIGINT",
+    )
+    # Each process would otherwise take all cores for itself.
+    threads = os.environ.get("OMP_NUM_THREADS")
+    if threads is None and settings.accelerator == "cpu":
+        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // settings.devices))
+    try:
+        elastic_launch(launch, sys.executable)("-m", WORKER, work, str(folder))
+    except SignalException as error:
+        raise Interrupted(error.sigval.value) from None
+    except ChildFailedError as error:
+        rank, code, text = _first_failure(error)
+        if code in (128 + signal.SIGTERM, 128 + signal.SIGINT):
+            raise Interrupted(code - 128) from None
+        raise FingerprintsError(
+            f"Rank {rank} of {settings.devices} processes failed, the others were ended. It said:\n{text}"
+        ) from None
+    finally:
+        scratch.cleanup()
+        if threads is None:
+            os.environ.pop("OMP_NUM_THREADS", None)
+
+
+def report_failure(text: str) -> None:
+    """In a worker: hand over what went wrong, in the form that PyTorch's agent reads."""
+    # Its time stamps count seconds; others fail in a failure's wake well within one.
+    message = json.dumps({"text": text, "when": time.time_ns()})
+    facts = {"message": message, "timestamp": int(time.time())}
+    Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(facts))
+
+
+def _first_failure(error: ChildFailedError) -> tuple[int, int, str]:
+    """Rank, exit code and words of the process that failed first."""
+    found = []
+    for rank, failure in error.failures.items():
+        try:
+            said = json.loads(failure.message)
+            found.append((said["when"], rank, failure.exitcode, said["text"]))
+        except ValueError:  # it was killed and could not say anything: it is what the others suffer from
+            found.append((0, rank, failure.exitcode, failure.message))
+    return min(found)[1:]

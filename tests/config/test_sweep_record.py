@@ -1,0 +1,100 @@
+"""Sweeps through the command line: failures, the table, going on where one stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pandas as pd
+import pytest
+
+from fingerprints import train
+from fingerprints.config import sweep_record
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.runs.status import read_status
+from fingerprints.training.siamese import SiameseModule
+
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
+FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=20", "evidence.permutations=19"]
+
+
+@pytest.fixture
+def words(subset_root):
+    return ["experiment=siamese_subtask2", f"data.root={subset_root()}", *FAST, "trainer.max_epochs=1"]
+
+
+def test_a_failing_job_is_said_at_once_and_stops_no_other(command, words, tmp_path):
+    sweep = tmp_path / "sweep"
+    code, printed = command(train, "-m", *words, "seed=-3,0,1", f"hydra.sweep.dir={sweep}", "logger=csv")
+    assert code == 2
+    assert printed.index("job 0 failed") < printed.index("[1] siamese_subtask2")
+    assert "Traceback" not in printed
+    assert [read_status(sweep / str(job))["state"] for job in range(3)] == ["failed", "finished", "finished"]
+    assert "seed=-3 is out of range" in read_status(sweep / "0")["error"]
+    for job in (1, 2):
+        assert (sweep / str(job) / "metrics.json").exists()
+        assert (sweep / str(job) / "curves" / "metrics.csv").exists()
+        assert f"[{job}] report: {sweep / str(job)}" in printed
+    table = pd.read_csv(sweep / "sweep.csv")
+    assert table["state"].tolist() == ["failed", "finished", "finished"]
+    assert f"resume={sweep}" in printed
+
+
+def test_a_stopped_sweep_goes_on_where_it_stopped(command, words, tmp_path, monkeypatch):
+    assert command(train, *words, "seed=1", f"run_dir={tmp_path / 'single'}")[0] == 0
+    sweep, plain, trained = tmp_path / "sweep", SiameseModule.training_step, []
+
+    def step(self, batch, *rest):
+        trained.append(batch.step)
+        if stop and len(trained) == stop[0]:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(self, batch, *rest)
+
+    monkeypatch.setattr(SiameseModule, "training_step", step)
+    stop = []
+    assert command(train, *words, f"run_dir={tmp_path / 'count'}")[0] == 0
+    steps = len(trained)
+    stop = [2 * steps + 1]  # in the first step of the second job
+    code, printed = command(train, *words, "seed=0,1,2", "-m", f"hydra.sweep.dir={sweep}")
+    assert code == 143
+    assert "interrupted by SIGTERM" in printed
+    assert f"resume={sweep}" in printed
+    assert read_status(sweep / "1")["state"] == "stopped"
+    assert not (sweep / "2").exists()
+
+    first = (sweep / "0" / "metrics.json").read_bytes()
+    trained.clear()
+    stop = []
+    code, printed = command(train, f"resume={sweep}")
+    assert code == 0, printed
+    assert len(trained) == 2 * steps - 1
+    assert (sweep / "0" / "metrics.json").read_bytes() == first
+    assert pd.read_csv(sweep / "sweep.csv")["state"].tolist() == ["finished"] * 3
+    resumed, single = (
+        json.loads((folder / "metrics.json").read_text())["test"]
+        for folder in (sweep / "1", tmp_path / "single")
+    )
+    assert resumed == single
+
+
+def test_a_folder_of_another_job_is_refused_and_left_alone(command, words, tmp_path):
+    sweep = tmp_path / "sweep"
+    assert command(train, *words, "seed=7", f"run_dir={sweep / '0'}")[0] == 0
+    before = (sweep / "0" / "status.json").read_bytes()
+    code, printed = command(train, "-m", *words, "seed=0", f"hydra.sweep.dir={sweep}")
+    assert code == 2
+    assert "failed" in (sweep / "sweep.csv").read_text()
+    assert "holds a run with another configuration (seed)" in printed
+    assert (sweep / "0" / "status.json").read_bytes() == before
+
+
+def test_a_sweep_of_another_version_is_refused(tmp_path):
+    (tmp_path / sweep_record.SWEEP).write_text(json.dumps({"command": ["-m"], "cwd": "/", "version": "0"}))
+    with pytest.raises(FingerprintsError, match="version 0"):
+        sweep_record.sweep_command(tmp_path)
+    (tmp_path / sweep_record.SWEEP).write_text(
+        json.dumps({"command": ["-m", "hydra.sweep.dir=old", "seed=0,1"], "cwd": "/", "version": "0.1.0"})
+    )
+    assert sweep_record.sweep_command(tmp_path) == ["-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}"]

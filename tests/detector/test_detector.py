@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fingerprints.data.pairs import RandomPairs
+from fingerprints.decisions.centroid import CentroidDecision
+from fingerprints.decisions.membership import MembershipDecision, best_threshold
+from fingerprints.detector.detector import Detector, Recipe
+from fingerprints.embeddings import sources as encoding
+from fingerprints.embeddings.sources import OnPairs
+from fingerprints.encoders import build_network
+from fingerprints.reductions.registry import fit_reduction
+from fingerprints.training.augment import Augmentation
+from fingerprints.training.fit import FitResult, StoppingSettings, fit
+from fingerprints.training.hardware import TrainerSettings
+from fingerprints.training.optimise import OptimiserSettings
+from fingerprints.training.siamese import SiameseModule, SiameseSettings
+
+ENCODER = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 16}
+
+
+@pytest.fixture
+def recipe():
+    def make(decision, *, stopping: StoppingSettings | None = None, epochs: int = 1) -> Recipe:
+        return Recipe(
+            encoder=OnPairs(
+                lambda: SiameseModule(
+                    build_network(ENCODER, size=48),
+                    settings=SiameseSettings(),
+                    optimiser=OptimiserSettings(lr=1e-3),
+                    augmentation=Augmentation(),
+                ),
+                lambda pools, store: RandomPairs(pools, batch_size=16, seed=0),
+            ),
+            reduction=lambda embeddings: fit_reduction({"name": "none"}, embeddings, seed=0),
+            decision=lambda part, head: decision(part),
+            trainer=TrainerSettings(accelerator="cpu", max_epochs=epochs),
+            stopping=stopping or StoppingSettings(),
+            seed=0,
+        )
+
+    return make
+
+
+@pytest.fixture
+def trained_on(monkeypatch):
+    """Records the store rows that each training draws from, and how long it is."""
+    seen: list[tuple[set[int], int]] = []
+
+    def spy(module, data, **options) -> FitResult:
+        pools = data.train_strategy.pools
+        rows = set(pools.left.tolist()) | set(pools.right.tolist())
+        seen.append((rows, options["trainer"].max_epochs))
+        return fit(module, data, **options)
+
+    monkeypatch.setattr(encoding, "fit", spy)
+    return seen
+
+
+def test_out_of_fold_scores_come_from_networks_that_did_not_see_the_image(
+    recipe, trained_on, usage_root, prepared, tmp_path
+):
+    index, store = prepared(usage_root(), "usage", folds=3)
+    found = Detector(index, store, recipe(MembershipDecision.fit), folder=tmp_path / "c").run("")
+    real = index.select(domain="real", split="train")
+    assert found.validation.rows.index.tolist() == real.index.tolist()
+    assert len(trained_on) == 4
+    folds = ["fold_0", "fold_1", "fold_2"]
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["fit.json", *folds, "last.ckpt"]
+    for fold, (rows, _) in enumerate(trained_on[:3]):
+        assert not rows & set(real.index[real["fold"] == fold])
+        assert rows >= set(real.index[real["fold"] != fold])
+    assert trained_on[3][0] >= set(real.index)
+    expected = best_threshold(found.validation.scores, real["label"].tolist())
+    assert found.decision.threshold == expected
+    assert found.decision.threshold_source == "out_of_fold"
+    called = np.where(found.test.scores >= expected, "used", "not_used")
+    assert found.test.labels.tolist() == called.tolist()
+
+
+def test_references_of_a_fold_leave_its_images_out(recipe, usage_root, prepared, tmp_path):
+    fitted = []
+
+    def decision(part):
+        fitted.append(len(part.real))
+        return MembershipDecision.fit(part, reference="training")
+
+    index, store = prepared(usage_root(), "usage", folds=2)
+    Detector(index, store, recipe(decision), folder=tmp_path / "c").run("")
+    fold = index.select(domain="real", split="train")["fold"]
+    assert fitted == [int((fold != 0).sum()), int((fold != 1).sum()), len(fold)]
+
+
+def test_large_usage_parts_are_split_once(recipe, usage_root, prepared, tmp_path):
+    index, store = prepared(usage_root(), "usage", folds_below=0, validation=0.3)
+    found = Detector(index, store, recipe(MembershipDecision.fit), folder=tmp_path / "c").run("")
+    held = index.select(domain="real", split="validation")
+    assert 0 < len(held) < len(index.select(domain="real", split="train"))
+    assert found.validation.rows.index.tolist() == held.index.tolist()
+    assert found.decision.threshold_source == "validation"
+    assert len(found.fits) == 1
+
+
+def test_early_stopped_folds_set_the_length_of_the_last_training(
+    recipe, trained_on, usage_root, prepared, tmp_path
+):
+    index, store = prepared(usage_root(), "usage", folds=2)
+    made = recipe(MembershipDecision.fit, stopping=StoppingSettings(best=True), epochs=3)
+    found = Detector(index, store, made, folder=tmp_path / "c").run("")
+    chosen = [result.chosen_epoch for result in list(found.fits.values())[:2]]
+    assert trained_on[-1][1] == round(float(np.median(chosen)))
+
+
+def test_subset_controls_and_pair_distances(recipe, subset_root, prepared, tmp_path):
+    index, store = prepared(subset_root(), "subset", validation=0.3)
+    classes = index.classes
+    made = recipe(lambda part: CentroidDecision.fit(part, classes))
+    found = Detector(index, store, made, folder=tmp_path / "c").run("")
+    held_real = index.select(domain="real", split="validation")
+    held_generated = index.select(domain="generated", split="validation")
+    assert found.held_out_real.rows.index.tolist() == held_real.index.tolist()
+    assert found.validation.rows.index.tolist() == held_generated.index.tolist()
+    positive, negative = found.pair_distances
+    assert len(positive) + len(negative) == len(held_real) * len(held_generated)
+    same = sum((held_generated["label"] == label).sum() for label in held_real["label"])
+    assert len(positive) == same
+    assert found.images_encoded == sum(result.images_encoded for result in found.fits.values()) > 0

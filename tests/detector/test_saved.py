@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.decisions.centroid import CentroidDecision
+from fingerprints.decisions.membership import MembershipDecision
+from fingerprints.detector import saved as runs
+from fingerprints.detector.detector import Decider
+from fingerprints.embeddings.sources import Encoder
+from fingerprints.encoders import build_network
+from fingerprints.reductions.registry import fit_reduction
+from fingerprints.runs.folder import refuse_used_folder
+from fingerprints.training.fit import FitResult
+
+ENCODER = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 6, "weights": None}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run folder as training leaves it, made by hand."""
+
+    def make(decision, generators=("",)):
+        config = {"task": "subset", "encoder": ENCODER, "data": {"size": 16}, "training": {"name": "pairs"}}
+        OmegaConf.save(OmegaConf.create(config), tmp_path / runs.CONFIG)
+        networks = {}
+        for generator in generators:
+            checkpoint = tmp_path / runs.CHECKPOINTS / generator / "last.ckpt"
+            checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            network = build_network(ENCODER, size=16)
+            state = {f"network.{key}": value for key, value in network.state_dict().items()}
+            torch.save({"state_dict": state}, checkpoint)
+            result = FitResult(pd.DataFrame(), 0, 1, checkpoint)
+            decider = Decider(fit_reduction({"name": "none"}, np.eye(6, dtype=np.float32), seed=0), decision)
+            encoder = Encoder(network, lambda rows: rows, {"training": result})
+            runs.save_decider(tmp_path, generator, decider, classes=("a", "b"), encoder=encoder)
+            networks[generator] = network.eval()
+        return tmp_path, networks
+
+    return make
+
+
+def test_centroids_and_network_come_back_as_they_were(folder):
+    decision = CentroidDecision(np.eye(2, 6, dtype=np.float32), ("a", "b"))
+    path, networks = folder(decision)
+    run = runs.load_run(path)
+    np.testing.assert_array_equal(run.decider().decision.centroids, decision.centroids)
+    assert run.decider().decision.classes == run.classes() == ("a", "b")
+    assert run.metrics is None
+    images = torch.rand(3, 1, 16, 16)
+    torch.testing.assert_close(run.network()(images), networks[""](images))
+    assert not run.network().training
+
+
+def test_membership_decisions_come_back_as_they_were(folder):
+    references = np.random.default_rng(0).random((4, 6)).astype(np.float32)
+    decision = MembershipDecision(
+        rule="k_nearest",
+        k=3,
+        standardise=False,
+        references=references,
+        reference_k=2,
+        threshold=-0.25,
+        threshold_source="validation",
+    )
+    path, _ = folder(decision, generators=("m1", "m2"))
+    run = runs.load_run(path)
+    assert run.generators == ["m1", "m2"]
+    back = run.decider("m2").decision
+    np.testing.assert_array_equal(back.references, references)
+    for name in ("rule", "k", "standardise", "reference_k", "threshold", "threshold_source"):
+        assert getattr(back, name) == getattr(decision, name)
+
+
+def test_what_is_wrong_with_a_run_folder_is_said(folder, tmp_path):
+    with pytest.raises(FingerprintsError, match="no run folder"):
+        runs.load_run(tmp_path)
+    path, _ = folder(CentroidDecision(np.eye(2, 6, dtype=np.float32), ("a", "b")))
+    with pytest.raises(FingerprintsError, match="generator 'm9'"):
+        runs.load_run(path).network("m9")
+    (path / runs.CHECKPOINTS / "last.ckpt").write_bytes(b"nothing")
+    with pytest.raises(FingerprintsError, match="cannot be read"):
+        runs.load_run(path).network()
+    (path / runs.CHECKPOINTS / "last.ckpt").unlink()
+    with pytest.raises(FingerprintsError, match="do not exist"):
+        runs.load_run(path).network()
+    (path / runs.CHECKPOINTS / "decision.safetensors").unlink()
+    with pytest.raises(FingerprintsError, match="stopped before"):
+        runs.load_run(path)
+
+
+def test_a_used_folder_is_refused(folder):
+    path, _ = folder(CentroidDecision(np.eye(2, 6, dtype=np.float32), ("a", "b")))
+    with pytest.raises(FingerprintsError, match="already holds a run"):
+        refuse_used_folder(path)

@@ -1,0 +1,150 @@
+"""Where encoders come from: frozen ones once for all, classifiers in rounds. Pairs: see test_detection.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.embeddings.sources import Frozen, OnLabels, Rows, Surroundings, labelled_images, surest
+from fingerprints.encoders import build_network
+from fingerprints.training.augment import Augmentation
+from fingerprints.training.classifier import ClassifierModule
+from fingerprints.training.fit import StoppingSettings
+from fingerprints.training.hardware import TrainerSettings
+from fingerprints.training.optimise import OptimiserSettings
+
+ENCODER = {"name": "siamese_cnn", "channels": [8, 8], "embedding": 16, "final_relu": False}
+
+
+@pytest.fixture
+def around(model_root, prepared, tmp_path):
+    index, store = prepared(model_root(per_class=16, test=16), "model", validation=0.25)
+
+    def make(epochs: int = 1) -> Surroundings:
+        return Surroundings(
+            index=index,
+            store=store,
+            trainer=TrainerSettings(accelerator="cpu", max_epochs=epochs),
+            stopping=StoppingSettings(),
+            seed=0,
+            folder=tmp_path / "checkpoints",
+        )
+
+    return make
+
+
+def rows_of(around: Surroundings) -> Rows:
+    return Rows(*(around.index.select(split=split) for split in ("train", "validation", "test")))
+
+
+def classifier(rounds: int, *, fit_on: str = "generated") -> OnLabels:
+    return OnLabels(
+        lambda classes: ClassifierModule(
+            build_network(ENCODER, size=48, on_pairs=False),
+            classes=classes,
+            optimiser=OptimiserSettings(lr=3e-3),
+            augmentation=Augmentation(),
+        ),
+        batch_size=8,
+        fit_on=fit_on,
+        rounds=rounds,
+        pseudo_labels=6,
+    )
+
+
+def test_a_frozen_encoder_is_made_once_and_its_network_runs_once(around, monkeypatch):
+    passes = []
+    plain = torch.nn.Module.__call__
+
+    def counted(self, *args, **kwargs):
+        if type(self).__name__ == "EmbeddingNetwork":
+            passes.append(len(args[0]))
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.nn.Module, "__call__", counted)
+    here = around()
+    source = Frozen(lambda: build_network(ENCODER, size=48, on_pairs=False), batch_size=10)
+    encoder = source.make(here, rows_of(here), Path(), "training")
+    assert sum(passes) == len(here.store.images) == encoder.features.encoded
+    assert source.make(here, rows_of(here), Path("fold_0"), "again") is encoder
+    passes.clear()
+    found = Frozen(source.network).make(here, rows_of(here), Path(), "training")
+    assert passes == []
+    assert found.features.encoded == 0
+    rows = np.array([5, 0, 5])
+    np.testing.assert_array_equal(found.encode(rows), encoder.features.values[rows])
+    with torch.no_grad():
+        image = torch.from_numpy(np.array(here.store.images[5]))[None, None]
+        expected = source.make(here, rows_of(here), Path(), "").network(image)[0]
+    np.testing.assert_allclose(found.encode(rows)[0], expected, rtol=1e-4, atol=1e-6)
+    assert not found.fits
+    assert found.head is None
+
+
+def test_features_that_are_no_numbers_name_the_image(around):
+    here = around()
+
+    def broken():
+        network = build_network(ENCODER, size=48, on_pairs=False)
+        plain, bright = network.encoder.forward, here.store.images[3].mean() / 255
+
+        def forward(images):
+            out = plain(images)
+            out[(images.mean((1, 2, 3)) - bright).abs() < 1e-6] = float("nan")
+            return out
+
+        network.encoder.forward = forward
+        return network
+
+    with pytest.raises(FingerprintsError, match=here.index.table["path"].iloc[3]):
+        Frozen(broken).make(here, rows_of(here), Path(), "training")
+
+
+def test_a_classifier_learns_and_its_head_belongs_to_its_embeddings(around):
+    here = around(epochs=10)
+    rows = rows_of(here)
+    encoder = classifier(0).make(here, rows, Path(), "training")
+    assert list(encoder.fits) == ["training"]
+    found = encoder.head.answer(encoder.encode(rows.held.index.to_numpy()))
+    assert np.mean(found.labels == rows.held["label"].to_numpy()) > 0.8
+    assert encoder.head.classes == here.index.classes
+
+
+def test_rounds_go_on_from_the_weights_with_the_surest_test_images(around, caplog):
+    here = around(epochs=2)
+    rows = rows_of(here)
+    first = classifier(0).make(here, rows, Path(), "training")
+    second = classifier(1).make(here, rows, Path(), "training")
+    assert list(second.fits) == ["training", "training round 1"]
+    # The first training is taken from its folder, the round adds six images an epoch.
+    images = [result.images_encoded for result in second.fits.values()]
+    assert images == [2 * len(rows.train), 2 * (len(rows.train) + 6)]
+    assert (here.folder / "round_1" / "last.ckpt").is_file()
+    moved = np.abs(second.head.weight - first.head.weight).max()
+    fresh = classifier(0).module(3).head.weight.detach().numpy()
+    assert 0 < moved < np.abs(second.head.weight - fresh).max()
+
+
+def test_the_surest_are_those_with_the_highest_probability():
+    logits = np.array([[0, 1, 0], [9, 0, 0], [0, 0, 0.5], [3, 3, 8]], np.float32)
+    chosen, called = surest(logits, 2)
+    assert chosen.tolist() == [1, 3]
+    assert called.tolist() == [0, 2]
+    assert len(surest(logits, 10)[0]) == 4
+
+
+def test_which_domain_is_learnt(subset_root, prepared):
+    index, _ = prepared(subset_root(), "subset")
+    train = index.select(split="train")
+    assert set(labelled_images(train, "real")["domain"]) == {"real"}
+    assert len(labelled_images(train, "both")) == len(train)
+
+
+def test_labels_that_are_not_there_are_said(around):
+    here = around()
+    with pytest.raises(FingerprintsError, match="has none"):
+        classifier(0, fit_on="real").make(here, rows_of(here), Path(), "training")
