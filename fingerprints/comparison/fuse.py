@@ -18,7 +18,7 @@ from fingerprints.comparison.tables import is_clustering
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.files import write_atomically
 from fingerprints.data.runfiles import read_labels, write_run_file
-from fingerprints.decisions.refine import majority
+from fingerprints.decisions.clusters.labels import majority
 from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_evaluation
 from fingerprints.evidence.paired import match_clusters
 from fingerprints.evidence.verdict import figures_document

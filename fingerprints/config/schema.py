@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from fingerprints.config.published import TABLE, find_published, read_published
 from fingerprints.core.errors import FingerprintsError, nearest
+from fingerprints.core.options import build_option, registered, schema
 from fingerprints.data.embedded import embedded_benchmark
+from fingerprints.decisions import settings as _decisions  # noqa: F401 - registers them
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -358,134 +360,6 @@ class TSNEConfig:
     name: str = "tsne"
     perplexity: float = 30.0
     iterations: int = 1000
-
-
-@dataclass
-class SupervisedConfig:
-    """What every decision that learns labels has; without `fit_on`: real images, if the task has them."""
-
-    name: str = MISSING
-    fit_on: str | None = None
-    open_set: bool = False
-    share_known: float = 0.95
-
-
-@dataclass
-class CentroidConfig(SupervisedConfig):
-    """Nearest centroid of the real training embeddings."""
-
-    name: str = "centroid"
-
-
-@dataclass
-class HeadConfig:
-    """The trained classifier's own last layer."""
-
-    name: str = "head"
-
-
-@dataclass
-class ClusterConfig:
-    """What every decision that clusters has.
-
-    No number means one cluster for each label: of the training part; in the test part `data.test_classes`.
-    """
-
-    name: str = MISSING
-    clusters: int | None = None
-
-
-@dataclass
-class SVMConfig(SupervisedConfig):
-    """Support vector machine: linear as published; without C it is chosen by group cross-validation."""
-
-    name: str = "svm"
-    kernel: str = "linear"
-    C: float | None = 1.0
-    gamma: float | None = None
-    standardise: bool = False
-    class_weight: str = "none"
-
-
-@dataclass
-class LogisticConfig(SupervisedConfig):
-    """Logistic regression."""
-
-    name: str = "logistic"
-    C: float | None = 1.0
-    standardise: bool = True
-    class_weight: str = "none"
-
-
-@dataclass
-class NeighboursConfig(SupervisedConfig):
-    """k nearest neighbours."""
-
-    name: str = "knn"
-    k: int = 5
-    distance: str = "euclidean"
-    weights: str = "uniform"
-
-
-@dataclass
-class KMeansConfig(ClusterConfig):
-    """k-means."""
-
-    name: str = "kmeans"
-    init: str = "k-means++"
-    restarts: int = 10
-    speed: str = "off"
-
-
-@dataclass
-class HierarchicalConfig(ClusterConfig):
-    """Agglomerative clustering."""
-
-    name: str = "hierarchical"
-    linkage: str = "ward"
-    distance: str = "euclidean"
-
-
-@dataclass
-class MixtureConfig(ClusterConfig):
-    """Gaussian mixture."""
-
-    name: str = "gmm"
-    init: str = "kmeans"
-    covariance: str = "diag"
-    regularise: float = 1e-6
-    restarts: int = 1
-
-
-@dataclass
-class DbscanRerankConfig(ClusterConfig):
-    """An earlier clustering whose dense regions take one label each."""
-
-    name: str = "dbscan_rerank"
-    earlier: str = "kmeans"
-    quantile: float = 0.5
-    min_samples: int = 5
-
-
-@dataclass
-class VoteConfig(ClusterConfig):
-    """Majority of several clusterings."""
-
-    name: str = "vote"
-    voters: list[str] = field(default_factory=lambda: ["kmeans", "hierarchical", "gmm"])
-
-
-@dataclass
-class MembershipConfig:
-    """Distance of a real image to its own part's generated set."""
-
-    name: str = "membership"
-    rule: str = "nearest"
-    k: int = 5
-    standardise: bool = True
-    reference: str = "none"
-    reference_k: int = 5
-    threshold: str = "learned"
 
 
 @dataclass
@@ -892,19 +766,7 @@ GROUP_SCHEMAS: dict[str, dict[str, type]] = {
         "_autoencoder": AutoencoderReductionConfig,
         "_tsne": TSNEConfig,
     },
-    "decision": {
-        "_centroid": CentroidConfig,
-        "_dbscan_rerank": DbscanRerankConfig,
-        "_gmm": MixtureConfig,
-        "_head": HeadConfig,
-        "_hierarchical": HierarchicalConfig,
-        "_kmeans": KMeansConfig,
-        "_knn": NeighboursConfig,
-        "_logistic": LogisticConfig,
-        "_membership": MembershipConfig,
-        "_svm": SVMConfig,
-        "_vote": VoteConfig,
-    },
+    "decision": {f"_{name}": schema(found) for name, found in registered("decision").items()},
     "generator": {
         "_gan": GANConfig,
         "_stylegan": StyleGANConfig,
@@ -971,20 +833,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "training.optimiser.name": ("adam", "adamw"),
     "training.optimiser.schedule": ("constant", "cosine"),
     "encoder.downsampling": ("max_pool", "stride"),
-    "decision.fit_on": FIT_ON,
-    "decision.kernel": ("linear", "rbf"),
-    "decision.class_weight": ("none", "balanced"),
-    "decision.speed": ("auto", "on", "off"),
-    "decision.weights": ("uniform", "distance"),
-    "decision.linkage": ("ward", "average", "complete", "single"),
-    "decision.covariance": ("diag", "spherical", "tied", "full"),
-    "decision.earlier": ("kmeans", "hierarchical", "gmm"),
-    "decision.voters": ("kmeans", "hierarchical", "gmm"),
     "training.fit_on": FIT_ON,
-    "decision.rule": ("mean", "nearest", "k_nearest"),
     "pairing.contrast": ("pair", "batch"),
-    "decision.reference": ("none", "training"),
-    "decision.threshold": ("learned", "half"),
     "trainer.accelerator": ("auto", "cpu", "gpu"),
     "trainer.strategy": ("auto", "ddp"),
     "trainer.precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
@@ -998,13 +848,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "subsets": ("disjoint", "same"),
     "seeds": ("own", "shared"),
     "vote": ("none", "majority", "unanimous"),
-}
-# Choices that differ between the options of a group.
-CHOICES_OF: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
-    ("decision", "kmeans"): {"init": ("k-means++", "random")},
-    ("decision", "gmm"): {"init": ("kmeans", "k-means++", "random", "random_from_data")},
-    ("decision", "hierarchical"): {"distance": ("euclidean", "cosine")},
-    ("decision", "knn"): {"distance": ("euclidean", "cosine", "manhattan")},
 }
 # key -> (least value, whether that value itself is allowed, greatest value)
 BOUNDS: dict[str, tuple[float, bool, float]] = {
@@ -1045,15 +888,7 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "training.augment.contrast": (0, True, 1),
     "training.augment.noise": (0, True, 1),
     "pairing.neighbours": (1, True, 1_000_000),
-    "decision.C": (0, False, float("inf")),
-    "decision.gamma": (0, False, float("inf")),
-    "decision.clusters": (1, True, float("inf")),
     "data.test_classes": (2, True, float("inf")),
-    "decision.min_samples": (2, True, float("inf")),
-    "decision.quantile": (0, False, 1),
-    "decision.regularise": (0, True, float("inf")),
-    "decision.restarts": (1, True, 100_000),
-    "decision.share_known": (0, False, 1),
     "reduction.variance": (0, False, 1),
     "reduction.components": (1, True, 1_000_000),
     "reduction.hidden": (1, True, 65_536),
@@ -1064,8 +899,6 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "training.batch_size": (1, True, 1_000_000),
     "training.pseudo_labels": (1, True, float("inf")),
     "training.rounds": (0, True, 100),
-    "decision.reference_k": (1, True, float("inf")),
-    "decision.k": (1, True, float("inf")),
     "trainer.devices": (-1, True, 65_536),
     "trainer.accumulate": (1, True, 65_536),
     "trainer.num_nodes": (1, True, 65_536),
@@ -1271,6 +1104,7 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
         plain["run_dir"] = None
     if "decision" in plain:
         _fill_in(plain)
+        build_option("decision", plain["decision"])
     leaves = _leaves(plain, "")
     if "scale" in plain:  # a simulation
         plain["generators"] = _generators(plain)
@@ -1280,10 +1114,7 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
         plain["encoder"]["encoders"] = _encoders(plain["encoder"]["encoders"])
         for entry in plain["encoder"]["encoders"]:
             leaves += _leaves(entry, "encoder")
-    choices = {**CHOICES}
-    for (group, option), keys in CHOICES_OF.items():
-        if isinstance(chosen := plain.get(group), dict) and chosen.get("name") == option:
-            choices |= {f"{group}.{key}": allowed for key, allowed in keys.items()}
+    choices = CHOICES
     for key, value in leaves:
         values = value if isinstance(value, list) else [value]
         if key in choices and value is not None and (not values or set(values) - set(choices[key])):

@@ -129,8 +129,12 @@ def groups() -> list[str]:
 
 def part_of(settings: Any) -> Any:
     """The class or function that these settings (or this settings class) are for."""
-    cls = settings if isinstance(settings, type) else type(settings)
-    module, _, name = _PARTS[cls].partition(":")
+    return load(_PARTS[settings if isinstance(settings, type) else type(settings)])
+
+
+def load(path: str) -> Any:
+    """The object at `module:object`; its module is imported now."""
+    module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 
 

@@ -26,6 +26,10 @@ class Task:
         positive: The label that one-class figures (ROC, `f1_used`) are about, if there is one.
         official: The key in `metrics.json` that the challenge ranks by.
         run_labels: How a label is written in a run file or truth file, where that differs.
+        generated_label: The label that every generated image counts as, because it comes from real images of
+            that label; `None` where each generated image has a label of its own.
+        has_real: Whether there are real images at all.
+        open_set: Whether an image may belong to none of the known labels and be called `none`.
     """
 
     name: str
@@ -34,6 +38,9 @@ class Task:
     classes: tuple[str, ...] | None = None
     positive: str | None = None
     run_labels: dict[str, str] = field(default_factory=dict)
+    generated_label: str | None = None
+    has_real: bool = True
+    open_set: bool = False
 
     def to_run(self, label: str) -> str:
         """The label as run files spell it (`used` -> `1`)."""
@@ -56,9 +63,10 @@ TASKS: dict[str, Task] = {
         classes=(NOT_USED, USED),
         positive=USED,
         run_labels={USED: "1", NOT_USED: "0"},
+        generated_label=USED,
     ),
-    "subset": Task(name="subset", unit="generated", official="accuracy"),
-    "model": Task(name="model", unit="generated", official="ari"),
+    "subset": Task(name="subset", unit="generated", official="accuracy", open_set=True),
+    "model": Task(name="model", unit="generated", official="ari", has_real=False),
 }
 
 

@@ -1,1 +1,1 @@
-"""Decisions on embeddings: centroids, classifiers, clusters, votes, distance to the generated set."""
+"""Decisions on embeddings: classifiers, clusterings, and scores with cuts, under one contract."""

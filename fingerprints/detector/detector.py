@@ -17,23 +17,16 @@ from numpy.typing import NDArray
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.progress import Progress
-from fingerprints.core.tasks import USED
 from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
+from fingerprints.decisions.contract import Answers, Calibration, Decision, Fitting, Images, Part
 from fingerprints.decisions.distances import euclidean
-from fingerprints.decisions.head import HeadDecision
-from fingerprints.decisions.membership import MembershipDecision
-from fingerprints.decisions.open_set import OpenSetDecision
-from fingerprints.decisions.part import Answers, EmbeddedPart
-from fingerprints.decisions.registry import Classifier, Clusters, Decision, resized
 from fingerprints.embeddings.sources import Encoder, EncoderSource, EpochReport, Rows, Surroundings, shortened
 from fingerprints.reductions.registry import Reduction
 from fingerprints.training.fit import FitResult, StoppingSettings
 from fingerprints.training.hardware import TrainerSettings
 
 log = logging.getLogger(__name__)
-
-DecisionFactory = Callable[[EmbeddedPart, HeadDecision | None], Decision]
 
 
 @dataclass(frozen=True)
@@ -43,25 +36,20 @@ class Recipe:
     Attributes:
         encoder: Where encoders come from.
         reduction: Fits the reduction on training embeddings `(n, d)`.
-        decision: Makes the decision from the reduced training part, and the encoder's own head if it has
-            one; thresholds come later.
-        clusters: How many clusters the images of the test part are put into, where that is not the number
-            of training labels.
-        share_known: Share of validation images that an open-set decision still calls by a label; `None`
-            for a closed set.
+        decision: Fits the decision; thresholds come later.
         trainer: Hardware and length.
         stopping: Early stopping and choice of weights.
         seed: Seed of the run.
+        test_clusters: How many clusters the test part has, where that is not the number of training labels.
     """
 
     encoder: EncoderSource
     reduction: Callable[[NDArray[np.float32]], Reduction]
-    decision: DecisionFactory
+    decision: Callable[[Fitting], Decision]
     trainer: TrainerSettings
     stopping: StoppingSettings
     seed: int
     test_clusters: int | None = None
-    share_known: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,17 +84,14 @@ class Decider:
     @property
     def transductive(self) -> bool:
         """Whether images are judged together, so that an answer depends on what else is asked."""
-        return self.decision.transductive
+        return self.decision.settings.transductive
 
-    def reduced(self, part: EmbeddedPart) -> EmbeddedPart:
-        """The part as the decision sees it."""
-        return part.map(self.reduction.apply)
-
-    def answer(self, part: EmbeddedPart) -> Answers:
-        """Answers for the part's units: real images against its generated ones, or generated images."""
-        if isinstance(self.decision, MembershipDecision):
-            return self.decision.decide(self.reduced(part))
-        return self.decision.answer(self.reduction.apply(part.generated))
+    def answer(self, part: Part) -> Answers:
+        """Answers for the part's queries."""
+        reduced = replace(part, queries=part.queries.map(self.reduction.apply))
+        if self.decision.settings.uses_references:
+            reduced = replace(reduced, references=part.references.map(self.reduction.apply))
+        return self.decision.predict(reduced)
 
 
 @dataclass(frozen=True)
@@ -138,8 +123,8 @@ class Detection:
     test: Predictions | None
     held_out_real: Predictions | None
     fits: dict[str, FitResult]
-    train_part: EmbeddedPart
-    test_part: EmbeddedPart | None
+    train_part: Part
+    test_part: Part | None
     pair_distances: tuple[NDArray[np.float32], NDArray[np.float32]]
 
     @property
@@ -205,70 +190,46 @@ class Detector:
     def run(self, generator: str) -> Detection:
         """Train, decide and predict for one generator."""
         rows = self.index.select(generator=generator)
-        train, held = rows[rows["split"] == "train"], rows[rows["split"] == "validation"]
-        test = rows[rows["split"] == "test"]
-        folds = sorted(set(train["fold"]) - {-1})
-        fits: dict[str, FitResult] = {}
-        title = generator or "training"
-        make = self.recipe.encoder.make
-
-        out_of_fold: list[Predictions] = []
-        distances: list[tuple[NDArray, NDArray]] = []
-        for fold in folds:
-            inside, outside = train[train["fold"] != fold], train[train["fold"] == fold]
-            name = f"{title} fold {fold + 1}/{len(folds)}"
-            nothing = test.iloc[:0]
-            encoder = make(
-                self.around, Rows(inside, outside, nothing), Path(generator) / f"fold_{fold}", name
-            )
-            fits |= encoder.fits
-            # Fitted on the images inside, asked about those outside.
-            decider = self._fit(encoder, self._embed(encoder, inside, inside))
-            part = self._embed(encoder, outside, train)
-            out_of_fold.append(self._predict(decider, outside, part))
-            distances.append(
-                self._pair_distances(part, _generated(train)["fold"].to_numpy() == fold, encoder)
-            )
-
+        train, test = rows[rows["split"] == "train"], rows[rows["split"] == "test"]
+        held = rows[rows["split"] == "validation"]
+        folds = self._out_of_fold(train, generator)
+        fits = dict(folds.fits)
         around = self.around
-        if folds and fits and (around.stopping.early or around.stopping.best):
+        if folds.fits and (around.stopping.early or around.stopping.best):
             # Nothing is held out of the last training: the folds say how long it should be.
-            epochs = round(float(np.median([result.chosen_epoch for result in fits.values()])))
+            epochs = round(float(np.median([result.chosen_epoch for result in folds.fits.values()])))
             around = shortened(around, epochs)
         unlabelled = test[test["domain"] == self.index.task.unit]
-        encoder = make(around, Rows(train, held, unlabelled), Path(generator), title)
+        made_with = Rows(train, held, unlabelled)
+        encoder = self.recipe.encoder.make(around, made_with, Path(generator), generator or "training")
         fits |= encoder.fits
         train_part = self._embed(encoder, train, train)
         decider = self._fit(encoder, train_part)
 
-        validation: Predictions | None = None
-        held_out_real: Predictions | None = None
-        if folds:
-            validation = _concatenate(out_of_fold)
-        elif decider.transductive and not self.recipe.encoder.trained:
+        validation, part, distances = folds.predictions, None, list(folds.distances)
+        if validation is None and decider.transductive and not self.recipe.encoder.trained:
             known = rows[rows["split"] != "test"]
             validation = self._predict(decider, known, self._embed(encoder, known, known))
-        elif len(held):
+        elif validation is None and len(held):
             # A held-out real image is scored against the whole generated set of its part.
-            against = held if self._unit_generated else rows[rows["split"] != "test"]
+            against = rows[rows["split"] != "test"] if self.index.task.unit == "real" else held
             part = self._embed(encoder, held, against)
-            decider = self._open(decider, part)
             validation = self._predict(decider, held, part)
-            held_out_real = self._held_out_real(decider, held, part)
             unseen = _generated(against)["split"].to_numpy() == "validation"
             distances.append(self._pair_distances(part, unseen, encoder))
-        decider, validation = self._with_threshold(decider, validation, folded=bool(folds))
-
-        test_part = predictions = None
-        if len(test):
-            test_part = self._embed(encoder, test, test)
-            predictions = self._predict(self._for_test(decider), test, test_part)
+        source = "validation" if folds.predictions is None else "out_of_fold"
+        decider, validation = _calibrated(decider, validation, source=source)
+        held_out_real = None if part is None else self._held_out_real(decider, held, part)
+        if self.recipe.test_clusters is not None:
+            decision = decider.decision.for_clusters(self.recipe.test_clusters)
+            decider = replace(decider, decision=decision)
+        test_part = self._embed(encoder, test, test) if len(test) else None
         return Detection(
             generator=generator,
             encoder=encoder,
-            decider=self._for_test(decider),
+            decider=decider,
             validation=validation,
-            test=predictions,
+            test=None if test_part is None else self._predict(decider, test, test_part),
             held_out_real=held_out_real,
             fits=fits,
             train_part=train_part,
@@ -276,77 +237,55 @@ class Detector:
             pair_distances=_join_pairs(distances),
         )
 
-    @property
-    def _unit_generated(self) -> bool:
-        return self.index.task.unit == "generated"
+    def _out_of_fold(self, train: pd.DataFrame, generator: str) -> _Folds:
+        """Each fold's images by a detector that was made without them."""
+        folds = sorted(set(train["fold"]) - {-1})
+        fits: dict[str, FitResult] = {}
+        predictions: list[Predictions] = []
+        distances: list[tuple[NDArray, NDArray]] = []
+        for fold in folds:
+            inside, outside = train[train["fold"] != fold], train[train["fold"] == fold]
+            name = f"{generator or 'training'} fold {fold + 1}/{len(folds)}"
+            made_with = Rows(inside, outside, train.iloc[:0])
+            folder = Path(generator) / f"fold_{fold}"
+            encoder = self.recipe.encoder.make(self.around, made_with, folder, name)
+            fits |= encoder.fits
+            decider = self._fit(encoder, self._embed(encoder, inside, inside))
+            part = self._embed(encoder, outside, train)
+            predictions.append(self._predict(decider, outside, part))
+            unseen = _generated(train)["fold"].to_numpy() == fold
+            distances.append(self._pair_distances(part, unseen, encoder))
+        return _Folds(fits, _concatenate(predictions) if predictions else None, distances)
 
-    def _fit(self, encoder: Encoder, part: EmbeddedPart) -> Decider:
+    def _fit(self, encoder: Encoder, part: Part) -> Decider:
         """Reduction and decision fitted on a training part."""
-        reduction = self.recipe.reduction(np.concatenate([part.real, part.generated]))
-        decision = self.recipe.decision(part.map(reduction.apply), encoder.head)
-        return Decider(reduction, decision)
-
-    def _open(self, decider: Decider, part: EmbeddedPart) -> Decider:
-        """The decision with a "none of these", if it is to have one: what validation images seldom reach."""
-        if self.recipe.share_known is None:
-            return decider
-        decision = decider.decision
-        if not isinstance(decision, Classifier):
-            raise FingerprintsError(
-                f"Decision '{decision.name}' cannot answer 'none of these'.",
-                where="decision.open_set",
-                fix="decision=centroid, svm, logistic or knn, or decision.open_set=false",
-            )
-        opened = OpenSetDecision.of(
-            decision, decider.reduction.apply(part.generated), share_kept=self.recipe.share_known
+        both = [part.real.embeddings, part.generated.embeddings]
+        reduction = self.recipe.reduction(np.concatenate(both))
+        reduced = replace(
+            part, queries=part.queries.map(reduction.apply), references=part.references.map(reduction.apply)
         )
-        return replace(decider, decision=opened)
+        classes = tuple(sorted({*part.real.labels, *part.generated.labels} - {""}))
+        fitting = Fitting(part=reduced, classes=classes, head=encoder.head, seed=self.recipe.seed)
+        return Decider(reduction, self.recipe.decision(fitting))
 
-    def _with_threshold(
-        self, decider: Decider, validation: Predictions | None, *, folded: bool
-    ) -> tuple[Decider, Predictions | None]:
-        """`usage`: the threshold that scores of unseen images give."""
-        decision = decider.decision
-        if not isinstance(decision, MembershipDecision) or decision.threshold_source == "half":
-            return decider, validation
-        if validation is None or validation.scores is None:
-            raise ValueError("a membership threshold needs validation images or folds")
-        decision = decision.with_threshold(
-            validation.scores,
-            validation.rows["label"].tolist(),
-            source="out_of_fold" if folded else "validation",
-        )
-        called = replace(validation, labels=decision.labels(validation.scores))
-        return replace(decider, decision=decision), called
-
-    def _for_test(self, decider: Decider) -> Decider:
-        """The test part may have more generators than the training part has labels."""
-        count = self.recipe.test_clusters
-        if count is None or not isinstance(decider.decision, Clusters):
-            return decider
-        return replace(decider, decision=resized(decider.decision, count))
-
-    def _held_out_real(self, decider: Decider, held: pd.DataFrame, part: EmbeddedPart) -> Predictions | None:
-        decision = decider.decision
-        if isinstance(decision, MembershipDecision) or decider.transductive or not len(part.real):
+    def _held_out_real(self, decider: Decider, held: pd.DataFrame, part: Part) -> Predictions | None:
+        """A control of tasks about generated images: what the decision says of held-out real ones."""
+        if self.index.task.unit == "real" or decider.transductive or not len(part.real):
             return None
-        found = decision.answer(decider.reduction.apply(part.real))
+        found = decider.answer(part.swapped())
         return Predictions(rows=held[held["domain"] == "real"], labels=found.labels, scores=found.scores)
 
-    def _embed(self, encoder: Encoder, rows: pd.DataFrame, part: pd.DataFrame) -> EmbeddedPart:
+    def _embed(self, encoder: Encoder, rows: pd.DataFrame, part: pd.DataFrame) -> Part:
         """The real images of `rows` with the generated images of `part`, as embeddings."""
         real, generated = rows[rows["domain"] == "real"], _generated(part)
         embeddings = encoder.encode(np.concatenate([real.index, generated.index]).astype(np.int64))
-        return EmbeddedPart(
-            real=embeddings[: len(real)],
-            real_labels=real["label"].to_numpy(dtype=str),
-            generated=embeddings[len(real) :],
-            generated_labels=generated["label"].to_numpy(dtype=str),
-            real_groups=real["group"].to_numpy(dtype=str),
-            generated_groups=generated["group"].to_numpy(dtype=str),
+        return Part.of(
+            real=_images(embeddings[: len(real)], real),
+            generated=_images(embeddings[len(real) :], generated),
+            unit=self.index.task.unit,
         )
 
-    def _predict(self, decider: Decider, rows: pd.DataFrame, part: EmbeddedPart) -> Predictions:
+    def _predict(self, decider: Decider, rows: pd.DataFrame, part: Part) -> Predictions:
         units = rows[rows["domain"] == self.index.task.unit]
         found = decider.answer(part)
         return Predictions(
@@ -354,15 +293,52 @@ class Detector:
         )
 
     def _pair_distances(
-        self, part: EmbeddedPart, unseen: NDArray[np.bool_], encoder: Encoder
+        self, part: Part, unseen: NDArray[np.bool_], encoder: Encoder
     ) -> tuple[NDArray, NDArray]:
         """Distances of the part's real to its unseen generated images, positive and negative pairs."""
-        if not len(part.real) or not encoder.fits or encoder.head is not None:
+        real, generated = part.real, part.generated
+        if not len(real) or not encoder.fits or encoder.head is not None:
             return np.empty(0, np.float32), np.empty(0, np.float32)
-        distance = euclidean(part.real, part.generated[unseen])
-        other = part.generated_labels[unseen] if self._unit_generated else np.array([USED])
-        same = np.broadcast_to(part.real_labels[:, None] == other[None, :], distance.shape)
+        distance = euclidean(real.embeddings, generated.embeddings[unseen])
+        label = self.index.task.generated_label
+        other = generated.labels[unseen] if label is None else np.array([label])
+        same = np.broadcast_to(real.labels[:, None] == other[None, :], distance.shape)
         return distance[same], distance[~same]
+
+
+@dataclass(frozen=True)
+class _Folds:
+    """What the detectors of all folds leave; empty without folds."""
+
+    fits: dict[str, FitResult]
+    predictions: Predictions | None
+    distances: list[tuple[NDArray, NDArray]]
+
+
+def _calibrated(
+    decider: Decider, validation: Predictions | None, *, source: str
+) -> tuple[Decider, Predictions | None]:
+    """Thresholds from scores of unseen images, and what the decision then says of these."""
+    decision = decider.decision
+    if validation is not None and validation.scores is not None:
+        unseen = Calibration(validation.scores, validation.rows["label"].tolist(), source)
+        decision = decision.calibrate(unseen)
+        if decision is not decider.decision:
+            found = decision.decide(validation.scores)
+            validation = replace(validation, labels=found.labels, scores=found.scores)
+    if not decision.calibrated:
+        raise FingerprintsError(
+            f"Decision '{decision.settings.name}' takes its threshold from labelled images that training does"
+            " not see; there are none.",
+            where="data.validation, data.folds",
+            fix="hold images out (data.validation=0.1), or choose a cut that needs none (decision.cut=half)",
+        )
+    return replace(decider, decision=decision), validation
+
+
+def _images(embeddings: NDArray[np.float32], rows: pd.DataFrame) -> Images:
+    labels, groups = (rows[column].to_numpy(dtype=str) for column in ("label", "group"))
+    return Images(embeddings, labels, groups)
 
 
 def _generated(rows: pd.DataFrame) -> pd.DataFrame:

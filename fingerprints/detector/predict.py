@@ -15,7 +15,7 @@ from fingerprints.data.decode import Preprocessing
 from fingerprints.data.index import Remedy, check_readable, require_unique
 from fingerprints.data.layout import Source, scan
 from fingerprints.data.store import open_store
-from fingerprints.decisions.part import EmbeddedPart
+from fingerprints.decisions.contract import Images, Part
 from fingerprints.detector.detector import Predictions
 from fingerprints.detector.saved import Run
 from fingerprints.embeddings.embed import embed
@@ -49,16 +49,17 @@ def predict_folder(
             generated images, or the run has several generators and none is named.
     """
     name = _chosen_generator(run, generator)
-    usage = run.task.name == "usage"
+    task = run.task
+    usage = task.unit == "real"
     if usage and generated is None:
         raise FingerprintsError(
-            "Task usage scores real images against generated ones, and none were given.",
+            f"Task {task.name} scores real images against generated ones, and none were given.",
             where="generated",
             fix="generated=DIR with images that the generator in question made",
         )
     if not usage and generated is not None:
         raise FingerprintsError(
-            f"Task {run.task.name} labels generated images and takes no second folder.",
+            f"Task {task.name} labels generated images and takes no second folder.",
             where="generated",
             fix="give the images to label as images=DIR and leave generated out",
         )
@@ -102,13 +103,8 @@ def predict_folder(
     )
     network, decider = run.network(name), run.decider(name)
     embeddings = embed(network, PixelSource(store), np.concatenate([units, references]), trainer=trainer)
-    of_units, of_references = embeddings[: len(units)], embeddings[len(units) :]
-    nobody = np.empty(0, dtype=str)
-    part = (
-        EmbeddedPart(of_units, nobody, of_references, nobody)
-        if usage
-        else EmbeddedPart(of_references, nobody, of_units, nobody)
-    )
+    asked, others = Images(embeddings[: len(units)]), Images(embeddings[len(units) :])
+    part = Part(queries=asked, references=others, unit=run.task.unit)
     found = decider.answer(part)
     rows = pd.DataFrame({"id": [files[row].id for row in units]}, index=pd.Index(units, name="row"))
     return Predictions(rows=rows, labels=found.labels, scores=found.scores, clusters=decider.transductive)

@@ -15,7 +15,7 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState, load_fitted, save_fitted
 from fingerprints.core.tasks import Task, get_task
 from fingerprints.core.weights import load_into, read_weights
-from fingerprints.decisions.registry import restore
+from fingerprints.decisions.registry import restore_decision
 from fingerprints.detector.detector import Decider
 from fingerprints.embeddings.sources import Encoder
 from fingerprints.encoders import EmbeddingNetwork, build_network, weights_digest, without_weights
@@ -67,7 +67,9 @@ class Run:
     def decider(self, generator: str = "") -> Decider:
         """The fitted reduction and decision of a generator."""
         state = self._read(generator)
-        return Decider(restore_reduction(state.inside("reduction")), restore(state.inside("decision")))
+        return Decider(
+            restore_reduction(state.inside("reduction")), restore_decision(state.inside("decision"))
+        )
 
     def classes(self, generator: str = "") -> tuple[str, ...]:
         """Labels, in the order of score columns."""

@@ -26,9 +26,9 @@ from fingerprints.data.datamodule import PairDataModule, PixelSource, StepDataMo
 from fingerprints.data.index import Index
 from fingerprints.data.labelled import LabelledImages
 from fingerprints.data.store import ImageStore
-from fingerprints.decisions.head import HeadDecision
 from fingerprints.embeddings.check import check_features
 from fingerprints.embeddings.embed import Features, embed, frozen_features
+from fingerprints.encoders.head import Head
 from fingerprints.encoders.network import EmbeddingNetwork
 from fingerprints.training.classifier import ClassifierModule
 from fingerprints.training.fit import FitResult, StoppingSettings, fit
@@ -106,7 +106,7 @@ class Encoder:
     network: EmbeddingNetwork
     encode: Callable[[NDArray[np.int64]], NDArray[np.float32]]
     fits: dict[str, FitResult] = field(default_factory=dict)
-    head: HeadDecision | None = None
+    head: Head | None = None
     features: Features | None = None
 
 
@@ -218,7 +218,7 @@ class OnLabels:
         encode = _embedding(around, module.network)
         for number in range(1, self.rounds + 1):
             asked = rows.test.index.to_numpy(dtype=np.int64)
-            chosen, called = surest(_logits(module, classes, encode(asked)), self.pseudo_labels)
+            chosen, called = surest(_head(module, classes).logits(encode(asked)), self.pseudo_labels)
             log.info("%s: round %d adds %d pseudo-labelled images", title, number, len(chosen))
             more = (np.concatenate([images, asked[chosen]]), np.concatenate([labels, called]))
             name = f"{title} round {number}"
@@ -270,15 +270,9 @@ def surest(logits: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], 
     return chosen, probabilities[chosen].argmax(axis=1)
 
 
-def _logits(
-    module: ClassifierModule, classes: Sequence[str], embeddings: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    return _head(module, classes).answer(embeddings).scores  # type: ignore[return-value]
-
-
-def _head(module: ClassifierModule, classes: Sequence[str]) -> HeadDecision:
+def _head(module: ClassifierModule, classes: Sequence[str]) -> Head:
     weight, bias = (tensor.detach().float().cpu().numpy() for tensor in module.head.parameters())
-    return HeadDecision(weight.copy(), bias.copy(), tuple(classes))
+    return Head(weight.copy(), bias.copy(), tuple(classes))
 
 
 @dataclass

@@ -25,7 +25,8 @@ from fingerprints.data.layout import Source
 from fingerprints.data.pairs import AllPairs, NearestPairs, PairPools, PairStrategy, RandomPairs
 from fingerprints.data.runfiles import write_run_file
 from fingerprints.data.store import ImageStore
-from fingerprints.detector.build import check_stages, make_decision
+from fingerprints.decisions.registry import fit_decision
+from fingerprints.detector.build import check_stages, decision_settings
 from fingerprints.detector.detector import Detection, Detector, Recipe
 from fingerprints.detector.saved import save_decider
 from fingerprints.embeddings.sources import EncoderSource, Frozen, OnLabels, OnPairs
@@ -197,12 +198,12 @@ def data_settings(config: dict[str, Any]) -> DataSettings:
 
 def recipe(config: dict[str, Any]) -> Recipe:
     """How the configured detector is made."""
-    callbacks, decision = config["callbacks"], config["decision"]
+    callbacks = config["callbacks"]
     reduction = functools.partial(fit_reduction, config["reduction"], seed=config["seed"])
     return Recipe(
         encoder=encoder_source(config),
         reduction=reduction,
-        decision=functools.partial(make_decision, decision, seed=config["seed"]),
+        decision=functools.partial(fit_decision, decision_settings(config)),
         trainer=TrainerSettings(**config["trainer"]),
         stopping=StoppingSettings(
             early=callbacks["early_stopping"]["enabled"],
@@ -212,8 +213,7 @@ def recipe(config: dict[str, Any]) -> Recipe:
             best_monitor=callbacks["checkpoint"]["monitor"],
         ),
         seed=config["seed"],
-        test_clusters=config["data"]["test_classes"] if decision.get("clusters", "") is None else None,
-        share_known=decision["share_known"] if decision.get("open_set") else None,
+        test_clusters=config["data"]["test_classes"],
     )
 
 

@@ -185,7 +185,7 @@ def silhouettes(index: Index, detection: Detection, *, most: int = 2000) -> dict
     if judged is None or part is None or index.task.unit != "generated":
         return {}
     at = np.unique(np.linspace(0, len(part.generated) - 1, min(most, len(part.generated))).astype(np.int64))
-    vectors = part.generated[at].reshape(len(at), -1)
+    vectors = part.generated.embeddings[at].reshape(len(at), -1)
     found: dict[str, float | None] = {}
     for name, labels in (("labels", judged.rows["label"].to_numpy(dtype=str)), ("answers", judged.labels)):
         kinds = len(np.unique(labels[at]))

@@ -14,8 +14,6 @@ from omegaconf import OmegaConf
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.data.embedded import describe_data
 from fingerprints.data.index import Index
-from fingerprints.decisions.centroid import CentroidDecision
-from fingerprints.decisions.membership import MembershipDecision
 from fingerprints.detector.detector import Detection, Predictions
 from fingerprints.evidence.intervals import Evaluation
 from fingerprints.evidence.metrics import confusion, matched_confusion, roc_curve
@@ -107,7 +105,7 @@ def _panels(config: dict[str, Any], index: Index, detection: Detection, scores: 
     part = "test part" if judged is detection.test else "validation"
     if judged is not None:
         panels.append(_confusion_panel(index, judged, part))
-    if index.task.name == "usage" and judged is not None and judged.scores is not None:
+    if index.task.positive is not None and judged is not None and judged.scores is not None:
         panels += _membership_panels(detection, judged, judged.scores, part, scores)
     panels.append(_pca_panel(config, index, detection))
     if judged is not None and judged.clusters and index.task.unit == "generated":
@@ -172,9 +170,9 @@ def _cluster_panel(
     clusters = sorted(set(judged.labels), key=lambda name: (len(name), name))
     labels = judged.labels if len(judged.labels) == len(generated) else None
     figure = plots.embedding_pca(
-        real=train.real,
+        real=train.real.embeddings,
         real_labels=[""] * len(train.real),
-        generated=generated,
+        generated=generated.embeddings,
         generated_labels=None if labels is None else labels.tolist(),
         centroids=None,
         classes=clusters,
@@ -195,10 +193,8 @@ def _membership_panels(
     curve = roc_curve(positive=truth == USED, scores=member)
     figures = (scores.test if part == "test part" else scores.validation).get(detection.generator)
     area = figures.metrics["auc"] if figures is not None else None
+    threshold = detection.decision.explain().threshold
     value, low, high = (None, None, None) if area is None else (area.value, area.low, area.high)
-    decision = detection.decision
-    threshold = decision.threshold if isinstance(decision, MembershipDecision) else None
-    shown = threshold if threshold is not None and np.isfinite(threshold) else None
     return [
         FigurePanel(
             title="ROC on log axes",
@@ -216,7 +212,7 @@ def _membership_panels(
         FigurePanel(
             title="Member scores",
             caption=f"Standardised closeness to the generated set, {part}; used from the line on.",
-            figure=plots.score_histogram(scores=member, labels=truth.tolist(), threshold=shown),
+            figure=plots.score_histogram(scores=member, labels=truth.tolist(), threshold=threshold),
             alt=f"Median score {np.median(member[truth == USED]):.2f} of used and "
             f"{np.median(member[truth == NOT_USED]):.2f} of not-used images.",
         ),
@@ -225,23 +221,22 @@ def _membership_panels(
 
 def _pca_panel(config: dict[str, Any], index: Index, detection: Detection) -> FigurePanel:
     train, test = detection.train_part, detection.test_part
-    usage = index.task.name == "usage"
+    usage = index.task.unit == "real"
     judged = test if test is not None and index.has_truth else None
     generated = train.generated if judged is None else judged.generated
-    labels = train.generated_labels if judged is None else judged.generated_labels
-    real, real_labels = train.real, train.real_labels
-    if usage and judged is not None:
-        real, real_labels = judged.real, judged.real_labels
-    classes = [*index.classes, *sorted(set(labels) - {"", *index.classes})]
-    decision, centroids = detection.decision, None
-    if isinstance(decision, CentroidDecision) and detection.decider.reduction.name == "none":
-        strangers = np.full((len(classes) - len(decision.centroids), real.shape[1]), np.nan)
-        centroids = np.concatenate([decision.centroids, strangers])
+    real = judged.real if usage and judged is not None else train.real
+    classes = [*index.classes, *sorted(set(generated.labels) - {"", *index.classes})]
+    centroids = detection.decision.explain().prototypes
+    if detection.decider.reduction.name != "none":
+        centroids = None  # they lie in another space than the embeddings that are drawn
+    if centroids is not None:
+        strangers = np.full((len(classes) - len(centroids), real.embeddings.shape[1]), np.nan)
+        centroids = np.concatenate([centroids, strangers])
     figure = plots.embedding_pca(
-        real=real,
-        real_labels=real_labels.tolist(),
-        generated=generated,
-        generated_labels=None if usage else labels.tolist(),
+        real=real.embeddings,
+        real_labels=real.labels.tolist(),
+        generated=generated.embeddings,
+        generated_labels=None if usage else generated.labels.tolist(),
         centroids=centroids,
         classes=classes,
         seed=config["seed"],
@@ -262,7 +257,7 @@ def _pca_panel(config: dict[str, Any], index: Index, detection: Detection) -> Fi
 
 def _history(index: Index, detection: Detection) -> pd.DataFrame:
     frames = [result.history for result in detection.fits.values()]
-    if index.task.name != "usage":  # one training after the other, on more labels each time
+    if index.task.generated_label is None:  # one training after the other, on more labels each time
         return pd.concat(frames).assign(epoch=np.arange(1, sum(map(len, frames)) + 1))
     if len(frames) == 1:
         return frames[0]
@@ -328,8 +323,8 @@ def _facts(
         "command": facts["command"],
     }
     for detection in detections:
-        decision = detection.decision
-        if isinstance(decision, MembershipDecision):
-            name = f"threshold {detection.generator}".strip()
-            shown[name] = f"{decision.threshold:.4f} ({decision.threshold_source.replace('_', ' ')})"
+        found = detection.decision.explain()
+        if found.source:
+            number = "of each part" if found.threshold is None else f"{found.threshold:.4f}"
+            shown[f"threshold {detection.generator}".strip()] = f"{number} ({found.source.replace('_', ' ')})"
     return shown

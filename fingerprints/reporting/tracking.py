@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from fingerprints.core.tasks import get_task
 from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
-from fingerprints.decisions.refine import align
+from fingerprints.decisions.clusters.labels import align
 from fingerprints.detector.detector import Detection, Predictions
 from fingerprints.evidence.metrics import encode, roc_curve
 from fingerprints.reporting import plots

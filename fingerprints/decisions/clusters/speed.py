@@ -1,21 +1,20 @@
 """Which library computes: scikit-learn, or Intel's faster one (extra `speed`) where it pays.
 
 Measured (`python -m benchmarks.decisions`), it pays for k-means only: about twice as fast. The support vector
-machine is as fast without it, because kernel values come from matrix products (`classify.solve_pairs`), and
-it has no agglomerative clustering or Gaussian mixture. It draws other starts, so that labels differ a little:
-`off` unless asked for, so that a result never depends on what happens to be installed.
+machine is as fast without it (kernel values come from matrix products: `one_against_one.solve_pairs`), and it
+has no agglomerative clustering or Gaussian mixture. It draws other starts, so labels differ a little: `off`
+unless asked for, so that a result never depends on what happens to be installed.
 """
 
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 from sklearn.cluster import KMeans
 
 from fingerprints.core.errors import FingerprintsError
-
-Speed = Literal["off", "auto", "on"]
+from fingerprints.decisions.settings import Speed
 
 
 def kmeans_engine(speed: Speed) -> tuple[type[Any], str]:

@@ -1,0 +1,1 @@
+"""Decisions with labels of their own: centroids, support vectors, neighbours, a trained head."""

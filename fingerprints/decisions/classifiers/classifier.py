@@ -1,0 +1,108 @@
+"""What all classifiers share: labels from scores, and the answer "none of these"."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState
+from fingerprints.core.options import build_option, plain
+from fingerprints.core.tasks import NONE
+from fingerprints.decisions.contract import Answers, Calibration, Decision, Embeddings, Part
+from fingerprints.decisions.settings import ClassifierSettings
+
+Scores = NDArray[np.floating]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier(Decision):
+    """A decision with classes: the label is that of the highest score.
+
+    With `open_set` it may also refuse (rejection by a threshold, Chow 1970): its answer is `none` where the
+    best score is below a cut that most validation images reach. Distances (`centroid`) and probabilities
+    fall off with strangeness; the votes of a support vector machine of several classes hardly do.
+
+    Attributes:
+        settings: Those of the classifier.
+        classes: C labels, in the order of scores.
+        none_below: The cut, in units of the scores; `None` of a closed set, and before calibration.
+    """
+
+    settings: ClassifierSettings
+    classes: tuple[str, ...]
+    none_below: float | None = None
+
+    @abstractmethod
+    def scores(self, embeddings: Embeddings) -> Scores:
+        """`(n, C)` score of each class for `(n, d)` embeddings; higher is more likely."""
+
+    def predict(self, part: Part) -> Answers:
+        """Label and scores of each query."""
+        return self.decide(self.scores(part.queries.embeddings))
+
+    def decide(self, scores: Scores) -> Answers:
+        """Labels of the highest scores.
+
+        An open set adds a last column: as far above the cut as the best score is below it, so that the answer
+        is the highest score's (a class that just reaches the cut comes first and wins), and images can be
+        ranked by how little they belong anywhere.
+        """
+        names = self.classes
+        if self.none_below is not None:
+            scores = np.column_stack([scores, 2 * self.none_below - scores.max(axis=1)])
+            names = (*names, NONE)
+        return Answers(np.array(names)[scores.argmax(axis=1)], scores)
+
+    def calibrate(self, unseen: Calibration) -> Self:
+        """With `open_set`: the cut that `share_known` of these images' best scores reach."""
+        if not self.settings.open_set:
+            return self
+        return replace(self, none_below=cut_at(unseen.scores, share_known=self.settings.share_known))
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the cut of an open set is known."""
+        return not self.settings.open_set or self.none_below is not None
+
+    def _facts(self) -> dict[str, Any]:
+        """What the state of every classifier holds."""
+        return {
+            "settings": plain(self.settings),
+            "classes": list(self.classes),
+            "none_below": self.none_below,
+        }
+
+    @staticmethod
+    def _restored(state: FittedState) -> dict[str, Any]:
+        """The arguments that `_facts` tells."""
+        return {
+            "settings": build_option("decision", state.facts["settings"]),
+            "classes": tuple(state.facts["classes"]),
+            "none_below": state.facts["none_below"],
+        }
+
+
+def cut_at(scores: Scores, *, share_known: float) -> float:
+    """The highest cut that at least `share_known` of the images' best scores reach.
+
+    Args:
+        scores: `(n, C)` of validation images of known classes.
+        share_known: In (0, 1]; 1 gives the lowest best score.
+
+    Raises:
+        FingerprintsError: If there is no image.
+    """
+    if not len(scores):
+        raise FingerprintsError(
+            "'None of these' needs validation images of known classes; there are none.",
+            where="decision.open_set, decision.share_known",
+            fix="data.validation=0.1, or decision.open_set=false",
+        )
+    best = np.sort(scores.max(axis=1))[::-1]
+    # Rounding may lift 0.95 x 20 above 19.
+    return float(best[int(np.ceil(share_known * len(best) - 1e-9)) - 1])

@@ -1,0 +1,48 @@
+"""A trained classifier's own last layer as a decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.core.fitted_state import FittedState
+from fingerprints.decisions.classifiers.classifier import Classifier
+from fingerprints.decisions.contract import Embeddings, Fitting
+from fingerprints.decisions.settings import DecisionSettings, HeadSettings
+from fingerprints.encoders.head import Head
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadDecision(Classifier):
+    """Scores are logits.
+
+    Attributes:
+        head: The layer; its classes are those of the decision.
+    """
+
+    head: Head
+
+    @classmethod
+    def fit(cls, settings: DecisionSettings, fitting: Fitting) -> HeadDecision:
+        """Take the encoder's head as it is."""
+        assert isinstance(settings, HeadSettings)
+        if fitting.head is None:
+            raise ValueError("decision 'head' needs a trained classifier")
+        return cls(settings=settings, classes=fitting.head.classes, head=fitting.head)
+
+    def scores(self, embeddings: Embeddings) -> NDArray[np.float32]:
+        """`(n, C)` logits of `(n, d)` embeddings."""
+        return self.head.logits(embeddings)
+
+    def state(self) -> FittedState:
+        """What `from_state` needs."""
+        arrays = {"weight": self.head.weight, "bias": self.head.bias}
+        return FittedState(self.settings.name, self._facts(), arrays)
+
+    @classmethod
+    def from_state(cls, state: FittedState) -> HeadDecision:
+        """The decision that left this state."""
+        known = cls._restored(state)
+        return cls(**known, head=Head(state.arrays["weight"], state.arrays["bias"], known["classes"]))

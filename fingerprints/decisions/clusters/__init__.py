@@ -1,0 +1,1 @@
+"""Decisions that cluster the images they are asked about."""

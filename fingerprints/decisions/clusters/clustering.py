@@ -1,0 +1,88 @@
+"""What all clusterings share.
+
+All are transductive: they cluster exactly the embeddings that they are asked about, and learn nothing from
+any other. Labels are `cluster_1`, `cluster_2`, ... in the order of first occurrence, so that the same
+partition always has the same names.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.fitted_state import FittedState
+from fingerprints.core.options import build_option, plain
+from fingerprints.decisions.clusters.labels import Labels
+from fingerprints.decisions.contract import Answers, Decision, Embeddings, Fitting, Part
+from fingerprints.decisions.settings import ClusterSettings, DecisionSettings
+from fingerprints.embeddings.check import check_features
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clustering(Decision):
+    """A decision that clusters; there are no scores.
+
+    Attributes:
+        settings: Those of the clustering.
+        clusters: How many.
+        seed: Seed of what is random.
+    """
+
+    settings: ClusterSettings
+    clusters: int
+    seed: int = 0
+
+    @classmethod
+    def fit(cls, settings: DecisionSettings, fitting: Fitting) -> Self:
+        """Nothing is learnt but how many clusters there are: one for each training label, unless given."""
+        assert isinstance(settings, ClusterSettings)
+        count = len(fitting.classes) if settings.clusters is None else settings.clusters
+        return cls(settings=settings, clusters=count, seed=fitting.seed)
+
+    @abstractmethod
+    def cluster(self, embeddings: Embeddings) -> Labels:
+        """`(n,)` names of the clusters of `(n, d)` embeddings that are numbers and not all alike."""
+
+    def predict(self, part: Part) -> Answers:
+        """Clusters of the part's queries.
+
+        Raises:
+            FingerprintsError: If there are more clusters than images, or features that say nothing.
+        """
+        embeddings = part.queries.embeddings
+        check_clusters(clusters=self.clusters, images=len(embeddings))
+        check_features(embeddings)
+        return Answers(self.cluster(embeddings), None)
+
+    def for_clusters(self, count: int) -> Self:
+        """The same clustering with so many clusters, unless its settings say how many."""
+        return self if self.settings.clusters is not None else replace(self, clusters=count)
+
+    def state(self) -> FittedState:
+        """What `from_state` needs."""
+        return FittedState(self.settings.name, self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        return {"settings": plain(self.settings), "clusters": self.clusters, "seed": self.seed}
+
+    @classmethod
+    def from_state(cls, state: FittedState) -> Self:
+        """The decision that left this state."""
+        settings = build_option("decision", state.facts["settings"])
+        return cls(settings=settings, clusters=state.facts["clusters"], seed=state.facts["seed"])
+
+
+def check_clusters(*, clusters: int, images: int) -> None:
+    """Refuse a number of clusters that the images cannot fill.
+
+    Raises:
+        FingerprintsError: If `clusters` is below 1 or above `images`.
+    """
+    if not 1 <= clusters <= images:
+        raise FingerprintsError(
+            f"{clusters} clusters cannot be made of {images} images.",
+            where="decision.clusters",
+            fix=f"give a number from 1 to {images}, or more images",
+        )

@@ -1,0 +1,82 @@
+"""Clusters made of one label where images lie densely (Csmorgan in [O24]).
+
+The paper names DBSCAN re-ranking and does not describe it; the rule here is our reading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import DBSCAN
+from sklearn.neighbors import NearestNeighbors
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.decisions.clusters.clustering import Clustering
+from fingerprints.decisions.clusters.labels import Labels, renamed
+from fingerprints.decisions.clusters.member import member
+from fingerprints.decisions.contract import Embeddings
+from fingerprints.decisions.settings import DbscanRerankSettings
+
+
+def dense_regions(
+    embeddings: NDArray[np.floating], *, quantile: float = 0.5, min_samples: int = 5
+) -> NDArray[np.int64]:
+    """`(n,)` region of each image by DBSCAN (Ester et al. 1996), -1 for noise.
+
+    The radius is a quantile of the distances to the `min_samples - 1`-th other neighbour, so that this
+    share of images is the core of some region, whatever the scale of the features.
+
+    Args:
+        embeddings: `(n, d)`.
+        quantile: In (0, 1].
+        min_samples: Images within the radius, itself among them, that make an image a core; 2 to n.
+
+    Raises:
+        FingerprintsError: If an option is out of range.
+    """
+    n = len(embeddings)
+    if not 0 < quantile <= 1 or not 2 <= min_samples <= n:
+        raise FingerprintsError(
+            f"DBSCAN cannot work on {n} images with quantile={quantile} and min_samples={min_samples}.",
+            where="decision.quantile, decision.min_samples",
+            fix=f"give a quantile above 0 and at most 1, and min_samples from 2 to {n}",
+        )
+    search = NearestNeighbors(n_neighbors=min_samples - 1, algorithm="brute").fit(embeddings)
+    reach = search.kneighbors()[0][:, -1]  # without arguments, nobody is a neighbour of itself
+    # A hair more, because the radius is compared with distances that are computed once more.
+    radius = float(np.quantile(reach, quantile)) * (1 + 1e-6)
+    # Copies of one image lie at distance 0, where DBSCAN wants a radius above it.
+    model = DBSCAN(eps=max(radius, 1e-12), min_samples=min_samples, algorithm="brute")
+    return model.fit_predict(embeddings).astype(np.int64)
+
+
+def rerank(labels: Labels, regions: NDArray[np.int64]) -> Labels:
+    """`(n,)` labels where each region has taken its majority's; noise (-1) keeps its own.
+
+    Of labels that are equally frequent in a region the one that sorts first wins.
+    """
+    out = np.array(labels)
+    for region in np.unique(regions[regions >= 0]):
+        names, counts = np.unique(labels[regions == region], return_counts=True)
+        out[regions == region] = names[counts.argmax()]
+    return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class DbscanRerank(Clustering):
+    """An earlier clustering, with its default settings, whose dense regions take one label each."""
+
+    settings: DbscanRerankSettings
+
+    def cluster(self, embeddings: Embeddings) -> Labels:
+        """Clusters of `(n, d)` embeddings.
+
+        Raises:
+            FingerprintsError: As the earlier clustering and `dense_regions`.
+        """
+        settings = self.settings
+        regions = dense_regions(embeddings, quantile=settings.quantile, min_samples=settings.min_samples)
+        earlier = member(settings.earlier, clusters=self.clusters, seed=self.seed)
+        return renamed(rerank(earlier.cluster(embeddings), regions))

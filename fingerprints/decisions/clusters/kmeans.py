@@ -1,0 +1,39 @@
+"""k-means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fingerprints.decisions.clusters.clustering import Clustering
+from fingerprints.decisions.clusters.labels import Labels, cluster_names
+from fingerprints.decisions.clusters.speed import kmeans_engine
+from fingerprints.decisions.contract import Embeddings
+from fingerprints.decisions.settings import KMeansSettings
+
+ROUNDS = 300  # of each start at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class KMeans(Clustering):
+    """k-means: the best of several starts by the sum of squared distances.
+
+    Starts are by k-means++ (Arthur and Vassilvitskii 2007), or `random` images as first means.
+    """
+
+    settings: KMeansSettings
+
+    def cluster(self, embeddings: Embeddings) -> Labels:
+        """Clusters of `(n, d)` embeddings."""
+        model = kmeans_engine(self.settings.speed)[0](
+            self.clusters,
+            init=self.settings.init,
+            n_init=self.settings.restarts,
+            max_iter=ROUNDS,
+            random_state=self.seed,
+        )
+        return cluster_names(model.fit_predict(embeddings))
+
+    def _facts(self) -> dict[str, Any]:
+        """Also the library that computed here."""
+        return {**super()._facts(), "engine": kmeans_engine(self.settings.speed)[1]}

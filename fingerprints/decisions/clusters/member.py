@@ -1,0 +1,12 @@
+"""A clustering inside another one."""
+
+from __future__ import annotations
+
+from fingerprints.core.options import part_of, settings_class
+from fingerprints.decisions.clusters.clustering import Clustering
+
+
+def member(name: str, *, clusters: int, seed: int) -> Clustering:
+    """The clustering of that name with its default settings."""
+    settings = settings_class("decision", name)()
+    return part_of(settings)(settings=settings, clusters=clusters, seed=seed)

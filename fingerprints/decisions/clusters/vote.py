@@ -1,0 +1,30 @@
+"""Majority of several clusterings (SDVAHCS/UCSD and Csmorgan in [O24])."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fingerprints.decisions.clusters.clustering import Clustering
+from fingerprints.decisions.clusters.labels import Labels, renamed, vote
+from fingerprints.decisions.clusters.member import member
+from fingerprints.decisions.contract import Embeddings
+from fingerprints.decisions.settings import VoteSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote(Clustering):
+    """Majority of several clusterings of the same embeddings, with their default settings.
+
+    The first voter names the clusters and decides ties.
+    """
+
+    settings: VoteSettings
+
+    def cluster(self, embeddings: Embeddings) -> Labels:
+        """Clusters of `(n, d)` embeddings.
+
+        Raises:
+            FingerprintsError: As the voters.
+        """
+        voters = [member(name, clusters=self.clusters, seed=self.seed) for name in self.settings.voters]
+        return renamed(vote([voter.cluster(embeddings) for voter in voters]))

@@ -1,0 +1,72 @@
+"""States that earlier versions left on disk, brought to what this version reads.
+
+Earlier states hold findings without settings, an open set is a decision around another one, and the decision
+of `usage` is called `membership`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fingerprints.core.fitted_state import FittedState
+
+_CLASSIFIERS = ("centroid", "svm", "logistic", "knn", "head")
+_CLUSTERINGS = {
+    "kmeans": ("init", "restarts", "speed"),
+    "hierarchical": ("linkage", "distance"),
+    "gmm": ("init", "covariance", "regularise", "restarts"),
+}
+
+
+def upgraded(state: FittedState) -> FittedState:
+    """The same state as this version writes it; one of this version unchanged."""
+    if "settings" in state.facts:
+        return state
+    if state.name == "open_set":
+        inner = upgraded(state.inside("inner"))
+        settings = {**inner.facts["settings"], "open_set": True}
+        facts = {**inner.facts, "settings": settings, "none_below": state.facts["cut"]}
+        return FittedState(inner.name, facts, inner.arrays, inner.estimators)
+    if state.name in _CLASSIFIERS:
+        return _classifier(state)
+    if state.name in _CLUSTERINGS:
+        options = {key: state.facts[key] for key in _CLUSTERINGS[state.name]}
+        return _clustering(state.name, options, state.facts)
+    if state.name == "dbscan_rerank":
+        inner = state.inside("inner")
+        options = {key: state.facts[key] for key in ("quantile", "min_samples")}
+        return _clustering(state.name, {**options, "earlier": inner.name}, inner.facts)
+    if state.name == "vote":
+        members = [state.inside(f"member_{i}") for i in range(state.facts["count"])]
+        return _clustering(state.name, {"voters": [m.name for m in members]}, members[0].facts)
+    return _membership(state) if state.name == "membership" else state
+
+
+def _classifier(state: FittedState) -> FittedState:
+    facts = dict(state.facts)
+    settings: dict[str, Any] = {"name": state.name}
+    if state.name == "svm":
+        settings["kernel"] = facts.pop("kernel")
+    if "C" in facts:
+        facts["cost"] = facts.pop("C")
+    facts |= {"settings": settings, "none_below": None}
+    return FittedState(state.name, facts, state.arrays, state.estimators)
+
+
+def _clustering(name: str, options: dict[str, Any], counted: Mapping[str, Any]) -> FittedState:
+    facts = {"settings": {"name": name, **options}, "clusters": counted["clusters"], "seed": counted["seed"]}
+    return FittedState(name, facts)
+
+
+def _membership(state: FittedState) -> FittedState:
+    references = state.arrays["references"]
+    source = state.facts["threshold_source"]
+    settings = {
+        "name": "distance",
+        **{key: state.facts[key] for key in ("rule", "k", "standardise", "reference_k")},
+        "reference": "training" if len(references) else "none",
+        "cut": "half" if source == "half" else "out_of_fold",
+    }
+    arrays = {"learned.references": references, "threshold": state.arrays["threshold"]}
+    return FittedState("distance", {"settings": settings, "source": source}, arrays)

@@ -1,0 +1,1 @@
+"""Scores of `usage`: how likely a real image trained the generator."""

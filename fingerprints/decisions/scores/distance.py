@@ -1,0 +1,74 @@
+"""Distance to the own part's generated set, in embedding space.
+
+The papers do not describe the decision of the Siamese network for `usage`; the rules here are our reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.decisions.contract import Embeddings, Fitting, Part
+from fingerprints.decisions.distances import distance_to_set
+from fingerprints.decisions.settings import DistanceSettings
+
+REFERENCES = "references"
+
+
+def learn(settings: DistanceSettings, fitting: Fitting) -> dict[str, Embeddings]:
+    """The training part's real images as references, if there are to be any; `(0, 0)` for none."""
+    none = np.empty((0, 0), np.float32)
+    return {REFERENCES: fitting.part.real.embeddings if settings.reference == "training" else none}
+
+
+def score(settings: DistanceSettings, part: Part, learned: Mapping[str, Embeddings]) -> NDArray[np.floating]:
+    """`(n,)` closeness of each query to the generated images of its part.
+
+    The raw score is minus the distance to the generated set. With references every distance is first
+    divided by how far its two ends are from the nearest references, as local scaling does (Zelnik-Manor and
+    Perona 2004, section 2.1), and the score is minus the log: an image that is far from everything is no
+    evidence; two that are nearer to each other than either is to other real images are (calibration by a
+    reference set: Chen et al. 2020, arXiv 1909.03935, section 4.4).
+
+    Scores are standardised by those of the generated images themselves, each left out of its own set, so
+    that two generators, and a threshold between them, can be compared.
+
+    Raises:
+        FingerprintsError: If there are fewer than 2 generated images.
+    """
+    generated, references = part.references.embeddings, learned[REFERENCES]
+    if len(generated) < 2:
+        raise FingerprintsError(
+            f"Scores need at least 2 generated images; there are {len(generated)}.",
+            where="generated images of the part",
+            fix="give more images that the generator made",
+        )
+    raw = _closeness(settings, part.queries.embeddings, generated, references, leave_one_out=False)
+    if not settings.standardise:
+        return raw
+    own = _closeness(settings, generated, generated, references, leave_one_out=True)
+    return (raw - own.mean()) / max(float(own.std()), 1e-12)
+
+
+def _closeness(
+    settings: DistanceSettings,
+    queries: Embeddings,
+    generated: Embeddings,
+    references: Embeddings,
+    *,
+    leave_one_out: bool,
+) -> NDArray[np.float32]:
+    nearest = {"mean": None, "nearest": 1, "k_nearest": settings.k}[settings.rule]
+    if not len(references):
+        return -distance_to_set(queries, generated, nearest=nearest, leave_one_out=leave_one_out)
+    of_queries, of_generated = (
+        np.sqrt(np.maximum(distance_to_set(side, references, nearest=settings.reference_k), 1e-6))
+        for side in (queries, generated)
+    )
+    scaled = distance_to_set(
+        queries, generated, nearest=nearest, leave_one_out=leave_one_out, scales=of_generated
+    )
+    return -np.log(np.maximum(scaled / of_queries, 1e-6))
