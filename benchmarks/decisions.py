@@ -54,20 +54,17 @@ def solve(case: str, engine: str, x: np.ndarray, codes: np.ndarray) -> Any:
 
 
 def ours(case: str, x: np.ndarray, names: np.ndarray) -> Any:
-    from fingerprints.decisions.cluster import HierarchicalDecision, KMeansDecision
+    from fingerprints.core.options import settings_class
+    from fingerprints.decisions.contract import Fitting, Images, Part
+    from fingerprints.decisions.registry import fit_decision
 
-    if case == "kmeans":
-        return KMeansDecision(CLASSES).answer(x)
-    if case == "ward":
-        return HierarchicalDecision(CLASSES).answer(x)
-    from fingerprints.decisions.classify import SVMDecision
-    from fingerprints.decisions.part import EmbeddedPart
-
-    classes = sorted(set(names))
+    part = Part(queries=Images(x, names), references=Images(x[:0]), unit="generated")
     rows = slice(2000) if case == "svm_predict" else slice(None)
-    part = EmbeddedPart(x[rows], names[rows], x[:0], names[:0])
-    decision = SVMDecision.fit(part, classes, fit_on="real", seed=0)
-    return decision.answer(x) if case == "svm_predict" else decision
+    training = Part(queries=Images(x[rows], names[rows]), references=Images(x[:0]), unit="generated")
+    name = {"kmeans": "kmeans", "ward": "hierarchical"}.get(case, "svm")
+    fitting = Fitting(part=training, classes=tuple(sorted(set(names))))
+    decision = fit_decision(settings_class("decision", name)(), fitting)
+    return decision if case == "svm" else decision.predict(part)
 
 
 def measure(case: str, engine: str, n: int) -> dict[str, float]:

@@ -24,7 +24,7 @@ from fingerprints.data.index import DataSettings, Index, prepare
 from fingerprints.data.layout import Source
 from fingerprints.data.pairs import AllPairs, PairPools, PairStrategy, RandomPairs
 from fingerprints.data.store import ImageStore
-from fingerprints.decisions.centroid import centroids
+from fingerprints.decisions.classifiers.centroid import centroids
 from fingerprints.decisions.distances import euclidean
 from fingerprints.encoders import build_network
 from fingerprints.training.augment import Augmentation

@@ -20,7 +20,7 @@ import pytorch_lightning as pl
 import torch
 
 from fingerprints.data.datamodule import PairDataModule, PixelSource
-from fingerprints.decisions.part import EmbeddedPart
+from fingerprints.decisions.contract import Images, Part
 from fingerprints.detector.saved import load_run
 from fingerprints.embeddings.embed import embed
 from fingerprints.evidence.intervals import estimate_metrics
@@ -90,20 +90,16 @@ def measure(folder: Path, out: str, processes: int, steps: int, precision: str) 
             np.concatenate([real.index, generated.index]).astype(np.int64),
             trainer=make_trainer(settings),
         )
-        part = EmbeddedPart(
-            real=vectors[: len(real)],
-            real_labels=real["label"].to_numpy(dtype=str),
-            generated=vectors[len(real) :],
-            generated_labels=generated["label"].to_numpy(dtype=str),
-        )
-        decision = run.decision()
-        found["scores"] = decision.scores(part)
+        of_real, of_generated = Images(vectors[: len(real)]), Images(vectors[len(real) :])
+        part = Part.of(real=of_real, generated=of_generated, unit=index.task.unit)
+        answers = run.decider().answer(part)
+        found["scores"] = answers.scores
         units = test[test["domain"] == index.task.unit]
         figures = estimate_metrics(
             task=index.task,
             classes=index.classes,
             truth=units["label"].to_numpy(dtype=str),
-            predicted=decision.labels(found["scores"]),
+            predicted=answers.labels,
             scores=found["scores"],
             groups=units["group"].to_numpy(dtype=str),
             seed=0,

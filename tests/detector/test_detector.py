@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
+import functools
+
 import numpy as np
 import pytest
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.pairs import RandomPairs
-from fingerprints.decisions.centroid import CentroidDecision
-from fingerprints.decisions.membership import MembershipDecision, best_threshold
+from fingerprints.decisions.cuts import best_threshold
+from fingerprints.decisions.registry import fit_decision
+from fingerprints.decisions.settings import CentroidSettings, DistanceSettings
 from fingerprints.detector.detector import Detector, Recipe
 from fingerprints.embeddings import sources as encoding
 from fingerprints.embeddings.sources import OnPairs
@@ -34,7 +39,7 @@ def recipe():
                 lambda pools, store: RandomPairs(pools, batch_size=16, seed=0),
             ),
             reduction=lambda embeddings: fit_reduction({"name": "none"}, embeddings, seed=0),
-            decision=lambda part, head: decision(part),
+            decision=functools.partial(fit_decision, decision),
             trainer=TrainerSettings(accelerator="cpu", max_epochs=epochs),
             stopping=stopping or StoppingSettings(),
             seed=0,
@@ -62,7 +67,7 @@ def test_out_of_fold_scores_come_from_networks_that_did_not_see_the_image(
     recipe, trained_on, usage_root, prepared, tmp_path
 ):
     index, store = prepared(usage_root(), "usage", folds=3)
-    found = Detector(index, store, recipe(MembershipDecision.fit), folder=tmp_path / "c").run("")
+    found = Detector(index, store, recipe(DistanceSettings()), folder=tmp_path / "c").run("")
     real = index.select(domain="real", split="train")
     assert found.validation.rows.index.tolist() == real.index.tolist()
     assert len(trained_on) == 4
@@ -73,8 +78,8 @@ def test_out_of_fold_scores_come_from_networks_that_did_not_see_the_image(
         assert rows >= set(real.index[real["fold"] != fold])
     assert trained_on[3][0] >= set(real.index)
     expected = best_threshold(found.validation.scores, real["label"].tolist())
-    assert found.decision.threshold == expected
-    assert found.decision.threshold_source == "out_of_fold"
+    assert found.decision.explain().threshold == expected
+    assert found.decision.explain().source == "out_of_fold"
     called = np.where(found.test.scores >= expected, "used", "not_used")
     assert found.test.labels.tolist() == called.tolist()
 
@@ -82,23 +87,25 @@ def test_out_of_fold_scores_come_from_networks_that_did_not_see_the_image(
 def test_references_of_a_fold_leave_its_images_out(recipe, usage_root, prepared, tmp_path):
     fitted = []
 
-    def decision(part):
-        fitted.append(len(part.real))
-        return MembershipDecision.fit(part, reference="training")
+    def decision(fitting):
+        made = fit_decision(DistanceSettings(reference="training"), fitting)
+        fitted.append(len(made.learned["references"]))
+        return made
 
     index, store = prepared(usage_root(), "usage", folds=2)
-    Detector(index, store, recipe(decision), folder=tmp_path / "c").run("")
+    own = dataclasses.replace(recipe(DistanceSettings()), decision=decision)
+    Detector(index, store, own, folder=tmp_path / "c").run("")
     fold = index.select(domain="real", split="train")["fold"]
     assert fitted == [int((fold != 0).sum()), int((fold != 1).sum()), len(fold)]
 
 
 def test_large_usage_parts_are_split_once(recipe, usage_root, prepared, tmp_path):
     index, store = prepared(usage_root(), "usage", folds_below=0, validation=0.3)
-    found = Detector(index, store, recipe(MembershipDecision.fit), folder=tmp_path / "c").run("")
+    found = Detector(index, store, recipe(DistanceSettings()), folder=tmp_path / "c").run("")
     held = index.select(domain="real", split="validation")
     assert 0 < len(held) < len(index.select(domain="real", split="train"))
     assert found.validation.rows.index.tolist() == held.index.tolist()
-    assert found.decision.threshold_source == "validation"
+    assert found.decision.explain().source == "validation"
     assert len(found.fits) == 1
 
 
@@ -106,7 +113,7 @@ def test_early_stopped_folds_set_the_length_of_the_last_training(
     recipe, trained_on, usage_root, prepared, tmp_path
 ):
     index, store = prepared(usage_root(), "usage", folds=2)
-    made = recipe(MembershipDecision.fit, stopping=StoppingSettings(best=True), epochs=3)
+    made = recipe(DistanceSettings(), stopping=StoppingSettings(best=True), epochs=3)
     found = Detector(index, store, made, folder=tmp_path / "c").run("")
     chosen = [result.chosen_epoch for result in list(found.fits.values())[:2]]
     assert trained_on[-1][1] == round(float(np.median(chosen)))
@@ -114,8 +121,7 @@ def test_early_stopped_folds_set_the_length_of_the_last_training(
 
 def test_subset_controls_and_pair_distances(recipe, subset_root, prepared, tmp_path):
     index, store = prepared(subset_root(), "subset", validation=0.3)
-    classes = index.classes
-    made = recipe(lambda part: CentroidDecision.fit(part, classes))
+    made = recipe(CentroidSettings())
     found = Detector(index, store, made, folder=tmp_path / "c").run("")
     held_real = index.select(domain="real", split="validation")
     held_generated = index.select(domain="generated", split="validation")
@@ -126,3 +132,22 @@ def test_subset_controls_and_pair_distances(recipe, subset_root, prepared, tmp_p
     same = sum((held_generated["label"] == label).sum() for label in held_real["label"])
     assert len(positive) == same
     assert found.images_encoded == sum(result.images_encoded for result in found.fits.values()) > 0
+
+
+def test_a_threshold_without_unseen_images_is_an_error(recipe, subset_root, prepared, tmp_path):
+    index, store = prepared(subset_root(), "subset", validation=0.3)
+    table = index.table.assign(split=index.table["split"].replace("validation", "train"))
+    nothing_held = dataclasses.replace(index, table=table)
+    made = recipe(CentroidSettings(open_set=True))
+    with pytest.raises(FingerprintsError, match=r"'centroid' takes its threshold(.|\n)*data.validation"):
+        Detector(nothing_held, store, made, folder=tmp_path / "c").run("")
+
+
+def test_an_open_set_is_calibrated_on_held_out_images(recipe, subset_root, prepared, tmp_path):
+    index, store = prepared(subset_root(), "subset", validation=0.3)
+    made = recipe(CentroidSettings(open_set=True, share_known=0.5))
+    found = Detector(index, store, made, folder=tmp_path / "c").run("")
+    assert found.validation.scores.shape[1] == len(index.classes) + 1
+    best = found.validation.scores[:, :-1].max(axis=1)
+    assert (found.validation.labels == "none").tolist() == (best < found.decision.none_below).tolist()
+    assert (found.validation.labels == "none").sum() == len(best) // 2

@@ -7,8 +7,9 @@ import torch
 from omegaconf import OmegaConf
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.decisions.centroid import CentroidDecision
-from fingerprints.decisions.membership import MembershipDecision
+from fingerprints.decisions.classifiers.centroid import Centroid
+from fingerprints.decisions.settings import CentroidSettings, DistanceSettings
+from fingerprints.decisions.usage import UsageDecision
 from fingerprints.detector import saved as runs
 from fingerprints.detector.detector import Decider
 from fingerprints.embeddings.sources import Encoder
@@ -17,6 +18,7 @@ from fingerprints.reductions.registry import fit_reduction
 from fingerprints.runs.folder import refuse_used_folder
 from fingerprints.training.fit import FitResult
 
+CENTROID = Centroid(settings=CentroidSettings(), classes=("a", "b"), centroids=np.eye(2, 6, dtype=np.float32))
 ENCODER = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 6, "weights": None}
 
 
@@ -45,10 +47,9 @@ def folder(tmp_path):
 
 
 def test_centroids_and_network_come_back_as_they_were(folder):
-    decision = CentroidDecision(np.eye(2, 6, dtype=np.float32), ("a", "b"))
-    path, networks = folder(decision)
+    path, networks = folder(CENTROID)
     run = runs.load_run(path)
-    np.testing.assert_array_equal(run.decider().decision.centroids, decision.centroids)
+    np.testing.assert_array_equal(run.decider().decision.centroids, CENTROID.centroids)
     assert run.decider().decision.classes == run.classes() == ("a", "b")
     assert run.metrics is None
     images = torch.rand(3, 1, 16, 16)
@@ -56,30 +57,22 @@ def test_centroids_and_network_come_back_as_they_were(folder):
     assert not run.network().training
 
 
-def test_membership_decisions_come_back_as_they_were(folder):
+def test_usage_decisions_come_back_as_they_were(folder):
     references = np.random.default_rng(0).random((4, 6)).astype(np.float32)
-    decision = MembershipDecision(
-        rule="k_nearest",
-        k=3,
-        standardise=False,
-        references=references,
-        reference_k=2,
-        threshold=-0.25,
-        threshold_source="validation",
-    )
+    settings = DistanceSettings(rule="k_nearest", k=3, standardise=False, reference="training", reference_k=2)
+    decision = UsageDecision(settings, {"references": references}, threshold=-0.25, source="validation")
     path, _ = folder(decision, generators=("m1", "m2"))
     run = runs.load_run(path)
     assert run.generators == ["m1", "m2"]
     back = run.decider("m2").decision
-    np.testing.assert_array_equal(back.references, references)
-    for name in ("rule", "k", "standardise", "reference_k", "threshold", "threshold_source"):
-        assert getattr(back, name) == getattr(decision, name)
+    np.testing.assert_array_equal(back.learned["references"], references)
+    assert (back.settings, back.threshold, back.source) == (settings, -0.25, "validation")
 
 
 def test_what_is_wrong_with_a_run_folder_is_said(folder, tmp_path):
     with pytest.raises(FingerprintsError, match="no run folder"):
         runs.load_run(tmp_path)
-    path, _ = folder(CentroidDecision(np.eye(2, 6, dtype=np.float32), ("a", "b")))
+    path, _ = folder(CENTROID)
     with pytest.raises(FingerprintsError, match="generator 'm9'"):
         runs.load_run(path).network("m9")
     (path / runs.CHECKPOINTS / "last.ckpt").write_bytes(b"nothing")
@@ -94,6 +87,6 @@ def test_what_is_wrong_with_a_run_folder_is_said(folder, tmp_path):
 
 
 def test_a_used_folder_is_refused(folder):
-    path, _ = folder(CentroidDecision(np.eye(2, 6, dtype=np.float32), ("a", "b")))
+    path, _ = folder(CENTROID)
     with pytest.raises(FingerprintsError, match="already holds a run"):
         refuse_used_folder(path)

@@ -11,9 +11,9 @@ import pytest
 from sklearn.cluster import KMeans
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.decisions import speed
-from fingerprints.decisions.cluster import KMeansDecision
-from fingerprints.decisions.speed import kmeans_engine
+from fingerprints.decisions.clusters import speed
+from fingerprints.decisions.clusters.speed import kmeans_engine
+from tests.decisions.parts import answers, clustering
 
 POINTS = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
 
@@ -43,11 +43,11 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("installed")
 def test_it_is_used_when_asked_for() -> None:
     for choice in ("auto", "on"):
-        decision = KMeansDecision(2, speed=choice)
-        assert (decision.answer(POINTS).labels == "cluster_2").sum() == 29
+        decision = clustering("kmeans", 2, speed=choice)
+        assert (answers(decision, POINTS).labels == "cluster_2").sum() == 29
         assert decision.state().facts["engine"] == "scikit-learn-intelex of scikit-learn-intelex"
     assert kmeans_engine("off")[0] is KMeans
-    assert KMeansDecision(2).state().facts["engine"] == "scikit-learn of scikit-learn"
+    assert clustering("kmeans", 2).state().facts["engine"] == "scikit-learn of scikit-learn"
 
 
 @pytest.mark.usefixtures("missing")
@@ -55,11 +55,11 @@ def test_without_it_scikit_learn_serves_or_on_is_an_error() -> None:
     assert kmeans_engine("auto")[0] is KMeans
     assert kmeans_engine("off")[0] is KMeans
     with pytest.raises(FingerprintsError, match=r"speed=on(.|\n)*fingerprints\[speed\]"):
-        KMeansDecision(2, speed="on").answer(POINTS)
+        answers(clustering("kmeans", 2, speed="on"), POINTS)
 
 
 def test_the_real_one_finds_the_same_clusters() -> None:
     pytest.importorskip("sklearnex")
     apart = POINTS + 20 * np.repeat(np.eye(4, dtype=np.float32)[:3], 10, axis=0)
-    fast, slow = (KMeansDecision(3, speed=choice).answer(apart).labels for choice in ("on", "off"))
+    fast, slow = (answers(clustering("kmeans", 3, speed=choice), apart).labels for choice in ("on", "off"))
     assert fast.tolist() == slow.tolist()

@@ -1,0 +1,52 @@
+"""Parts and fittings for tests of decisions, in few words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fingerprints.core.options import part_of, settings_class
+from fingerprints.decisions.contract import Answers, Decision, Fitting, Images, Part
+
+NOBODY = np.empty((0, 1), np.float32)
+
+
+def images(points: np.ndarray, labels: Sequence[str] | None = None, groups: Any = None) -> Images:
+    names = np.array([""] * len(points) if labels is None else list(labels), dtype=str)
+    return Images(points, names, np.empty(0, dtype=str) if groups is None else np.asarray(groups))
+
+
+def about_generated(real: Images, generated: Images) -> Part:
+    """A part of `subset` or `model`."""
+    return Part(queries=generated, references=real, unit="generated")
+
+
+def about_real(real: Images, generated: Images) -> Part:
+    """A part of `usage`."""
+    return Part(queries=real, references=generated, unit="real")
+
+
+def asked(points: np.ndarray) -> Part:
+    """A part whose generated images are asked about."""
+    return about_generated(images(points[:0]), images(points))
+
+
+def settings(name: str, **options: Any) -> Any:
+    return settings_class("decision", name)(**options)
+
+
+def fitted(name: str, part: Part, classes: Sequence[str], *, seed: int = 0, **options: Any) -> Any:
+    """The decision of that name with these options, fitted on a part."""
+    own = settings(name, **options)
+    return part_of(own).fit(own, Fitting(part=part, classes=tuple(classes), seed=seed))
+
+
+def answers(decision: Decision, points: np.ndarray) -> Answers:
+    return decision.predict(asked(points))
+
+
+def clustering(name: str, clusters: int, *, seed: int = 0, **options: Any) -> Any:
+    own = settings(name, **options)
+    return part_of(own)(settings=own, clusters=clusters, seed=seed)
