@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fingerprints.config.launch import Place, launch
+from fingerprints.config.roots import CompareSettings
 from fingerprints.core.errors import FingerprintsError
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ def main() -> None:
     launch(_job, "compare", usage=USAGE)
 
 
-def _job(config: dict[str, Any], place: Place) -> None:
+def _job(config: CompareSettings, place: Place) -> None:
     from fingerprints.comparison.records import data_sets, find_jobs, finished
 
-    given = config["runs"]
+    given = config.runs
     patterns = [str(pattern) for pattern in given] if isinstance(given, list) else [str(given)]
     records, left_out = finished(find_jobs(patterns))
     if not records:
@@ -47,8 +48,8 @@ def _job(config: dict[str, Any], place: Place) -> None:
             fix="wait for them, or see their train.log",
         )
     sets = data_sets(records)
-    draws = {"seed": config["seed"], "resamples": config["resamples"], "permutations": config["permutations"]}
-    if config["vote"] != "none":
+    draws = {"seed": config.seed, "resamples": config.resamples, "permutations": config.permutations}
+    if config.vote != "none":
         _vote(sets, config, draws)
         return
 
@@ -57,21 +58,21 @@ def _job(config: dict[str, Any], place: Place) -> None:
     from fingerprints.comparison.tables import wide_table
     from fingerprints.reporting.comparison_page import render_html, render_markdown, write_page
 
-    named = [None] * len(sets) if config["baseline"] is None else find_baseline(sets, config["baseline"])
+    named = [None] * len(sets) if config.baseline is None else find_baseline(sets, config.baseline)
     compared = [compare(data, baseline=name, **draws) for data, name in zip(sets, named, strict=True)]
     page = comparison_page(sets, compared, left_out, patterns=patterns)
-    out = Path("outputs/comparison" if config["out"] is None else config["out"])
+    out = Path("outputs/comparison") if config.out is None else config.out
     write_page(out / "comparison.csv", wide_table(sets).to_csv(index=False))
     write_page(out / "comparison.md", render_markdown(page))
     write_page(out / "comparison.html", render_html(page))
     print("\n".join(console_lines(sets, compared, left_out, out=out)))
 
 
-def _vote(sets: list[DataSet], config: dict[str, Any], draws: dict[str, int]) -> None:
+def _vote(sets: list[DataSet], config: CompareSettings, draws: dict[str, int]) -> None:
     from fingerprints.comparison.fuse import fuse
     from fingerprints.reporting.summary import brief
 
-    if config["out"] is None:
+    if config.out is None:
         raise FingerprintsError(
             "A vote needs a folder of its own.", where="out", fix="out=DIR with a new folder"
         )
@@ -83,8 +84,8 @@ def _vote(sets: list[DataSet], config: dict[str, Any], draws: dict[str, int]) ->
             where="runs",
             fix="a narrower runs=GLOB",
         )
-    out = Path(config["out"])
-    document = fuse(sets[0], out, rule=config["vote"], **draws)
+    out = config.out
+    document = fuse(sets[0], out, rule=config.vote, **draws)  # type: ignore[arg-type]
     print(f"vote over {', '.join(document['run']['fused'])}")
     print(brief({document["experiment"]: document}))
     print(f"run: {out}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from fingerprints.config.launch import launch
+from fingerprints.config.roots import DashboardSettings
 
 USAGE = """\
 Make the dashboard of a W&B project, or write its specification to a file.
@@ -25,21 +25,21 @@ def main() -> None:
     launch(_job, "dashboard", usage=USAGE)
 
 
-def _job(config: dict[str, Any], _: Any) -> None:
+def _job(config: DashboardSettings, _: Any) -> None:
     # Imported late: help and configuration errors must not wait for it.
     from fingerprints.reporting.workspace import dashboard, save_online, save_spec
 
     workspace = dashboard(
-        project=config["project"],
-        entity=config["entity"] or "",
-        name=config["name"],
-        generators=config["generators"],
+        project=config.project,
+        entity=config.entity or "",
+        name=config.name,
+        generators=list(config.generators),
     )
-    if config["out"] is None:
+    if config.out is None:
         print(f"dashboard: {save_online(workspace)}")
     else:
-        save_spec(workspace, Path(config["out"]))
-        print(f"specification of the dashboard: {config['out']}")
+        save_spec(workspace, config.out)
+        print(f"specification of the dashboard: {config.out}")
 
 
 if __name__ == "__main__":

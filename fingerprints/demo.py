@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fingerprints.config.launch import plain_errors
-from fingerprints.config.schema import check_overrides
+from fingerprints.config.overrides import check_overrides
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.signals import handled
 

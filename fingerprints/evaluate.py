@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
 
 from fingerprints.config.launch import Place, launch
+from fingerprints.config.roots import EvaluateSettings
 
 USAGE = """\
 Score any run file against a truth file.
@@ -28,15 +27,15 @@ def main() -> None:
     launch(_job, "evaluate", usage=USAGE)
 
 
-def _job(config: dict[str, Any], place: Place) -> None:
+def _job(config: EvaluateSettings, place: Place) -> None:
     from fingerprints.evidence.intervals import estimate_metrics
     from fingerprints.evidence.runs import read_predictions
 
     answers = read_predictions(
-        task_name=config["task"],
-        predictions=Path(config["predictions"]),
-        truth=Path(config["truth"]),
-        groups=None if config["groups"] is None else Path(config["groups"]),
+        task_name=config.task,
+        predictions=config.predictions,
+        truth=config.truth,
+        groups=config.groups,
     )
     evaluation = estimate_metrics(
         task=answers.task,
@@ -45,19 +44,19 @@ def _job(config: dict[str, Any], place: Place) -> None:
         predicted=answers.predicted,
         scores=answers.scores,
         groups=answers.groups,
-        seed=config["seed"],
-        resamples=config["resamples"],
-        permutations=config["permutations"],
+        seed=config.seed,
+        resamples=config.resamples,
+        permutations=config.permutations,
     )
     document = {
         "task": answers.task.name,
-        "predictions": config["predictions"],
+        "predictions": str(config.predictions),
         "n": evaluation.n,
         "n_groups": evaluation.n_groups,
         "test": {name: estimate.to_json() for name, estimate in evaluation.metrics.items()},
     }
-    if config["out"] is not None:
-        out = Path(config["out"])
+    if config.out is not None:
+        out = config.out
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
     print(f"{answers.task.name}: {evaluation.n:,} images in {evaluation.n_groups:,} groups")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
-from typing import Any
 
 from fingerprints.config.launch import Place, launch
+from fingerprints.config.roots import IngestSettings
 
 USAGE = """\
 Make grey square pictures of one size, with groups, from a folder of images or DICOM files.
@@ -36,22 +35,22 @@ def main() -> None:
     launch(_job, "ingest", usage=USAGE)
 
 
-def _job(config: dict[str, Any], place: Place) -> None:
+def _job(config: IngestSettings, place: Place) -> None:
     # Imported late: help and configuration errors must not wait for it.
     from fingerprints.core.progress import console_progress
     from fingerprints.core.signals import handled
     from fingerprints.ingestion.intake import IntakeSettings, ingest
 
     settings = IntakeSettings(
-        images=Path(config["images"]),
-        out=Path(config["out"]),
-        size=config["size"],
-        window=config["window"],
-        groups=config["groups"],
-        near_duplicate=config["near_duplicate"],
-        on_bad_image=config["on_bad_image"],
-        salt=None if config["salt"] is None else Path(config["salt"]),
-        key=None if config["key"] is None else Path(config["key"]),
+        images=config.images,
+        out=config.out,
+        size=config.size,
+        window=config.window,
+        groups=config.groups,
+        near_duplicate=config.near_duplicate,
+        on_bad_image=config.on_bad_image,
+        salt=config.salt,
+        key=config.key,
     )
     with handled():
         intake = ingest(settings, progress=console_progress())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from fingerprints.config.launch import Place, launch
+from fingerprints.config.roots import PredictSettings
 
 USAGE = """\
 Label images with a finished run and write a run file.
@@ -29,28 +27,28 @@ def main() -> None:
     launch(_job, "predict", usage=USAGE)
 
 
-def _job(config: dict[str, Any], place: Place) -> None:
+def _job(config: PredictSettings, place: Place) -> None:
     # Imported late: help and configuration errors must not wait for torch.
     from fingerprints.data.runfiles import write_run_file
     from fingerprints.detector.predict import predict_folder
     from fingerprints.detector.saved import load_run
     from fingerprints.reporting.tables import predictions_table
 
-    run = load_run(config["run"])
+    run = load_run(config.run)
     predictions = predict_folder(
         run,
-        images=Path(config["images"]),
-        generated=None if config["generated"] is None else Path(config["generated"]),
-        generator=config["generator"],
-        on_bad_image=config["on_bad_image"],
-        cache=Path(config["store"]),
-        accelerator=config["accelerator"],
+        images=config.images,
+        generated=config.generated,
+        generator=config.generator,
+        on_bad_image=config.on_bad_image,
+        cache=config.store,
+        accelerator=config.accelerator,
     )
-    out = Path(config["out"])
+    out = config.out
     write_run_file(out, predictions.rows["id"].tolist(), predictions.labels.tolist(), run.task)
-    if config["scores"] is not None:
-        classes = run.classes(config["generator"] or run.generators[0])
-        predictions_table(run.task, classes, [predictions]).to_csv(config["scores"], index=False)
+    if config.scores is not None:
+        classes = run.classes(config.generator or run.generators[0])
+        predictions_table(run.task, classes, [predictions]).to_csv(config.scores, index=False)
     print(f"{len(predictions.rows):,} images labelled: {out}")
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from fingerprints.config.launch import Place, launch
+from fingerprints.config.roots import SegmentSettings
 
 USAGE = """\
 Train a U-Net on images and lung masks, and measure it on held-out pairs beside the default mask.
@@ -32,25 +30,23 @@ def main() -> None:
     launch(_job, "segment", usage=USAGE)
 
 
-def _job(config: dict[str, Any], place: Place) -> None:
+def _job(config: SegmentSettings, place: Place) -> None:
     # Imported late: help and configuration errors must not wait for it.
     from fingerprints.core.signals import handled
-    from fingerprints.detector.segmenter import SegmentSettings, describe, segment
-    from fingerprints.training.hardware import TrainerSettings
+    from fingerprints.detector.segmenter import SegmenterTraining, describe, segment
     from fingerprints.training.segmenter import SegmenterSettings
+    from fingerprints.training.settings import TrainerSettings
 
-    settings = SegmentSettings(
-        images=Path(config["images"]),
-        masks=Path(config["masks"]),
-        out=Path(config["out"]),
-        size=config["size"],
-        validation=config["validation"],
-        groups=None if config["groups"] is None else Path(config["groups"]),
-        seed=config["seed"],
-        segmenter=SegmenterSettings(
-            widths=tuple(config["widths"]), batch_size=config["batch_size"], lr=config["lr"]
-        ),
-        trainer=TrainerSettings(accelerator=config["accelerator"], max_epochs=config["epochs"]),
+    settings = SegmenterTraining(
+        images=config.images,
+        masks=config.masks,
+        out=config.out,
+        size=config.size,
+        validation=config.validation,
+        groups=config.groups,
+        seed=config.seed,
+        segmenter=SegmenterSettings(widths=config.widths, batch_size=config.batch_size, lr=config.lr),
+        trainer=TrainerSettings(accelerator=config.accelerator, max_epochs=config.epochs),
     )
     with handled():
         figures = segment(settings)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fingerprints.config.launch import Place, describe_options, launch, plain_errors
-from fingerprints.config.schema import options
+from fingerprints.config.help import describe_options, wrapped
+from fingerprints.config.launch import Place, launch, plain_errors
+from fingerprints.config.roots import TrainSettings
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.embedded import OF_LAYOUT
 
@@ -66,31 +67,24 @@ def usage() -> str:
     """The text of `--help`, with the experiments and layouts that there are."""
     return USAGE.format(
         embedded=", ".join(OF_LAYOUT),
-        filters=_wrapped("filter"),
-        regions=_wrapped("region"),
-        encoders=_wrapped("encoder"),
-        reductions=_wrapped("reduction"),
-        decisions=_wrapped("decision"),
+        filters=wrapped("filter"),
+        regions=wrapped("region"),
+        encoders=wrapped("encoder"),
+        reductions=wrapped("reduction"),
+        decisions=wrapped("decision"),
         experiments="\n".join(describe_options("experiment")),
         layouts="\n".join(describe_options("data")),
         sweeps="\n".join(describe_options("sweep")),
     )
 
 
-def _wrapped(group: str) -> str:
-    """Options of a group, in the column of the explanations."""
-    margin = " " * 27
-    text = ", ".join(options(group))
-    return textwrap.fill(text, width=110, initial_indent=margin, subsequent_indent=margin).lstrip()
-
-
 def train(
-    config: dict[str, Any], folder: Path, *, overrides: Sequence[str] = (), job: int | None = None
+    config: TrainSettings, folder: Path, *, overrides: Sequence[str] = (), job: int | None = None
 ) -> dict[str, Any]:
     """Fit, predict, evaluate and report into a run folder; see `lifecycle.start`.
 
     Args:
-        config: The validated configuration (`TrainConfig`) as plain data.
+        config: The settings.
         folder: The run folder.
         overrides: What the command line said, for the record.
         job: Number of the job in a sweep.
@@ -123,15 +117,15 @@ def main() -> None:
             raise SystemExit(2)
 
 
-def _job(config: dict[str, Any], place: Place) -> float | None:
-    if place.sweep is not None and config["logger"]["group"] is None:
-        config["logger"]["group"] = place.sweep
+def _job(config: TrainSettings, place: Place) -> float | None:
+    if place.sweep is not None and config.logger.group is None:
+        config = replace(config, logger=replace(config.logger, group=place.sweep))
     document = train(config, place.folder, overrides=place.overrides, job=place.job)
     if place.sweep is None or not document:
         return None
     from fingerprints.runs.sweeps import objective
 
-    return objective(document, config["objective"])
+    return objective(document, config.objective)
 
 
 def _resume(folder: Path, others: list[str]) -> None:

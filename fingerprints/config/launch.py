@@ -7,10 +7,8 @@ defect (with its traceback).
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -18,15 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fingerprints.config.schema import (
-    check_overrides,
-    conf_dir,
-    options,
-    register,
-    unknown_key,
-    unknown_option,
-    validate,
-)
+from fingerprints.config.explanations import explain
+from fingerprints.config.help import help_on
+from fingerprints.config.overrides import check_overrides
+from fingerprints.config.schema import build_root, register, search_path
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.signals import Interrupted
 
@@ -53,20 +46,21 @@ class Place:
     varying: tuple[str, ...] = ()
 
 
-Job = Callable[[dict[str, Any], Place], Any]
+Job = Callable[[Any, Place], Any]
 
 
 def launch(job: Job, root: str, *, usage: str) -> None:
-    """Run `job(config, place)` under Hydra; exits the process on an error.
+    """Run `job(settings, place)` under Hydra; exits the process on an error.
 
     Args:
-        job: The entry point's work; gets the validated configuration as plain data. In a sweep what it
-            returns goes to Hydra's sweeper.
-        root: Name of the root config: `train`, `predict` or `evaluate`.
-        usage: Text of `--help`.
+        job: The command's work; gets the checked settings of its root. In a sweep what it returns goes to
+            Hydra's sweeper.
+        root: Name of the root, one of `schema.ROOTS`.
+        usage: Text of `--help`; with words such as `decision=svm` their keys are listed instead.
     """
     if {"--help", "-h"} & set(sys.argv[1:]):
-        print(usage)
+        with plain_errors(root):
+            print(help_on(sys.argv[1:], root) or usage)
         return
     # Hydra takes its flags before or after all other words only.
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
@@ -121,12 +115,12 @@ def _under_hydra(job: Job, root: str) -> None:
             place = Place(folder, overrides, hydra_config.job.num, sweep, varying)
             return _sweep_job(job, cfg, place, root)
         try:
-            return job(validate(cfg), Place(folder, overrides))
+            return job(build_root(cfg, root), Place(folder, overrides))
         except FingerprintsError as error:
             remove_if_empty(folder, cfg.get("name"))
             failures.append(error)  # raised below: Hydra would print words of its own about it
 
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=root)(task)()
+    hydra.main(version_base="1.3", config_path=str(search_path(root)), config_name=root)(task)()
     if failures:
         raise failures[0]
 
@@ -143,7 +137,7 @@ def _sweep_job(job: Job, cfg: DictConfig, place: Place, root: str) -> Any:
     words = " ".join(place.overrides)
     (place.folder / REFUSED).unlink(missing_ok=True)
     try:
-        return job(validate(cfg), place)
+        return job(build_root(cfg, root), place)
     except Exception as error:
         message = explain(error, root)
         if message is None:
@@ -159,78 +153,3 @@ def _sweep_job(job: Job, cfg: DictConfig, place: Place, root: str) -> Any:
         print(f"job {place.job} failed ({words}): {message}", file=sys.stderr, flush=True)
         # Not raised: Hydra would go on, too, but end with an error that says it all again.
         return None
-
-
-def explain(error: Exception, root: str) -> str | None:
-    """The error in plain words, or `None` if it is not the user's."""
-    if isinstance(error, FingerprintsError):
-        return str(error)
-    disk_full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # these name no file
-    if isinstance(error, OSError) and (error.filename is not None or error.errno in disk_full):
-        return str(
-            FingerprintsError(
-                f"Cannot write or read: {error.strerror}.",
-                where=error.filename or "the run folder or the image store",
-                fix="choose a folder that can be written (run_dir=DIR, paths.outputs=DIR) and has room",
-            )
-        )
-    if isinstance(error, ValueError) and "No trials are completed" in str(error):  # Optuna's words
-        return str(
-            FingerprintsError(
-                "No trial of the search finished.", where="sweep", fix="see what the jobs said above"
-            )
-        )
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    if not isinstance(error, HydraException | OmegaConfBaseException):
-        return None
-    text = _innermost(error)
-    key = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
-    unknown = re.search(r"Key '([^']+)' (?:is not in struct|not in)", text)
-    if unknown is not None:
-        full = key.group(1) if key is not None else unknown.group(1)
-        return str(unknown_key(full, root))
-    no_group = re.search(r"Could not override '([^'@]+)[^']*'\.\s*No match in the defaults list", text)
-    if no_group is not None:
-        return str(unknown_key(no_group.group(1), root))
-    choice = re.search(r"Could not find '(\w+)/([^']+)'", text)
-    if choice is not None:
-        return str(unknown_option(choice.group(1), choice.group(2)))
-    needed = re.search(r"You must specify '(\w+)'", text)
-    if needed is not None:
-        group = needed.group(1)
-        return str(
-            FingerprintsError(
-                f"No {group} was chosen.",
-                where="command line",
-                fix=f"{group}=NAME with one of {', '.join(options(group))}",
-            )
-        )
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
-    first = next((line for line in lines if line.startswith(("Value ", "Cannot "))), lines[0])
-    where = key.group(1) if key is not None else "command line"
-    return str(FingerprintsError(first, where=where, fix="see --help for keys and options"))
-
-
-def describe_options(group: str) -> list[str]:
-    """A line per option: its name and the first words that its file says of it."""
-    lines = []
-    for name in options(group):
-        comments = [
-            line.lstrip("# ").rstrip()
-            for line in (conf_dir() / group / f"{name}.yaml").read_text().splitlines()
-            if line.startswith("#") and "@package" not in line and "python -m" not in line
-        ]
-        lines.append(f"  {name:<24}{comments[0] if comments else ''}".rstrip())
-    return lines
-
-
-def _innermost(error: BaseException) -> str:
-    """Messages of an error and of what caused it, outermost first."""
-    texts: list[str] = []
-    current: BaseException | None = error
-    while current is not None and len(texts) < 5:
-        texts.append(str(current))
-        current = current.__cause__
-    return "\n".join(texts)

@@ -63,7 +63,7 @@ class Option:
     def bounds(self) -> str:
         """The bounds in words; empty without any."""
         words = [
-            f"{word} {bound:g}" if abs(bound) < 1e6 else f"{word} {bound:,.0f}"
+            f"{word} {bound:g}" if abs(bound) < 1e4 else f"{word} {bound:,.0f}"
             for word, bound in (
                 ("at least", self.least),
                 ("greater than", self.above),
@@ -90,12 +90,14 @@ def option(
     allows it. Choices are written as the type: `Literal["linear", "rbf"]`.
     """
     known = Option(help=help, least=least, above=above, most=most, below=below)
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata={_OPTION: known})
     return field(default=default, metadata={_OPTION: known})
 
 
-def chosen(group: str, *, help: str = "") -> Any:
+def chosen(group: str, *, default: Any = dataclasses.MISSING, help: str = "") -> Any:
     """A field that holds the settings of the chosen option of a group, or a tuple of several."""
-    return field(metadata={_OPTION: Option(help=help, group=group)})
+    return field(default=default, metadata={_OPTION: Option(help=help, group=group)})
 
 
 def register(group: str, *names: str, part: str = "") -> Callable[[type[S]], type[S]]:
@@ -348,17 +350,25 @@ class Described:
     help: str
 
 
-def describe(cls: type, prefix: str = "") -> Iterator[Described]:
-    """Every key of a settings class, with its default and what is known of it."""
+def describe(cls: type, prefix: str = "", *, default: Any = None) -> Iterator[Described]:
+    """Every key of a settings class, with its default and what is known of it.
+
+    Args:
+        cls: The settings class.
+        prefix: Stands before each key.
+        default: Settings of that class whose values are the defaults; `None`: the class's own.
+    """
     hints = _hints(cls)
     for item in fields(cls):
         kind, known = hints[item.name], info(item)
+        value = _default(item) if default is None else getattr(default, item.name)
         if isinstance(kind, type) and is_dataclass(kind) and known.group is None:
-            yield from describe(kind, f"{prefix}{item.name}.")
+            inner = None if value is dataclasses.MISSING else value
+            yield from describe(kind, f"{prefix}{item.name}.", default=inner)
             continue
         words = [" | ".join(map(str, found))] if (found := choices(kind)) else []
         words += [word for word in (known.bounds, known.help) if word]
-        yield Described(f"{prefix}{item.name}", _written(item), "; ".join(words))
+        yield Described(f"{prefix}{item.name}", as_word(value), "; ".join(words))
 
 
 def keys(cls: type, prefix: str = "") -> list[str]:
@@ -383,16 +393,20 @@ def choices(kind: Any) -> tuple[Any, ...]:
     return ()
 
 
-def _written(item: dataclasses.Field) -> str:
-    value = item.default
+def as_word(value: Any) -> str:
+    """A value as the command line spells it; `???` for one that must be given."""
     if value is dataclasses.MISSING:
-        if item.default_factory is dataclasses.MISSING:
-            return str(MISSING)
-        value = item.default_factory()
+        return str(MISSING)
     value = _plain(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return "[" + ",".join(map(str, value)) + "]" if isinstance(value, list) else str(value)
+    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
+
+
+def _default(item: dataclasses.Field) -> Any:
+    if item.default_factory is not dataclasses.MISSING:
+        return item.default_factory()
+    return item.default
 
 
 @functools.cache

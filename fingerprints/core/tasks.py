@@ -29,6 +29,7 @@ class Task:
         generated_label: The label that every generated image counts as, because it comes from real images of
             that label; `None` where each generated image has a label of its own.
         has_real: Whether there are real images at all.
+        clusters: Whether answers are scored as clusters, whose names mean nothing.
         open_set: Whether an image may belong to none of the known labels and be called `none`.
     """
 
@@ -40,6 +41,7 @@ class Task:
     run_labels: dict[str, str] = field(default_factory=dict)
     generated_label: str | None = None
     has_real: bool = True
+    clusters: bool = False
     open_set: bool = False
 
     def to_run(self, label: str) -> str:
@@ -66,7 +68,7 @@ TASKS: dict[str, Task] = {
         generated_label=USED,
     ),
     "subset": Task(name="subset", unit="generated", official="accuracy", open_set=True),
-    "model": Task(name="model", unit="generated", official="ari", has_real=False),
+    "model": Task(name="model", unit="generated", official="ari", has_real=False, clusters=True),
 }
 
 

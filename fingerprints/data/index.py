@@ -17,56 +17,13 @@ from fingerprints.core.progress import Progress
 from fingerprints.core.tasks import NONE, Task
 from fingerprints.data.decode import Preprocessing
 from fingerprints.data.groups import near_duplicate_groups, read_groups
-from fingerprints.data.layout import ImageFile, Source, scan
+from fingerprints.data.layout import ImageFile, scan
 from fingerprints.data.runfiles import match_labels, read_labels
+from fingerprints.data.settings import DataSettings, Remedy
 from fingerprints.data.splits import hold_out, k_folds
 from fingerprints.data.store import ImageStore, open_store
 
 COLUMNS = ("id", "path", "domain", "generator", "label", "group", "split", "fold")
-
-Remedy = Literal["error", "skip"]
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """How a folder becomes an index; the plain counterpart of the `data` configuration group.
-
-    Attributes:
-        root: Folder that the patterns and `truth` are relative to.
-        sources: The layout.
-        size: Side of the pixels, in pixels.
-        truth: File with the labels of the test part, relative to `root`; ignored if it is absent.
-        groups: CSV of groups; `None`: `groups.csv` in `root`, else near-duplicate clusters.
-        near_duplicate: Thumbnail correlation from which two images form one pseudo-group.
-        validation: Share of each label held out for validation.
-        folds: Number of folds: of the out-of-fold scores that small parts get instead of the share, and
-            of the partition that `fold` chooses from.
-        folds_below: A `usage` part with fewer labelled real images than this is small.
-        fold: Hold out this fold, `0..folds-1`, for validation, and nothing else; the partition depends on
-            the seed alone, so that runs over all folds hold out every group once.
-        on_bad_image: `error` lists all unreadable files; `skip` goes on without them.
-        on_mixed_size: `error` or `resize` where files differ in size.
-        on_test_overlap: `error` or `keep` where a test image or group also stands in training.
-        shuffle_labels: Control: permute training labels per image, within each domain.
-        leave_out: `subset` only: this label's training images are left out, and its test images are
-            `none`, which an open-set decision should say of them.
-    """
-
-    root: Path
-    sources: Sequence[Source]
-    size: int
-    truth: str = "test_truth.csv"
-    groups: Path | None = None
-    near_duplicate: float = 0.95
-    validation: float = 0.1
-    folds: int = 5
-    folds_below: int = 1000
-    fold: int | None = None
-    on_bad_image: Remedy = "error"
-    on_mixed_size: Literal["error", "resize"] = "error"
-    on_test_overlap: Literal["error", "keep"] = "error"
-    shuffle_labels: bool = False
-    leave_out: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,37 +11,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.tasks import Domain
-
-Part = Literal["train", "test"]
+from fingerprints.data.settings import PartName, Source
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 FIELDS = ("label", "generator")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the images of one role lie.
-
-    Attributes:
-        pattern: Glob relative to the data root, POSIX style, with `{label}` and `{generator}`
-            where those are read from the path.
-        domain: `real` or `generated`.
-        part: `train` (the development part) or `test`.
-        label: The label of every file, where the path does not carry it; `None` for unlabelled.
-        generator: The generator of every file, where the path does not carry it.
-    """
-
-    pattern: str
-    domain: Domain
-    part: Part
-    label: str | None = None
-    generator: str | None = None
 
 
 class ImageFile(NamedTuple):
@@ -56,7 +34,7 @@ class ImageFile(NamedTuple):
     size: int
     mtime_ns: int
     domain: Domain
-    part: Part
+    part: PartName
     label: str | None
     generator: str
 

@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.tasks import USED, Task
+from fingerprints.core.tasks import Task
 from fingerprints.data.groups import thumbnails
+from fingerprints.data.settings import AllPairingSettings, NearestPairingSettings, RandomPairingSettings
 
 PAD = -1  # class of a row that only fills a process' share up to equal length
 
@@ -68,9 +69,10 @@ def pools(task: Task, rows: pd.DataFrame, classes: Sequence[str]) -> PairPools:
     code = {name: number for number, name in enumerate(classes)}
     rows = rows.sort_index()
     generated = rows[rows["domain"] == "generated"]
-    real = rows[rows["domain"] == "real"] if task.name != "model" else generated
+    real = rows[rows["domain"] == "real"] if task.has_real else generated
     real = real[real["label"].isin(list(classes))]
-    right_labels = [USED] * len(generated) if task.name == "usage" else list(generated["label"])
+    label = task.generated_label
+    right_labels = list(generated["label"]) if label is None else [label] * len(generated)
     return PairPools(
         left=real.index.to_numpy(dtype=np.int64),
         left_classes=np.array([code[label] for label in real["label"]], dtype=np.int64),
@@ -182,6 +184,13 @@ class RandomPairs:
 
     aligned: bool = True
 
+    @classmethod
+    def of(
+        cls, settings: RandomPairingSettings, pools: PairPools, *, images: NDArray[np.uint8], seed: int
+    ) -> RandomPairs:
+        """The strategy of these settings."""
+        return cls(pools, batch_size=settings.batch_size, seed=seed)
+
     def __init__(
         self, pools: PairPools, *, batch_size: int, seed: int, pairs_per_epoch: int | None = None
     ) -> None:
@@ -264,6 +273,20 @@ class NearestPairs(RandomPairs):
 
     SIDE = 32  # nearness is the correlation of thumbnails of this side
 
+    @classmethod
+    def of(  # type: ignore[override]
+        cls, settings: NearestPairingSettings, pools: PairPools, *, images: NDArray[np.uint8], seed: int
+    ) -> NearestPairs:
+        """The strategy of these settings."""
+        return cls(
+            pools,
+            images,
+            neighbours=settings.neighbours,
+            contrast=settings.contrast,
+            batch_size=settings.batch_size,
+            seed=seed,
+        )
+
     def __init__(
         self,
         pools: PairPools,
@@ -325,6 +348,13 @@ class AllPairs:
     """
 
     aligned = False
+
+    @classmethod
+    def of(
+        cls, settings: AllPairingSettings, pools: PairPools, *, images: NDArray[np.uint8], seed: int
+    ) -> AllPairs:
+        """The strategy of these settings."""
+        return cls(pools, images_per_class=settings.images_per_class, seed=seed)
 
     def __init__(
         self, pools: PairPools, *, images_per_class: int, seed: int, images_per_epoch: int | None = None

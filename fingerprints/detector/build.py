@@ -1,31 +1,41 @@
-"""Which stages go together: said from the configuration alone, before any image is read."""
+"""A detector from settings: which stages go together, and where its encoders come from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import functools
+from collections.abc import Callable
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.options import build_option, registered
-from fingerprints.core.tasks import get_task
+from fingerprints.core.options import part_of, registered
+from fingerprints.core.tasks import Task
+from fingerprints.data.pairs import PairPools, PairStrategy
+from fingerprints.data.settings import PairingSettings
+from fingerprints.data.store import ImageStore
 from fingerprints.decisions.settings import DecisionSettings, Need
-from fingerprints.reductions.registry import REDUCTIONS
+from fingerprints.embeddings.sources import EncoderSource, Frozen, OnLabels, OnPairs
+from fingerprints.encoders.build import build_network
+from fingerprints.encoders.settings import EncoderSettings
+from fingerprints.reductions.settings import ReductionSettings
+from fingerprints.training.augment import Augmentation
+from fingerprints.training.classifier import ClassifierModule
+from fingerprints.training.settings import (
+    ClassifierTrainingSettings,
+    FrozenTrainingSettings,
+    PairTrainingSettings,
+    TrainingSettings,
+)
+from fingerprints.training.siamese import SiameseModule
 
 
-def decision_settings(config: Mapping[str, Any]) -> DecisionSettings:
-    """The settings of the configured decision."""
-    return build_option("decision", config["decision"])
-
-
-def check_stages(config: Mapping[str, Any]) -> None:
-    """Refuse stages that do not fit each other or the task.
+def check_stages(
+    *, task: Task, training: TrainingSettings, reduction: ReductionSettings, decision: DecisionSettings
+) -> None:
+    """Refuse stages that do not fit each other or the task, before any image is read.
 
     Raises:
         FingerprintsError: If the decision does not answer the task, or a stage needs what an earlier one does
             not give.
     """
-    task, decision = get_task(config["task"]), decision_settings(config)
-    training = config["training"]["name"]
     if task.name not in decision.tasks:
         wanted = _decisions(lambda found: task.name in found.tasks)
         raise FingerprintsError(
@@ -33,15 +43,15 @@ def check_stages(config: Mapping[str, Any]) -> None:
             where="decision",
             fix=f"decision={wanted[0]}" if len(wanted) == 1 else f"decision= one of {', '.join(wanted)}",
         )
-    if training == "classifier" and task.generated_label is not None:
+    if training.gives_head and task.generated_label is not None:
         raise FingerprintsError(
             f"A classifier learns labels of generated images; task '{task.name}' labels real ones only.",
             where="training",
             fix="training=pairs or training=frozen",
         )
     for need in decision.needs:
-        NEEDS[need](config, decision)
-    if REDUCTIONS[config["reduction"]["name"]].transductive and not decision.transductive:
+        NEEDS[need](training, reduction, decision)
+    if reduction.transductive and not decision.transductive:
         clusterings = _decisions(lambda found: found.transductive)
         raise FingerprintsError(
             f"t-SNE cannot place new images; decision '{decision.name}' needs training images and new ones in"
@@ -49,7 +59,7 @@ def check_stages(config: Mapping[str, Any]) -> None:
             where="reduction",
             fix=f"decision= one of {', '.join(clusterings)}, or reduction=pca",
         )
-    if not task.has_real and "real" in (decision.learns_from, config["training"].get("fit_on")):
+    if not task.has_real and "real" in (decision.learns_from, training.learns_from):
         raise FingerprintsError(
             f"Task '{task.name}' has no real images to fit on.",
             where="decision.fit_on, training.fit_on",
@@ -67,18 +77,17 @@ def _decisions(wanted: Callable[[type[DecisionSettings]], bool]) -> list[str]:
     return sorted(name for name, found in registered("decision").items() if wanted(found))
 
 
-def _head(config: Mapping[str, Any], decision: DecisionSettings) -> None:
-    training = config["training"]["name"]
-    if training != "classifier":
+def _head(training: TrainingSettings, reduction: ReductionSettings, decision: DecisionSettings) -> None:
+    if not training.gives_head:
         raise FingerprintsError(
-            f"Decision '{decision.name}' is a trained classifier's; training={training} makes none.",
+            f"Decision '{decision.name}' is a trained classifier's; training={training.name} makes none.",
             where="decision",
             fix="training=classifier, or another decision (svm, centroid, kmeans)",
         )
 
 
-def _unreduced(config: Mapping[str, Any], decision: DecisionSettings) -> None:
-    if config["reduction"]["name"] != "none":
+def _unreduced(training: TrainingSettings, reduction: ReductionSettings, decision: DecisionSettings) -> None:
+    if reduction.name != "none":
         raise FingerprintsError(
             f"Decision '{decision.name}' knows the encoder's own embeddings, not reduced ones.",
             where="reduction",
@@ -86,8 +95,54 @@ def _unreduced(config: Mapping[str, Any], decision: DecisionSettings) -> None:
         )
 
 
-# What a decision may need of other stages -> the check that refuses a configuration without it.
-NEEDS: dict[Need, Callable[[Mapping[str, Any], DecisionSettings], None]] = {
+# What a decision may need of other stages -> the check that refuses settings without it.
+NEEDS: dict[Need, Callable[[TrainingSettings, ReductionSettings, DecisionSettings], None]] = {
     "head": _head,
     "unreduced": _unreduced,
 }
+
+
+def encoder_source(
+    encoder: EncoderSettings,
+    training: TrainingSettings,
+    pairing: PairingSettings,
+    *,
+    size: int,
+    accumulate: int,
+    seed: int,
+) -> EncoderSource:
+    """Where encoders come from: trained on pairs or labels, or frozen.
+
+    Args:
+        encoder: The network.
+        training: How it is trained, if it is.
+        pairing: How pairs are drawn, where it is trained on pairs.
+        size: Pixels a side.
+        accumulate: Parts in which a batch passes the encoder.
+        seed: Seed of the run.
+    """
+    network = functools.partial(build_network, encoder, size=size, on_pairs=training.on_pairs)
+    if isinstance(training, FrozenTrainingSettings):
+        return Frozen(network, batch_size=training.batch_size)
+    assert isinstance(training, PairTrainingSettings | ClassifierTrainingSettings)
+    common = {
+        "optimiser": training.optimiser,
+        "augmentation": Augmentation(seed=seed, **vars(training.augment)),
+        "accumulate": accumulate,
+    }
+    if isinstance(training, ClassifierTrainingSettings):
+        return OnLabels(
+            lambda classes: ClassifierModule(network(), classes=classes, **common),  # type: ignore[arg-type]
+            batch_size=training.batch_size,
+            fit_on=training.fit_on,
+            rounds=training.rounds,
+            pseudo_labels=training.pseudo_labels,
+        )
+
+    def strategy(pools: PairPools, store: ImageStore) -> PairStrategy:
+        return part_of(pairing).of(pairing, pools, images=store.images, seed=seed)
+
+    return OnPairs(
+        lambda: SiameseModule(network(), settings=training, **common),  # type: ignore[arg-type]
+        strategy,
+    )

@@ -21,10 +21,17 @@ from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import Answers, Calibration, Decision, Fitting, Images, Part
 from fingerprints.decisions.distances import euclidean
-from fingerprints.embeddings.sources import Encoder, EncoderSource, EpochReport, Rows, Surroundings, shortened
+from fingerprints.embeddings.sources import (
+    Encoder,
+    EncoderSource,
+    EpochReport,
+    TrainingContext,
+    TrainingRows,
+    shortened,
+)
 from fingerprints.reductions.registry import Reduction
-from fingerprints.training.fit import FitResult, StoppingSettings
-from fingerprints.training.hardware import TrainerSettings
+from fingerprints.training.fit import FitResult
+from fingerprints.training.settings import StoppingSettings, TrainerSettings
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +183,7 @@ class Detector:
         progress: Progress | None = None,
     ) -> None:
         self.index, self.recipe = index, recipe
-        self.around = Surroundings(
+        self.context = TrainingContext(
             index=index,
             store=store,
             trainer=recipe.trainer,
@@ -194,14 +201,14 @@ class Detector:
         held = rows[rows["split"] == "validation"]
         folds = self._out_of_fold(train, generator)
         fits = dict(folds.fits)
-        around = self.around
-        if folds.fits and (around.stopping.early or around.stopping.best):
+        context = self.context
+        if folds.fits and context.stopping.enabled:
             # Nothing is held out of the last training: the folds say how long it should be.
             epochs = round(float(np.median([result.chosen_epoch for result in folds.fits.values()])))
-            around = shortened(around, epochs)
+            context = shortened(context, epochs)
         unlabelled = test[test["domain"] == self.index.task.unit]
-        made_with = Rows(train, held, unlabelled)
-        encoder = self.recipe.encoder.make(around, made_with, Path(generator), generator or "training")
+        made_with = TrainingRows(train, held, unlabelled)
+        encoder = self.recipe.encoder.make(context, made_with, Path(generator), generator or "training")
         fits |= encoder.fits
         train_part = self._embed(encoder, train, train)
         decider = self._fit(encoder, train_part)
@@ -246,9 +253,9 @@ class Detector:
         for fold in folds:
             inside, outside = train[train["fold"] != fold], train[train["fold"] == fold]
             name = f"{generator or 'training'} fold {fold + 1}/{len(folds)}"
-            made_with = Rows(inside, outside, train.iloc[:0])
+            made_with = TrainingRows(inside, outside, train.iloc[:0])
             folder = Path(generator) / f"fold_{fold}"
-            encoder = self.recipe.encoder.make(self.around, made_with, folder, name)
+            encoder = self.recipe.encoder.make(self.context, made_with, folder, name)
             fits |= encoder.fits
             decider = self._fit(encoder, self._embed(encoder, inside, inside))
             part = self._embed(encoder, outside, train)

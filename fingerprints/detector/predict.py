@@ -7,20 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.options import build_option
 from fingerprints.core.progress import console_progress
+from fingerprints.core.tasks import Task
 from fingerprints.data.datamodule import PixelSource
 from fingerprints.data.decode import Preprocessing
-from fingerprints.data.index import Remedy, check_readable, require_unique
-from fingerprints.data.layout import Source, scan
-from fingerprints.data.store import open_store
+from fingerprints.data.index import check_readable, require_unique
+from fingerprints.data.layout import ImageFile, scan
+from fingerprints.data.settings import Remedy, Source
+from fingerprints.data.store import ImageStore, open_store
 from fingerprints.decisions.contract import Images, Part
 from fingerprints.detector.detector import Predictions
 from fingerprints.detector.saved import Run
 from fingerprints.embeddings.embed import embed
 from fingerprints.images.derived import derived_store
-from fingerprints.training.hardware import TrainerSettings, make_trainer
+from fingerprints.training.hardware import make_trainer
+from fingerprints.training.settings import Accelerator, TrainerSettings
 
 
 def predict_folder(
@@ -31,7 +36,7 @@ def predict_folder(
     generator: str | None,
     cache: Path,
     on_bad_image: Remedy = "error",
-    accelerator: str = "auto",
+    accelerator: Accelerator = "auto",
 ) -> Predictions:
     """Labels and scores of every image in a folder.
 
@@ -50,27 +55,49 @@ def predict_folder(
     """
     name = _chosen_generator(run, generator)
     task = run.task
-    usage = task.unit == "real"
-    if usage and generated is None:
+    _check_folders(task, generated)
+    unit, other = task.unit, "generated" if task.unit == "real" else "real"
+    files = scan(images, [Source("*", domain=unit, part="train")])
+    require_unique(pd.Series([f.id for f in files]), pd.Series([f.name for f in files]), images)
+    count = len(files)
+    if generated is not None:
+        files += scan(generated, [Source("*", domain=other, part="train")])  # type: ignore[arg-type]
+    store, readable = _seen(run, files, images, cache=cache, on_bad_image=on_bad_image)
+    units, references = readable[readable < count], readable[readable >= count]
+    trainer = make_trainer(
+        TrainerSettings(accelerator=accelerator, precision=run.config["trainer"]["precision"])
+    )
+    network, decider = run.network(name), run.decider(name)
+    embeddings = embed(network, PixelSource(store), np.concatenate([units, references]), trainer=trainer)
+    asked, others = Images(embeddings[: len(units)]), Images(embeddings[len(units) :])
+    found = decider.answer(Part(queries=asked, references=others, unit=unit))
+    rows = pd.DataFrame({"id": [files[row].id for row in units]}, index=pd.Index(units, name="row"))
+    return Predictions(rows=rows, labels=found.labels, scores=found.scores, clusters=decider.transductive)
+
+
+def _check_folders(task: Task, generated: Path | None) -> None:
+    """A task about real images needs generated ones to hold them against; another takes none."""
+    if task.unit == "real" and generated is None:
         raise FingerprintsError(
             f"Task {task.name} scores real images against generated ones, and none were given.",
             where="generated",
             fix="generated=DIR with images that the generator in question made",
         )
-    if not usage and generated is not None:
+    if task.unit == "generated" and generated is not None:
         raise FingerprintsError(
             f"Task {task.name} labels generated images and takes no second folder.",
             where="generated",
             fix="give the images to label as images=DIR and leave generated out",
         )
-    unit, other = ("real", "generated") if usage else ("generated", "real")
-    files = scan(images, [Source("*", domain=unit, part="train")])  # type: ignore[arg-type]
-    require_unique(pd.Series([f.id for f in files]), pd.Series([f.name for f in files]), images)
-    count = len(files)
-    if generated is not None:
-        files += scan(generated, [Source("*", domain=other, part="train")])  # type: ignore[arg-type]
-    size = run.config["data"]["size"]
-    store = open_store(files, Preprocessing(size), cache=cache, progress=console_progress())
+
+
+def _seen(
+    run: Run, files: list[ImageFile], images: Path, *, cache: Path, on_bad_image: Remedy
+) -> tuple[ImageStore, NDArray[np.int64]]:
+    """The images as the encoder is to see them, and the rows that could be read; notes go to the console."""
+    store = open_store(
+        files, Preprocessing(run.config["data"]["size"]), cache=cache, progress=console_progress()
+    )
     notes: list[str] = []
     try:
         readable = check_readable(
@@ -86,28 +113,16 @@ def predict_folder(
         if store.errors:
             fix = "repair or remove them, or go on without them: on_bad_image=skip"
         raise FingerprintsError(error.what, where=error.where or images, fix=fix) from None
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
     store, more = derived_store(
         store,
-        filter=run.config["filter"],
-        region=run.config["region"],
+        filter=build_option("filter", run.config["filter"]),
+        region=build_option("region", run.config["region"]),
         names=[file.name for file in files],
         progress=console_progress(),
     )
-    for note in more:
+    for note in (*notes, *more):
         print(f"note: {note}", file=sys.stderr)
-    units, references = readable[readable < count], readable[readable >= count]
-    trainer = make_trainer(
-        TrainerSettings(accelerator=accelerator, precision=run.config["trainer"]["precision"])
-    )
-    network, decider = run.network(name), run.decider(name)
-    embeddings = embed(network, PixelSource(store), np.concatenate([units, references]), trainer=trainer)
-    asked, others = Images(embeddings[: len(units)]), Images(embeddings[len(units) :])
-    part = Part(queries=asked, references=others, unit=run.task.unit)
-    found = decider.answer(part)
-    rows = pd.DataFrame({"id": [files[row].id for row in units]}, index=pd.Index(units, name="row"))
-    return Predictions(rows=rows, labels=found.labels, scores=found.scores, clusters=decider.transductive)
+    return store, readable
 
 
 def _chosen_generator(run: Run, generator: str | None) -> str:

@@ -13,12 +13,16 @@ from omegaconf import OmegaConf
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState, load_fitted, save_fitted
+from fingerprints.core.options import build_option, settings_class
 from fingerprints.core.tasks import Task, get_task
 from fingerprints.core.weights import load_into, read_weights
 from fingerprints.decisions.registry import restore_decision
 from fingerprints.detector.detector import Decider
 from fingerprints.embeddings.sources import Encoder
-from fingerprints.encoders import EmbeddingNetwork, build_network, weights_digest, without_weights
+from fingerprints.encoders.build import build_network
+from fingerprints.encoders.identity import weights_digest
+from fingerprints.encoders.network import EmbeddingNetwork
+from fingerprints.encoders.settings import EncoderSettings
 from fingerprints.reductions.registry import restore_reduction
 from fingerprints.runs.folder import CHECKPOINTS, CONFIG, METRICS
 
@@ -64,6 +68,11 @@ class Run:
     generators: list[str]
     metrics: dict[str, Any] | None
 
+    @property
+    def encoder(self) -> EncoderSettings:
+        """Settings of its encoder."""
+        return build_option("encoder", self.config["encoder"])
+
     def decider(self, generator: str = "") -> Decider:
         """The fitted reduction and decision of a generator."""
         state = self._read(generator)
@@ -83,10 +92,11 @@ class Run:
                 frozen encoder are not what they were.
         """
         facts, config = self._read(generator).facts, self.config
-        size, on_pairs = config["data"]["size"], config["training"]["name"] == "pairs"
+        size, encoder = config["data"]["size"], self.encoder
+        on_pairs = settings_class("training", config["training"]["name"]).on_pairs  # type: ignore[attr-defined]
         if facts["checkpoint"] is None:
             torch.manual_seed(config["seed"])  # where weights are random, these are the run's
-            frozen = build_network(config["encoder"], size=size, on_pairs=False)
+            frozen = build_network(encoder, size=size, on_pairs=False)
             if weights_digest(frozen) != facts["weights"]:
                 raise FingerprintsError(
                     "The encoder's weights are not those that the run was made with.",
@@ -96,7 +106,7 @@ class Run:
             return frozen.eval()
         path = self.folder / facts["checkpoint"]
         # The checkpoint holds all weights: none are fetched for the start of the training.
-        network = build_network(without_weights(config["encoder"]), size=size, on_pairs=on_pairs)
+        network = build_network(encoder.without_weights(), size=size, on_pairs=on_pairs)
         state = {
             key.removeprefix(NETWORK_PREFIX): value
             for key, value in read_weights(path).items()

@@ -21,8 +21,9 @@ from fingerprints.data.splits import hold_out
 from fingerprints.images.lungs import lung_masks
 from fingerprints.images.masks import dice, image_files, match_masks, read_mask
 from fingerprints.images.unet import check_side, predict_masks, save_unet
-from fingerprints.training.hardware import TrainerSettings, resolve
+from fingerprints.training.hardware import resolve
 from fingerprints.training.segmenter import SegmenterSettings, fit_segmenter
+from fingerprints.training.settings import TrainerSettings
 
 WEIGHTS, FIGURES, OVERLAYS = "segmenter.safetensors", "dice.json", "overlays.png"
 _SHOWN = 24  # held-out images in the picture
@@ -30,7 +31,7 @@ _TRUTH, _UNET, _DEFAULT = (255, 60, 60), (60, 255, 60), (90, 140, 255)
 
 
 @dataclass(frozen=True)
-class SegmentSettings:
+class SegmenterTraining:
     """What is trained on what.
 
     Attributes:
@@ -71,7 +72,7 @@ class Pairs:
     masks: NDArray[np.bool_]
 
 
-def segment(settings: SegmentSettings) -> dict[str, Any]:
+def segment(settings: SegmenterTraining) -> dict[str, Any]:
     """Train a segmenter, measure it on held-out pairs beside the default mask, and write both.
 
     Returns:
@@ -174,7 +175,7 @@ def read_pairs(images: Path, masks: Path, *, size: int) -> Pairs:
     return Pairs(names, np.stack([image for image, _ in read]), np.stack([mask for _, mask in read]))
 
 
-def held_out(names: list[str], settings: SegmentSettings) -> NDArray[np.bool_]:
+def held_out(names: list[str], settings: SegmenterTraining) -> NDArray[np.bool_]:
     """`(n,)` which pairs are kept for measuring: whole groups, seeded.
 
     Raises:

@@ -22,7 +22,7 @@ from fingerprints.core.files import write_atomically
 from fingerprints.core.progress import Progress
 from fingerprints.data.datamodule import PixelSource
 from fingerprints.data.store import ImageStore, new_array
-from fingerprints.encoders import describe_network, weights_digest
+from fingerprints.encoders.identity import describe_network, weights_digest
 from fingerprints.encoders.network import EmbeddingNetwork
 
 log = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ def _compute(
             path.parent.mkdir(parents=True, exist_ok=True)
             out = new_array(part, (len(store.images), network.embedding), np.float32)
             out[list(store.errors)] = np.nan
-        target = None if out is None else _Rows(out, rows)
+        target = None if out is None else _ReadableRows(out, rows)
         _encode(
             network,
             PixelSource(store),
@@ -250,7 +250,7 @@ def _compute(
         trainer.strategy.barrier()
 
 
-class _Rows:
+class _ReadableRows:
     """The readable rows of a store's features as one array: position i is row `rows[i]`."""
 
     def __init__(self, out: NDArray[np.float32], rows: NDArray[np.int64]) -> None:

@@ -31,10 +31,11 @@ from fingerprints.embeddings.embed import Features, embed, frozen_features
 from fingerprints.encoders.head import Head
 from fingerprints.encoders.network import EmbeddingNetwork
 from fingerprints.training.classifier import ClassifierModule
-from fingerprints.training.fit import FitResult, StoppingSettings, fit
-from fingerprints.training.hardware import TrainerSettings, make_trainer
+from fingerprints.training.fit import FitResult, fit
+from fingerprints.training.hardware import make_trainer
 from fingerprints.training.history import Report, Row
 from fingerprints.training.module import EncoderModule
+from fingerprints.training.settings import StoppingSettings, TrainerSettings
 from fingerprints.training.siamese import SiameseModule
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class EpochReport(Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class TrainingContext:
     """What every source of encoders works with.
 
     Attributes:
@@ -77,8 +78,8 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows of the index that an encoder is made with.
+class TrainingRows:
+    """TrainingRows of the index that an encoder is made with.
 
     Attributes:
         train: Images to train on.
@@ -121,31 +122,33 @@ class EncoderSource(Protocol):
     def trained(self) -> bool:
         """See above."""
 
-    def make(self, around: Surroundings, rows: Rows, part: Path, title: str) -> Encoder:
+    def make(self, context: TrainingContext, rows: TrainingRows, part: Path, title: str) -> Encoder:
         """An encoder made with these rows; its training lies in `part` below the folder of checkpoints."""
 
 
 def _training(
-    around: Surroundings, module: EncoderModule, data: StepDataModule, part: Path, title: str
+    context: TrainingContext, module: EncoderModule, data: StepDataModule, part: Path, title: str
 ) -> FitResult:
     report: Report | None = None
-    if around.report is not None:
-        report = functools.partial(around.report, part.as_posix(), title)
+    if context.report is not None:
+        report = functools.partial(context.report, part.as_posix(), title)
     return fit(
         module,
         data,
-        trainer=around.trainer,
-        stopping=around.stopping,
-        folder=around.folder / part,
+        trainer=context.trainer,
+        stopping=context.stopping,
+        folder=context.folder / part,
         title=title,
-        seed=around.seed,
+        seed=context.seed,
         report=report,
     )
 
 
-def _embedding(around: Surroundings, network: EmbeddingNetwork) -> Callable[[NDArray[np.int64]], NDArray]:
+def _embedding(context: TrainingContext, network: EmbeddingNetwork) -> Callable[[NDArray[np.int64]], NDArray]:
     # The same device and precision as in training, but none of its callbacks.
-    return functools.partial(embed, network, PixelSource(around.store), trainer=make_trainer(around.trainer))
+    return functools.partial(
+        embed, network, PixelSource(context.store), trainer=make_trainer(context.trainer)
+    )
 
 
 @dataclass(frozen=True)
@@ -161,20 +164,20 @@ class OnPairs:
     strategy: StrategyFactory
     trained: bool = True
 
-    def make(self, around: Surroundings, rows: Rows, part: Path, title: str) -> Encoder:
+    def make(self, context: TrainingContext, rows: TrainingRows, part: Path, title: str) -> Encoder:
         """Train it on pairs of the training rows, watching pairs of those held out."""
-        pl.seed_everything(around.seed, verbose=False)
+        pl.seed_everything(context.seed, verbose=False)
         module = self.module()
         data = PairDataModule(
-            around.index,
-            around.store,
+            context.index,
+            context.store,
             strategy=self.strategy,
             train=rows.train,
             validation=rows.held if len(rows.held) else None,
-            seed=around.seed,
+            seed=context.seed,
         )
-        result = _training(around, module, data, part, title)
-        return Encoder(module.network, _embedding(around, module.network), {title: result})
+        result = _training(context, module, data, part, title)
+        return Encoder(module.network, _embedding(context, module.network), {title: result})
 
 
 @dataclass(frozen=True)
@@ -200,10 +203,10 @@ class OnLabels:
     pseudo_labels: int = 200
     trained: bool = True
 
-    def make(self, around: Surroundings, rows: Rows, part: Path, title: str) -> Encoder:
+    def make(self, context: TrainingContext, rows: TrainingRows, part: Path, title: str) -> Encoder:
         """Train it on the labelled images, then in rounds on test images, too."""
         train, held = (labelled_images(frame, self.fit_on) for frame in (rows.train, rows.held))
-        classes = tuple(name for name in around.index.classes if name in set(train["label"]))
+        classes = tuple(name for name in context.index.classes if name in set(train["label"]))
         if len(classes) < 2:
             raise FingerprintsError(
                 f"A classifier needs images of at least 2 labels; its training part has "
@@ -214,8 +217,8 @@ class OnLabels:
         fits: dict[str, FitResult] = {}
         images = train.index.to_numpy(dtype=np.int64)
         labels = np.array([classes.index(name) for name in train["label"]], dtype=np.int64)
-        module = self._train(around, (images, labels), held, classes, part, title, fits, before=None)
-        encode = _embedding(around, module.network)
+        module = self._train(context, (images, labels), held, classes, part, title, fits, before=None)
+        encode = _embedding(context, module.network)
         for number in range(1, self.rounds + 1):
             asked = rows.test.index.to_numpy(dtype=np.int64)
             chosen, called = surest(_head(module, classes).logits(encode(asked)), self.pseudo_labels)
@@ -223,14 +226,14 @@ class OnLabels:
             more = (np.concatenate([images, asked[chosen]]), np.concatenate([labels, called]))
             name = f"{title} round {number}"
             module = self._train(
-                around, more, held, classes, part / f"round_{number}", name, fits, before=module
+                context, more, held, classes, part / f"round_{number}", name, fits, before=module
             )
-            encode = _embedding(around, module.network)
+            encode = _embedding(context, module.network)
         return Encoder(module.network, encode, fits, head=_head(module, classes))
 
     def _train(
         self,
-        around: Surroundings,
+        context: TrainingContext,
         images: tuple[NDArray[np.int64], NDArray[np.int64]],
         held: pd.DataFrame,
         classes: Sequence[str],
@@ -240,20 +243,20 @@ class OnLabels:
         *,
         before: ClassifierModule | None,
     ) -> ClassifierModule:
-        pl.seed_everything(around.seed, verbose=False)
+        pl.seed_everything(context.seed, verbose=False)
         module = self.module(len(classes))
         if before is not None:
             weights = {k: v for k, v in before.state_dict().items() if k.startswith(("network.", "head."))}
             module.load_state_dict(weights, strict=False)
         known = held[held["label"].isin(list(classes))]
         numbers = np.array([classes.index(name) for name in known["label"]], dtype=np.int64)
-        plan = functools.partial(LabelledImages, batch_size=self.batch_size, seed=around.seed)
+        plan = functools.partial(LabelledImages, batch_size=self.batch_size, seed=context.seed)
         data = StepDataModule(
-            around.store,
+            context.store,
             train=plan(*images),
             validation=plan(known.index.to_numpy(dtype=np.int64), numbers) if len(known) else None,
         )
-        fits[title] = _training(around, module, data, part, title)
+        fits[title] = _training(context, module, data, part, title)
         return module
 
 
@@ -289,19 +292,19 @@ class Frozen:
     trained: bool = False
     _made: Encoder | None = None
 
-    def make(self, around: Surroundings, rows: Rows, part: Path, title: str) -> Encoder:
+    def make(self, context: TrainingContext, rows: TrainingRows, part: Path, title: str) -> Encoder:
         """The same encoder for all rows."""
         if self._made is None:
-            pl.seed_everything(around.seed, verbose=False)
+            pl.seed_everything(context.seed, verbose=False)
             network = self.network().eval()
             features = frozen_features(
                 network,
-                around.store,
-                trainer=make_trainer(around.trainer),
+                context.store,
+                trainer=make_trainer(context.trainer),
                 batch_size=self.batch_size,
-                progress=around.progress,
+                progress=context.progress,
             )
-            table = around.index.table
+            table = context.index.table
             check_features(features.values[table.index.to_numpy()], table["path"].tolist())
             log.info(
                 "features: %d x %d, %s",
@@ -312,6 +315,6 @@ class Frozen:
         return self._made
 
 
-def shortened(around: Surroundings, epochs: int) -> Surroundings:
+def shortened(context: TrainingContext, epochs: int) -> TrainingContext:
     """The same with another length of training."""
-    return replace(around, trainer=replace(around.trainer, max_epochs=epochs))
+    return replace(context, trainer=replace(context.trainer, max_epochs=epochs))

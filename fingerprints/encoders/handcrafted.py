@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -277,14 +276,6 @@ class SpectrumEncoder(_Handcrafted):
             log = (power + _TINY).log10().unsqueeze(1)
             parts.append(functional.adaptive_avg_pool2d(log, (self.grid, self.grid // 2)).flatten(1))
         return torch.cat(parts, dim=1)
-
-
-HANDCRAFTED: dict[str, Callable[..., nn.Module]] = {
-    "lbp": LBPEncoder,
-    "pixels": PixelsEncoder,
-    "residual": ResidualEncoder,
-    "spectrum": SpectrumEncoder,
-}
 
 
 def _at_least(size: int, least: int, name: str, *, fix: str) -> None:

@@ -15,7 +15,6 @@ from fingerprints.core.weights import load_into, read_weights
 from fingerprints.encoders.fetching import no_download
 from fingerprints.encoders.preprocessing import ColourInput, ImageInput, triple
 
-HUB = ("blip", "blip2")
 MODEL_IDS = {"blip": "Salesforce/blip-image-captioning-base", "blip2": "Salesforce/blip2-itm-vit-g"}
 
 # Both models normalise as CLIP does.

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from fingerprints.encoders import timm_zoo, torchvision_zoo
 from fingerprints.encoders.preprocessing import ColourInput
+from fingerprints.encoders.settings import TIMM, TORCHVISION
 
-PRETRAINED = (*torchvision_zoo.MODELS, *timm_zoo.MODELS)
+PRETRAINED = (*TORCHVISION, *TIMM)
 
 
 class PretrainedEncoder(nn.Module):
@@ -29,7 +30,7 @@ class PretrainedEncoder(nn.Module):
 
     def __init__(self, *, name: str, weights: str = "default", input_size: int | None = None) -> None:
         super().__init__()
-        zoo = torchvision_zoo if name in torchvision_zoo.MODELS else timm_zoo
+        zoo = torchvision_zoo if name in TORCHVISION else timm_zoo
         # The size is checked before a download.
         self.input = ColourInput(zoo.image_input(name).at(input_size, encoder=name))
         self.backbone = zoo.backbone(name, weights)

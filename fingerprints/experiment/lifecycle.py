@@ -8,15 +8,17 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+import yaml
 
 from fingerprints import __version__
+from fingerprints.config.roots import TrainSettings
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import digest, remove_if_empty
+from fingerprints.core.options import build, plain
 from fingerprints.core.signals import Interrupted, handled
 from fingerprints.experiment.perform import READING, check, load_data, perform
 from fingerprints.runs.folder import CONFIG, LOG, METRICS, refuse_used_folder
@@ -34,18 +36,19 @@ from fingerprints.runs.status import (
     write_status,
 )
 from fingerprints.training import processes
-from fingerprints.training.hardware import TrainerSettings, resolve
+from fingerprints.training.hardware import resolve
+from fingerprints.training.settings import TrainerSettings
 
 BEFORE_TRAINING = ("starting", READING)
 
 
 def start(
-    config: dict[str, Any], folder: Path, *, overrides: Sequence[str] = (), job: int | None = None
+    config: TrainSettings, folder: Path, *, overrides: Sequence[str] = (), job: int | None = None
 ) -> dict[str, Any]:
     """A new run: train, predict, evaluate, report; returns what `metrics.json` holds.
 
     Args:
-        config: The validated configuration (`TrainConfig`) as plain data.
+        config: The settings.
         folder: The run folder; left as it was if the input is bad.
         overrides: What the command line said, for the record.
         job: Number of the job in a sweep. Its folder may hold the same run, finished or interrupted,
@@ -58,15 +61,15 @@ def start(
         FingerprintsError: Before any training, if the data, the configuration or the folder is bad.
         Interrupted: If a signal asked to stop; `resume` goes on.
     """
-    settings = resolve(TrainerSettings(**config["trainer"]))
-    around = processes.world_around()
-    processes.check_world(settings, around=around)
+    settings = resolve(config.trainer)
+    world_size = processes.started_world_size()
+    processes.check_world(settings, world_size=world_size)
     main = True
-    if around > 1:
+    if world_size > 1:
         own, (folder, main) = folder, processes.share_folder(folder, settings)
         if own.resolve() != folder.resolve():
-            remove_if_empty(own, config["name"])
-    config = {**config, "trainer": asdict(settings), "run_dir": str(folder)}
+            remove_if_empty(own, config.name)
+    config = replace(config, trainer=settings, run_dir=folder)
     check(config)
     with handled():
         if not main:
@@ -76,16 +79,16 @@ def start(
                 _require_same(config, folder)
                 if (folder / METRICS).exists():
                     return json.loads((folder / METRICS).read_text())
-                return _continue(config, folder, settings, around=around)
+                return _continue(config, folder, settings, world_size=world_size)
             refuse_used_folder(folder)
             status = new_status(overrides=overrides, job=job)
             try:
-                OmegaConf.save(OmegaConf.create(config), folder / CONFIG)
+                (folder / CONFIG).write_text(yaml.safe_dump(plain(config), sort_keys=False))
                 write_status(folder, {**status, "config_digest": digest(folder / CONFIG)})
-                return _guarded(config, folder, settings, around=around)
+                return _guarded(config, folder, settings, world_size=world_size)
             except FingerprintsError:
                 if (read_status(folder) or status)["stage"] in BEFORE_TRAINING:
-                    _forget(folder, config["name"])
+                    _forget(folder, config.name)
                 raise
 
 
@@ -126,16 +129,16 @@ def resume(folder: Path) -> dict[str, Any]:
             fix="undo the change, or start a new run",
         )
     config = read_config(folder)
-    settings = TrainerSettings(**config["trainer"])
-    around = processes.world_around()
+    settings = config.trainer
+    world_size = processes.started_world_size()
     with _where_it_began(status):
         resolve(settings)
-        processes.check_world(settings, around=around)
+        processes.check_world(settings, world_size=world_size)
         with handled():
-            if around > 1 and not processes.share_folder(folder, settings)[1]:
+            if world_size > 1 and not processes.share_folder(folder, settings)[1]:
                 return perform(config, folder)
             with claimed(folder):
-                return _continue(config, folder, settings, around=around)
+                return _continue(config, folder, settings, world_size=world_size)
 
 
 def work(folder: Path) -> None:
@@ -143,27 +146,27 @@ def work(folder: Path) -> None:
     perform(read_config(folder), folder)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The resolved configuration of a run, as plain data."""
-    return OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=True)  # type: ignore[return-value]
+def read_config(folder: Path) -> TrainSettings:
+    """The settings that a run was begun with."""
+    return build(TrainSettings, yaml.safe_load((folder / CONFIG).read_text()))
 
 
 def _continue(
-    config: dict[str, Any], folder: Path, settings: TrainerSettings, *, around: int
+    config: TrainSettings, folder: Path, settings: TrainerSettings, *, world_size: int
 ) -> dict[str, Any]:
     attempts = (read_status(folder) or {}).get("attempts", 1) + 1
     update_status(folder, state=RUNNING, attempts=attempts, error=None)
-    return _guarded(config, folder, settings, around=around)
+    return _guarded(config, folder, settings, world_size=world_size)
 
 
 def _guarded(
-    config: dict[str, Any], folder: Path, settings: TrainerSettings, *, around: int
+    config: TrainSettings, folder: Path, settings: TrainerSettings, *, world_size: int
 ) -> dict[str, Any]:
     """Do the work and say in the status how it ended."""
     started, before = time.monotonic(), (read_status(folder) or {}).get("seconds", 0.0)
     state, stage, text = FAILED, None, None
     try:
-        if settings.processes > 1 and around == 1:
+        if settings.processes > 1 and world_size == 1:
             # Read and check the data once, here: what is wrong with it is said once, too.
             update_status(folder, stage=READING)
             load_data(config)
@@ -187,15 +190,14 @@ def _guarded(
         update_status(folder, state=state, error=text, seconds=seconds, **reached)
 
 
-def _require_same(config: dict[str, Any], folder: Path) -> None:
+def _require_same(config: TrainSettings, folder: Path) -> None:
     """A job's folder of an earlier sweep holds the same job."""
-    earlier = read_config(folder)
+    now, earlier = plain(config), plain(read_config(folder))
     # Which folder it is called by does not matter, nor what only logging knows.
-    ignored = ("run_dir", "logger")
-    different = sorted(key for key in {*config, *earlier} - {*ignored} if config.get(key) != earlier.get(key))
+    different = [key for key in now if key not in ("run_dir", "logger") and now[key] != earlier[key]]
     if different:
         raise FingerprintsError(
-            f"The job's folder holds a run with another configuration ({', '.join(different)}).",
+            f"The job's folder holds a run with another configuration ({', '.join(sorted(different))}).",
             where=folder,
             fix="hydra.sweep.dir=DIR with another folder",
         )

@@ -8,35 +8,34 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
 
+from fingerprints.config.roots import TrainSettings
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import write_atomically
+from fingerprints.core.options import plain
 from fingerprints.core.progress import console_progress
 from fingerprints.core.tasks import get_task
 from fingerprints.data.embedded import describe_data, embedded_notes
-from fingerprints.data.index import DataSettings, Index, prepare
-from fingerprints.data.layout import Source
-from fingerprints.data.pairs import AllPairs, NearestPairs, PairPools, PairStrategy, RandomPairs
+from fingerprints.data.index import Index, prepare
 from fingerprints.data.runfiles import write_run_file
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.registry import fit_decision
-from fingerprints.detector.build import check_stages, decision_settings
+from fingerprints.detector.build import check_stages, encoder_source
 from fingerprints.detector.detector import Detection, Detector, Recipe
 from fingerprints.detector.saved import save_decider
-from fingerprints.embeddings.sources import EncoderSource, Frozen, OnLabels, OnPairs
-from fingerprints.encoders import build_network
+from fingerprints.embeddings.sources import EpochReport
+from fingerprints.encoders.build import build_network
 from fingerprints.evidence.verdict import Verdict, verdict
 from fingerprints.images.derived import derived_store
 from fingerprints.reductions.registry import fit_reduction
 from fingerprints.reporting.figures import (
     HELD_OUT_REAL,
-    EvidenceSettings,
     Scores,
     metrics_document,
     overall,
@@ -51,62 +50,58 @@ from fingerprints.reporting.tracking import log_results
 from fingerprints.runs.folder import CHECKPOINTS, LOG, METRICS, PREDICTIONS, REPORT, RUN_FILE
 from fingerprints.runs.provenance import data_fingerprint, peak_memory, provenance
 from fingerprints.runs.status import read_status, update_status
-from fingerprints.training.augment import Augmentation
-from fingerprints.training.classifier import ClassifierModule
-from fingerprints.training.fit import StoppingSettings
-from fingerprints.training.hardware import TrainerSettings, describe, make_trainer
+from fingerprints.training.hardware import describe, make_trainer
 from fingerprints.training.history import Row
-from fingerprints.training.loggers import LoggerSettings, log_curve, open_logger, replays
-from fingerprints.training.optimise import OptimiserSettings
-from fingerprints.training.siamese import SiameseModule, SiameseSettings
+from fingerprints.training.loggers import log_curve, open_logger, replays
+from fingerprints.training.settings import TrainerSettings
 
 log = logging.getLogger(__name__)
 
 READING = "reading the data"
 
 
-def check(config: dict[str, Any]) -> None:
+def check(config: TrainSettings) -> None:
     """What can be known to be wrong before any image is read.
 
     Raises:
         FingerprintsError: If the stages do not fit each other or the task, or the encoder the image size.
     """
-    check_stages(config)
-    frozen = config["training"]["name"] == "frozen"
-    build_network(config["encoder"], size=config["data"]["size"], on_pairs=not frozen)
+    check_stages(
+        task=get_task(config.task),
+        training=config.training,
+        reduction=config.reduction,
+        decision=config.decision,
+    )
+    build_network(config.encoder, size=config.data.size, on_pairs=config.training.on_pairs)
 
 
-def load_data(config: dict[str, Any]) -> tuple[Index, ImageStore, ImageStore]:
+def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
     """The index of the configured data, its decoded images, and these as the encoder is to see them.
 
     Raises:
         FingerprintsError: If the data are bad, or lung masks cannot be had.
     """
     index, store = prepare(
-        data_settings(config["data"]),
-        get_task(config["task"]),
-        cache=Path(config["paths"]["store"]),
-        seed=config["seed"],
+        config.data,
+        get_task(config.task),
+        cache=Path(config.paths.store),
+        seed=config.seed,
         progress=console_progress(),
     )
     names: list[str | None] = [None] * len(store.images)
     for row, path in index.table["path"].items():
         names[int(row)] = path  # type: ignore[call-overload]
     seen, notes = derived_store(
-        store,
-        filter=config["filter"],
-        region=config["region"],
-        names=names,
-        progress=console_progress(),
+        store, filter=config.filter, region=config.region, names=names, progress=console_progress()
     )
     return replace(index, notes=(*index.notes, *notes)), store, seen
 
 
-def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+def perform(config: TrainSettings, folder: Path) -> dict[str, Any]:
     """Train, predict, evaluate and report into a run folder; goes on with what the folder holds.
 
     Args:
-        config: The validated configuration (`TrainConfig`) as plain data, its hardware resolved.
+        config: The settings, their hardware resolved.
         folder: The run folder with its status.
 
     Returns:
@@ -116,11 +111,11 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         FingerprintsError: If the data are bad or not those that the run began with.
     """
     started = time.perf_counter()
-    machine = TrainerSettings(**config["trainer"])
+    machine = config.trainer
     # The processes of a run must know each other before one of them writes.
     main = not machine.processes > 1 or make_trainer(machine).is_global_zero
     status = read_status(folder) or {}
-    progress = functools.partial(update_status, folder) if main else _nothing
+    progress = functools.partial(update_status, folder) if main else _silent
     progress(stage=READING)
     index, store, seen = load_data(config)
     prepared = time.perf_counter() - started
@@ -131,46 +126,22 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         progress(data_fingerprint=facts["data_fingerprint"])
         progress(stage="training")
         if main:
-            _announce(config, index, folder, machine, seconds=prepared)
+            _announce(config, index, folder, seconds=prepared)
         with _tracked(config, folder, status) as logger:
-
-            def curve(part: str, title: str, row: Row, *, fresh: bool) -> None:
-                progress(stage=f"{title}, epoch {int(row['epoch'])} of {machine.max_epochs}")
-                if fresh or replays(logger):
-                    log_curve(logger, "" if part == "." else f"{part}/", [row])
-
-            detector = Detector(
-                index,
-                seen,
-                recipe(config),
-                folder=folder / CHECKPOINTS,
-                report=curve,
-                progress=console_progress() if main else None,
-            )
-            detections = [detector.run(generator) for generator in index.generators]
+            report = _curve_report(progress, logger, epochs=machine.max_epochs)
+            detections = _detect(config, index, seen, folder, report=report, main=main)
             if not main:
                 return {}
             progress(stage="evaluating")
-            evidence = EvidenceSettings(seed=config["seed"], **config["evidence"])
-            scores = score(index, store, detections, root=Path(config["data"]["root"]), settings=evidence)
-            conclusion = conclude(index, scores, clustered=any(d.decider.transductive for d in detections))
-            reservations = embedded_notes(config["data"]["root"])
-            conclusion = replace(conclusion, notes=[*reservations, *conclusion.notes])
-            if status.get("overrides"):  # not this process' own words, which may say `resume=`
-                facts["command"] = " ".join(["python -m fingerprints.train", *status["overrides"]])
-            facts["attempts"] = status.get("attempts", 1)
-            facts["hardware"] = describe(machine)
-            facts["training_seconds"] = round(sum(d.training_seconds for d in detections), 1)
-            facts["seconds"] = round(status.get("seconds", 0.0) + time.perf_counter() - started, 1)
-            facts["peak_memory_mb"] = peak_memory()
-            document = write_run(folder, config, index, detections, scores, conclusion, facts)
+            facts |= _costs(detections, status, machine, started=started)
+            document = _evaluated(config, folder, index, store, detections, facts)
             log_results(
                 logger,
                 index=index,
                 detections=detections,
                 document=document,
-                config=config,
                 images=store,
+                log_images=config.logger.log_images,
             )
         # Last, since it marks a finished run.
         text = json.dumps(document, indent=1, allow_nan=False) + "\n"
@@ -180,88 +151,83 @@ def perform(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     return document
 
 
-def data_settings(config: dict[str, Any]) -> DataSettings:
-    """The `data` configuration as plain settings."""
-    options = {
-        key: value
-        for key, value in config.items()
-        if key not in ("name", "root", "sources", "groups", "test_classes")
-    }
-    groups = config["groups"]
-    return DataSettings(
-        root=Path(config["root"]),
-        sources=[Source(**source) for source in config["sources"]],
-        groups=None if groups is None else Path(groups),
-        **options,
+def _curve_report(progress: Callable[..., None], logger: Logger | None, *, epochs: int) -> EpochReport:
+    """Takes the figures of each epoch: to the status, and to the logger if it has not seen them."""
+
+    def report(part: str, title: str, row: Row, *, fresh: bool) -> None:
+        progress(stage=f"{title}, epoch {int(row['epoch'])} of {epochs}")
+        if fresh or replays(logger):
+            log_curve(logger, "" if part == "." else f"{part}/", [row])
+
+    return report
+
+
+def _detect(
+    config: TrainSettings, index: Index, seen: ImageStore, folder: Path, *, report: EpochReport, main: bool
+) -> list[Detection]:
+    """What a detector of each generator says."""
+    detector = Detector(
+        index,
+        seen,
+        recipe(config),
+        folder=folder / CHECKPOINTS,
+        report=report,
+        progress=console_progress() if main else None,
     )
+    return [detector.run(generator) for generator in index.generators]
 
 
-def recipe(config: dict[str, Any]) -> Recipe:
+def _costs(
+    detections: list[Detection], status: dict[str, Any], machine: TrainerSettings, *, started: float
+) -> dict[str, Any]:
+    """What the run was made with and what it cost."""
+    facts: dict[str, Any] = {}
+    if status.get("overrides"):  # not this process' own words, which may say `resume=`
+        facts["command"] = " ".join(["python -m fingerprints.train", *status["overrides"]])
+    facts["attempts"] = status.get("attempts", 1)
+    facts["hardware"] = describe(machine)
+    facts["training_seconds"] = round(sum(d.training_seconds for d in detections), 1)
+    facts["seconds"] = round(status.get("seconds", 0.0) + time.perf_counter() - started, 1)
+    facts["peak_memory_mb"] = peak_memory()
+    return facts
+
+
+def _evaluated(
+    config: TrainSettings,
+    folder: Path,
+    index: Index,
+    store: ImageStore,
+    detections: list[Detection],
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """Figures and verdict; fills the run folder with all but `metrics.json`, whose content this returns."""
+    scores = score(
+        index, store, detections, root=config.data.root, settings=config.evidence, seed=config.seed
+    )
+    conclusion = conclude(index, scores, clustered=any(d.decider.transductive for d in detections))
+    reservations = embedded_notes(config.data.root)
+    conclusion = replace(conclusion, notes=[*reservations, *conclusion.notes])
+    return write_run(folder, config, index, detections, scores, conclusion, facts)
+
+
+def recipe(config: TrainSettings) -> Recipe:
     """How the configured detector is made."""
-    callbacks = config["callbacks"]
-    reduction = functools.partial(fit_reduction, config["reduction"], seed=config["seed"])
     return Recipe(
-        encoder=encoder_source(config),
-        reduction=reduction,
-        decision=functools.partial(fit_decision, decision_settings(config)),
-        trainer=TrainerSettings(**config["trainer"]),
-        stopping=StoppingSettings(
-            early=callbacks["early_stopping"]["enabled"],
-            early_monitor=callbacks["early_stopping"]["monitor"],
-            patience=callbacks["early_stopping"]["patience"],
-            best=callbacks["checkpoint"]["best"],
-            best_monitor=callbacks["checkpoint"]["monitor"],
+        encoder=encoder_source(
+            config.encoder,
+            config.training,
+            config.pairing,
+            size=config.data.size,
+            accumulate=config.trainer.accumulate,
+            seed=config.seed,
         ),
-        seed=config["seed"],
-        test_clusters=config["data"]["test_classes"],
+        reduction=functools.partial(fit_reduction, config.reduction, seed=config.seed),
+        decision=functools.partial(fit_decision, config.decision),
+        trainer=config.trainer,
+        stopping=config.callbacks,
+        seed=config.seed,
+        test_clusters=config.data.test_classes,
     )
-
-
-def encoder_source(config: dict[str, Any]) -> EncoderSource:
-    """Where the configured encoders come from: trained on pairs or labels, or frozen."""
-    training, seed, size = config["training"], config["seed"], config["data"]["size"]
-    network = functools.partial(build_network, config["encoder"], size=size)
-    if training["name"] == "frozen":
-        return Frozen(functools.partial(network, on_pairs=False), batch_size=training["batch_size"])
-    optimiser = OptimiserSettings(**training["optimiser"])
-    augmentation = Augmentation(seed=seed, **training["augment"])
-    accumulate = config["trainer"]["accumulate"]
-    if training["name"] == "classifier":
-        return OnLabels(
-            lambda classes: ClassifierModule(
-                network(on_pairs=False),
-                classes=classes,
-                optimiser=optimiser,
-                augmentation=augmentation,
-                accumulate=accumulate,
-            ),
-            batch_size=training["batch_size"],
-            fit_on=training["fit_on"],
-            rounds=training["rounds"],
-            pseudo_labels=training["pseudo_labels"],
-        )
-
-    def module() -> SiameseModule:
-        return SiameseModule(
-            network(),
-            settings=SiameseSettings(
-                margin=training["margin"],
-                pair_threshold=training["pair_threshold"],
-                accumulate=accumulate,
-            ),
-            optimiser=optimiser,
-            augmentation=augmentation,
-        )
-
-    def strategy(pools: PairPools, store: ImageStore) -> PairStrategy:
-        options = {key: value for key, value in config["pairing"].items() if key != "name"}
-        if config["pairing"]["name"] == "nearest":
-            return NearestPairs(pools, store.images, seed=seed, **options)
-        if config["pairing"]["name"] == "all":
-            return AllPairs(pools, seed=seed, **options)
-        return RandomPairs(pools, seed=seed, **options)
-
-    return OnPairs(module, strategy)
 
 
 def conclude(index: Index, scores: Scores, *, clustered: bool) -> Verdict:
@@ -287,7 +253,7 @@ def conclude(index: Index, scores: Scores, *, clustered: bool) -> Verdict:
 
 def write_run(
     folder: Path,
-    config: dict[str, Any],
+    config: TrainSettings,
     index: Index,
     detections: list[Detection],
     scores: Scores,
@@ -321,7 +287,7 @@ def write_run(
         "silhouette": {name or "silhouette": found for name, found in silhouette.items()},
         "run": facts,
     }
-    document = metrics_document(scores, index, detections, experiment=config["name"], extra=extra)
+    document = metrics_document(scores, index, detections, experiment=config.name, extra=extra)
     content = report_content(
         config=config,
         index=index,
@@ -336,16 +302,16 @@ def write_run(
 
 
 def _tracked(
-    config: dict[str, Any], folder: Path, status: dict[str, Any]
+    config: TrainSettings, folder: Path, status: dict[str, Any]
 ) -> contextlib.AbstractContextManager[Logger | None]:
     """The run's logger; its W&B run is the same after a resume."""
     return open_logger(
-        LoggerSettings(**config["logger"]),
+        config.logger,
         folder=folder,
-        run_name=f"{config['name']}-{folder.name}",
+        run_name=f"{config.name}-{folder.name}",
         run_id=status.get("id", secrets.token_hex(4)),
-        config=config,
-        tags=[config["name"], config["task"], config["encoder"]["name"], config["training"]["name"]],
+        config=plain(config),
+        tags=[config.name, config.task, plain(config.encoder)["name"], config.training.name],
         resumed=status.get("attempts", 1) > 1,
     )
 
@@ -360,8 +326,8 @@ def _check_data(status: dict[str, Any], found: str, folder: Path) -> None:
         )
 
 
-def _nothing(**facts: Any) -> None:
-    """What the other processes say."""
+def _silent(**facts: Any) -> None:
+    """Progress of the other processes: nothing is written."""
 
 
 @contextlib.contextmanager
@@ -390,12 +356,10 @@ def _run_log(folder: Path, *, enabled: bool, job: int | None) -> Iterator[None]:
         logger.propagate = before[1]
 
 
-def _announce(
-    config: dict[str, Any], index: Index, folder: Path, hardware: TrainerSettings, *, seconds: float
-) -> None:
-    log.info("%s: task %s, run folder %s", config["name"], config["task"], folder)
-    log.info("hardware: %s", describe(hardware))
-    log.info("data: %s", describe_data(config["data"]["root"], size=config["data"]["size"]))
+def _announce(config: TrainSettings, index: Index, folder: Path, *, seconds: float) -> None:
+    log.info("%s: task %s, run folder %s", config.name, config.task, folder)
+    log.info("hardware: %s", describe(config.trainer))
+    log.info("data: %s", describe_data(config.data.root, size=config.data.size))
     log.info("images: %s; ready in %.1f s", index.counts(), seconds)
     kind = "near-duplicate clusters stand in for groups" if index.pseudo_groups else "groups as given"
     real = index.select(domain="real")

@@ -12,24 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fingerprints.generators.settings import DiffAugmentSettings
 
-@dataclass(frozen=True)
-class DiffAugment:
+
+@dataclass(frozen=True, kw_only=True)
+class DiffAugment(DiffAugmentSettings):
     """Random changes with gradients, for images in [-1, 1].
 
-    Attributes:
-        brightness: Range of the shift of grey level, as a share of the grey range.
-        contrast: Range of the factor about the image's mean: 0.5 is 0.75 to 1.25.
-        translation: Largest whole-pixel shift, as a share of the side; black comes in.
-        cutout: Side of a square set to mid-grey, as a share of the side.
-        enabled: Whether anything is changed at all.
+    `brightness` and `contrast` are whole ranges (a contrast of 0.5 is a factor of 0.75 to 1.25); black comes
+    in with a translation, and a cut-out square is mid-grey.
     """
-
-    brightness: float = 0.25
-    contrast: float = 0.5
-    translation: float = 0.125
-    cutout: float = 0.0
-    enabled: bool = True
 
     def draws(self, n: int, rng: torch.Generator) -> Tensor:
         """`(n, 6)` in [0, 1), on the CPU: what is random about `n` images."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ from safetensors.torch import save
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import write_atomically
+from fingerprints.core.options import build_option, part_of, plain
 from fingerprints.core.signals import deferred
 from fingerprints.core.weights import load_into, read_weights
-from fingerprints.generators.designs import make_settings, module_of
-from fingerprints.generators.module import GeneratorModule, GeneratorSettings, diverged
+from fingerprints.generators.module import GeneratorModule, diverged
+from fingerprints.generators.settings import GeneratorSettings
 from fingerprints.generators.steps import RealImages
 from fingerprints.training.checkpoint import LAST, Checkpoints
-from fingerprints.training.hardware import TrainerSettings, make_trainer
+from fingerprints.training.hardware import make_trainer
+from fingerprints.training.settings import TrainerSettings
 
 RESULT = "training.json"
 WEIGHTS = "generator.safetensors"
@@ -86,7 +88,9 @@ class Training:
     def identity(self) -> str:
         """Digest of all that the weights depend on."""
         digest = hashlib.blake2b(np.ascontiguousarray(self.images).tobytes(), digest_size=16)
-        digest.update(repr((self.images.shape, self.settings, self.steps, self.seed)).encode())
+        digest.update(repr((self.images.shape, self.steps, self.seed)).encode())
+        facts = {"design": self.settings.name, **self.settings.facts()}
+        digest.update(json.dumps(facts, sort_keys=True).encode())
         return digest.hexdigest()
 
     def check(self, *, processes: int = 1) -> None:
@@ -115,12 +119,11 @@ class Training:
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / IMAGES, self.images)
         facts = {
-            "design": self.settings.design,
-            "settings": asdict(self.settings),  # type: ignore[call-overload]
+            "settings": plain(self.settings),
             "steps": self.steps,
             "seed": self.seed,
             "name": self.name,
-            "hardware": asdict(hardware),
+            "hardware": plain(hardware),
         }
         write_atomically(folder / TASK, json.dumps(facts).encode())
 
@@ -128,7 +131,7 @@ class Training:
     def read(cls, folder: Path) -> tuple[Training, TrainerSettings]:
         """What `write` left."""
         facts = json.loads((folder / TASK).read_text())
-        settings = make_settings(facts["design"], facts["settings"])
+        settings = build_option("generator", facts["settings"])
         training = cls(np.load(folder / IMAGES), settings, facts["steps"], facts["seed"], facts["name"])
         return training, TrainerSettings(**facts["hardware"])
 
@@ -180,7 +183,7 @@ def train_generator(
     identity = training.identity
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)
-        module = module_of(training.settings)(
+        module = part_of(training.settings)(
             size=training.images.shape[-1],
             settings=training.settings,
             name=training.name,
@@ -199,7 +202,7 @@ def train_generator(
         every_steps=CHECKPOINT_STEPS, dirpath=folder, save_top_k=0, enable_version_counter=False
     )
     if hardware.processes > 1:  # either network of a GAN is idle in the other one's step
-        hardware = replace(hardware, strategy="ddp_find_unused_parameters_true")
+        hardware = replace(hardware, strategy="ddp_find_unused_parameters_true")  # type: ignore[arg-type]
     trainer = make_trainer(replace(hardware, max_epochs=1), callbacks=[clock, checkpoints], validate=False)
     data = RealImages(
         training.images, batch_size=training.settings.batch_size, steps=training.steps, seed=training.seed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, cast
 
 import pytorch_lightning as pl
 import torch
@@ -11,23 +11,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.generators.diff_augment import DiffAugment
 from fingerprints.generators.steps import RealBatch
 
 SIZES = (16, 32, 64, 128, 256, 512)
-
-
-class GeneratorSettings(Protocol):
-    """What the settings of every design have: frozen dataclasses, so that their `repr` says all."""
-
-    design: ClassVar[str]
-
-    @property
-    def batch_size(self) -> int:
-        """Real images a step, over all processes together."""
-
-    @property
-    def ema(self) -> float:
-        """Decay of the moving average of the weights that make the images."""
 
 
 class GeneratorModule(pl.LightningModule):
@@ -57,6 +44,7 @@ class GeneratorModule(pl.LightningModule):
         self, *, size: int, settings: Any, name: str = "", log_every: int = 50, identity: str = ""
     ) -> None:
         super().__init__()
+        self.augment = DiffAugment(**vars(settings.augment))
         self.check_size(size, settings)
         self.size, self.settings = size, settings
         self.automatic_optimization = False

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError, nearest
+from fingerprints.core.options import plain
 from fingerprints.core.progress import Progress
 from fingerprints.data.store import ImageStore, interruptible
 from fingerprints.images.filters import COLOURS, FILTER_VERSION, make_filter
 from fingerprints.images.masks import MaskSource, mask_source
-from fingerprints.images.regions import REGION_VERSION, REGIONS, restrict
+from fingerprints.images.regions import REGION_VERSION, restrict
+from fingerprints.images.settings import FilterSettings, MaskedRegionSettings, RegionSettings
 
 BLOCK = 256  # images in memory at a time
 
@@ -27,8 +28,8 @@ BLOCK = 256  # images in memory at a time
 def derived_store(
     store: ImageStore,
     *,
-    filter: Mapping[str, Any],
-    region: Mapping[str, Any],
+    filter: FilterSettings,
+    region: RegionSettings,
     names: Sequence[str | None] | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -40,9 +41,8 @@ def derived_store(
 
     Args:
         store: Unfiltered images.
-        filter: `{name, **options}`, one of `FILTERS`.
-        region: `{name}` of `full`, `lung` or `outer`, with `mask`, `weights`, `folder` (`mask_source`)
-            and `crop` (`restrict`).
+        filter: Applied to whole images.
+        region: What is kept of them.
         names: Path of each row's image relative to the data root, `None` for a row that is not used;
             needed where masks come from a folder.
         device: Where a U-Net runs.
@@ -52,14 +52,14 @@ def derived_store(
         The store, the same one where there is nothing to do; and what the report should say of it.
 
     Raises:
-        FingerprintsError: If settings are unknown, or masks cannot be had.
+        FingerprintsError: If masks cannot be had.
     """
-    described, filtered = make_filter(filter)
-    name = _region_name(region)
-    if described["name"] == "none" and name == "full":
+    described, filtered, name = plain(filter), make_filter(filter), region.name
+    if filter.name == "none" and not region.masked:
         return store, []
-    source = None if name == "full" else mask_source(region, names=names, device=device)
-    crop = bool(region.get("crop", True))
+    source, crop = None, True
+    if isinstance(region, MaskedRegionSettings):
+        source, crop = mask_source(region, names=names, device=device), region.crop
     facts: dict[str, Any] = {"filter": described, "filter_version": FILTER_VERSION, "region": name}
     if source is not None:
         facts |= {"region_version": REGION_VERSION, "crop": crop, "masks": _key(source.facts)}
@@ -72,7 +72,7 @@ def derived_store(
             return images
         return restrict(images, unpacked(masks[start:stop], side=side), region=name, crop=crop)
 
-    shape = (n, side, side) if described["name"] != "colorize" else (n, COLOURS, side, side)
+    shape = (n, side, side) if filter.name != "colorize" else (n, COLOURS, side, side)
     # A folder of its own: what is cached beside these pixels must not meet what belongs to the others.
     folder = store.folder / f"derived-{_key(facts)}"
     folder.mkdir(exist_ok=True)
@@ -140,18 +140,6 @@ def _empty_note(masks: NDArray[np.uint8], store: ImageStore, region: str) -> lis
         f"region '{region}': {empty:,} of {int(readable.sum()):,} images have an empty lung mask "
         "and are kept whole"
     ]
-
-
-def _region_name(region: Mapping[str, Any]) -> str:
-    name = str(region.get("name"))
-    if name not in REGIONS:
-        near = nearest(name, REGIONS)
-        raise FingerprintsError(
-            f"There is no region '{name}'; there are {', '.join(REGIONS)}.",
-            where="region",
-            fix=f"region={near[0]}" if near else "choose one of them",
-        )
-    return name
 
 
 def _key(facts: Mapping[str, Any]) -> str:

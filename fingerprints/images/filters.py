@@ -8,9 +8,9 @@ KDElab: a colour map). None of the papers prints its settings, so that the defau
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from skimage.filters import threshold_otsu
 from skimage.morphology import disk
 
 from fingerprints.core.errors import FingerprintsError, nearest
+from fingerprints.core.options import part_of, plain
+from fingerprints.images.settings import FilterSettings
 
 Images = NDArray[np.uint8]
 
@@ -201,51 +203,10 @@ def palette(colormap: str) -> Images:
     return np.ascontiguousarray(_as_bytes(255 * colormaps[colormap](np.arange(256))[:, :COLOURS].T))
 
 
-FILTERS: dict[str, Callable[..., Images]] = {
-    "none": unfiltered,
-    "equalize": equalize,
-    "laplacian": laplacian,
-    "binarize": binarize,
-    "contrast": contrast,
-    "denoise": denoise,
-    "noise": noise,
-    "colorize": colorize,
-}
-
-
-def make_filter(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[Images], Images]]:
-    """The filter of a mapping `{name, **options}`.
-
-    Returns:
-        Its name with all its options, defaults filled in, and the filter itself.
-
-    Raises:
-        FingerprintsError: If there is no such filter, or it has no such option.
-    """
-    given = dict(settings)
-    name = str(given.pop("name", None))
-    if name not in FILTERS:
-        near = nearest(name, FILTERS)
-        raise FingerprintsError(
-            f"There is no filter '{name}'; there are {', '.join(FILTERS)}.",
-            where="filter",
-            fix=f"filter={near[0]}" if near else "choose one of them",
-        )
-    function = FILTERS[name]
-    known = {
-        key: parameter.default
-        for key, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind == inspect.Parameter.KEYWORD_ONLY
-    }
-    unknown = given.keys() - known.keys()
-    if unknown:
-        raise FingerprintsError(
-            f"Filter '{name}' has no option '{min(unknown)}'.",
-            where="filter",
-            fix=f"options: {', '.join(known)}" if known else "leave it out: this filter has no options",
-        )
-    options = {**known, **given}
-    return {"name": name, **options}, lambda images: function(images, **options)
+def make_filter(settings: FilterSettings) -> Callable[[Images], Images]:
+    """The filter of these settings."""
+    options = {key: value for key, value in plain(settings).items() if key != "name"}
+    return functools.partial(part_of(settings), **options)
 
 
 def _each(images: Images, one: Callable[[Images], Images]) -> Images:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError, listing, nearest
+from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.files import digest
 from fingerprints.data.decode import Preprocessing, decode
 from fingerprints.data.layout import IMAGE_SUFFIXES
 from fingerprints.images.lungs import lung_masks
+from fingerprints.images.settings import MaskedRegionSettings
 
 # Raised when masks of the same settings change, so that old caches are not read.
 MASK_VERSION = 1
-MASKS = ("threshold", "unet", "folder")
 # A file with more pixels than this between dark and bright is a picture, not a mask saved as JPEG.
 _GREY_SHARE = 0.05
 
@@ -39,33 +39,26 @@ class MaskSource:
 
 
 def mask_source(
-    settings: Mapping[str, Any], *, names: Sequence[str | None] | None = None, device: str = "cpu"
+    settings: MaskedRegionSettings, *, names: Sequence[str | None] | None = None, device: str = "cpu"
 ) -> MaskSource:
     """The masks that a region asks for.
 
     Args:
-        settings: `mask` (one of `MASKS`), `weights` for `unet`, `folder` for `folder`.
+        settings: Those of the region.
         names: Path of each image relative to the data root, `None` for one that is not used; needed for
             `folder`.
         device: Where a U-Net runs.
 
     Raises:
-        FingerprintsError: If there is no such kind, what it needs is not given, weights do not load, or
+        FingerprintsError: If what the kind of mask needs is not given, weights do not load, or
             an image has no mask file.
     """
-    kind = settings.get("mask", "threshold")
-    if kind == "threshold":
-        return MaskSource({"mask": kind, "version": MASK_VERSION}, lambda images, start: lung_masks(images))
-    if kind == "unet":
-        return _unet_source(_given(settings, "weights"), device)
-    if kind == "folder":
-        return _folder_source(_given(settings, "folder"), names)
-    near = nearest(str(kind), MASKS)
-    raise FingerprintsError(
-        f"There is no mask '{kind}'; there are {', '.join(MASKS)}.",
-        where="region.mask",
-        fix=f"region.mask={near[0]}" if near else "choose one of them",
-    )
+    if settings.mask == "unet":
+        return _unet_source(_given(settings.weights, "unet", "weights"), device)
+    if settings.mask == "folder":
+        return _folder_source(_given(settings.folder, "folder", "folder"), names)
+    facts = {"mask": settings.mask, "version": MASK_VERSION}
+    return MaskSource(facts, lambda images, start: lung_masks(images))
 
 
 def dice(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
@@ -190,14 +183,14 @@ def _folder_source(folder: Path, names: Sequence[str | None] | None) -> MaskSour
     return MaskSource({"mask": "folder", "version": MASK_VERSION, "files": listed}, block)
 
 
-def _given(settings: Mapping[str, Any], key: str) -> Path:
-    if settings.get(key) is None:
+def _given(path: Path | None, mask: str, key: str) -> Path:
+    if path is None:
         raise FingerprintsError(
-            f"region.mask={settings['mask']} needs region.{key}.",
+            f"region.mask={mask} needs region.{key}.",
             where="region",
             fix=f"region.{key}=PATH, or region.mask=threshold",
         )
-    return Path(settings[key])
+    return path
 
 
 def _unique(by_path: dict[str, Path], files: Sequence[Path], folder: Path) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +17,12 @@ from fingerprints.data.store import ImageStore
 from fingerprints.detector.detector import Detection, Predictions
 from fingerprints.evidence.baselines import blind, file_features, histogram_features, trivial
 from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_evaluation
+from fingerprints.evidence.settings import EvidenceSettings
 from fingerprints.evidence.verdict import figures_document
 
 Figures = dict[str, Evaluation]  # by generator; with several also under MEAN
 MEAN = "mean"
 HELD_OUT_REAL = "held_out_real"
-
-
-@dataclass(frozen=True)
-class EvidenceSettings:
-    """Bootstrap resamples, permutations and the seed of both."""
-
-    seed: int
-    resamples: int = 1000
-    permutations: int = 999
 
 
 @dataclass(frozen=True)
@@ -56,19 +49,21 @@ def score(
     *,
     root: Path,
     settings: EvidenceSettings,
+    seed: int,
 ) -> Scores:
     """Figures of all generators, with their mean where there are several."""
-    validation = {d.generator: _evaluate(index, d.validation, settings) for d in detections if d.validation}
-    real = {d.generator: _evaluate(index, d.held_out_real, settings) for d in detections if d.held_out_real}
+    evaluate = functools.partial(_evaluate, index, settings=settings, seed=seed)
+    validation = {d.generator: evaluate(d.validation) for d in detections if d.validation}
+    real = {d.generator: evaluate(d.held_out_real) for d in detections if d.held_out_real}
     test: Figures = {}
     by_generator: dict[str, dict[str, Evaluation]] = {}
     if index.has_truth:
         for detection in detections:
             if detection.test is None:
                 continue
-            test[detection.generator] = _evaluate(index, detection.test, settings)
+            test[detection.generator] = evaluate(detection.test)
             by_generator[detection.generator] = _baselines(
-                index, store, detection.generator, root=root, settings=settings
+                index, store, detection.generator, root=root, settings=settings, seed=seed
             )
     names = list(next(iter(by_generator.values()), {}))
     baselines = {name: {g: found[name] for g, found in by_generator.items()} for name in names}
@@ -99,7 +94,7 @@ def labels_asked(index: Index, predictions: Predictions) -> tuple[str, ...]:
     return (*index.classes, *sorted(here - {"", *index.classes}))
 
 
-def _evaluate(index: Index, predictions: Predictions, settings: EvidenceSettings) -> Evaluation:
+def _evaluate(index: Index, predictions: Predictions, settings: EvidenceSettings, seed: int) -> Evaluation:
     classes = labels_asked(index, predictions)
     scores = predictions.scores
     if scores is not None and scores.ndim == 2 and scores.shape[1] != len(classes):
@@ -111,15 +106,15 @@ def _evaluate(index: Index, predictions: Predictions, settings: EvidenceSettings
         predicted=predictions.labels,
         scores=scores,
         groups=predictions.rows["group"].to_numpy(dtype=str),
-        seed=settings.seed,
+        seed=seed,
         resamples=settings.resamples,
         permutations=settings.permutations,
-        clusters=predictions.clusters or index.task.name == "model",
+        clusters=predictions.clusters or index.task.clusters,
     )
 
 
 def _baselines(
-    index: Index, store: ImageStore, generator: str, *, root: Path, settings: EvidenceSettings
+    index: Index, store: ImageStore, generator: str, *, root: Path, settings: EvidenceSettings, seed: int
 ) -> dict[str, Evaluation]:
     """Answers that one must beat: without looking, or by looking at what no fingerprint is."""
     rows = index.select(generator=generator)
@@ -133,12 +128,12 @@ def _baselines(
         truth=units["label"].to_numpy(dtype=str),
         train_labels=own["label"].to_numpy(dtype=str),
         groups=units["group"].to_numpy(dtype=str),
-        seed=settings.seed,
+        seed=seed,
         resamples=settings.resamples,
         permutations=settings.permutations,
     )
     blinds: dict[str, tuple[pd.DataFrame, Any]] = {}
-    if index.task.name == "usage":
+    if index.task.unit == "real":
         blinds["histogram"] = (own, _histograms)
     else:
         blinds["histogram_generated"] = (training[training["domain"] == "generated"], _histograms)
@@ -156,7 +151,7 @@ def _baselines(
             test_features=features(units, store, root),
         )
         predicted = Predictions(rows=units, labels=answers.predicted, scores=answers.scores)
-        found[name] = _evaluate(index, predicted, settings)
+        found[name] = _evaluate(index, predicted, settings=settings, seed=seed)
     return found
 
 

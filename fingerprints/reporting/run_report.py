@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
+from fingerprints.config.roots import TrainSettings
+from fingerprints.core.options import plain
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.data.embedded import describe_data
 from fingerprints.data.index import Index
@@ -21,6 +23,7 @@ from fingerprints.evidence.verdict import Verdict
 from fingerprints.reporting import plots
 from fingerprints.reporting.figures import MEAN, Scores, judged_part, labels_asked, overall
 from fingerprints.reporting.html import Baseline, FigurePanel, MetricRow, ReportContent, Section
+from fingerprints.training.settings import PairTrainingSettings
 
 DESCRIPTIONS = {
     "all_used": "calls every image used",
@@ -35,7 +38,7 @@ DESCRIPTIONS = {
 
 def report_content(
     *,
-    config: dict[str, Any],
+    config: TrainSettings,
     index: Index,
     detections: Sequence[Detection],
     scores: Scores,
@@ -44,11 +47,11 @@ def report_content(
     facts: dict[str, Any],
 ) -> ReportContent:
     """Everything that `report.html` shows; `silhouette` is by generator."""
-    printed = config["published"]
+    printed = config.published
     sections = [
         Section(
             title=detection.generator or ("Test part" if detection.test is not None else "Training part"),
-            metrics=_rows(scores.test.get(detection.generator), printed["test"]),
+            metrics=_rows(scores.test.get(detection.generator), printed.test),
             baselines=_baselines(scores, detection.generator),
             panels=_panels(config, index, detection, scores),
         )
@@ -57,24 +60,24 @@ def report_content(
     if MEAN in scores.test:
         mean = Section(
             "Mean over generators",
-            _rows(scores.test[MEAN], config["published"]["test"]),
+            _rows(scores.test[MEAN], config.published.test),
             _baselines(scores, MEAN),
             [],
         )
         sections.insert(0, mean)
     validation = overall(scores.validation)
     return ReportContent(
-        title=config["name"],
-        task=config["task"],
-        experiment=config["name"],
+        title=config.name,
+        task=config.task,
+        experiment=config.name,
         headline=conclusion.headline,
         level=conclusion.level,
         notes=[*conclusion.notes, *index.notes],
         sections=sections,
-        validation=_rows(validation, printed["validation"]),
+        validation=_rows(validation, printed.validation),
         facts=_facts(config, index, detections, silhouette, facts),
-        config_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
-        printed_source=printed["source"],
+        config_yaml=yaml.safe_dump(plain(config), sort_keys=False),
+        printed_source=printed.source,
     )
 
 
@@ -99,7 +102,7 @@ def _baselines(scores: Scores, generator: str) -> list[Baseline]:
     ]
 
 
-def _panels(config: dict[str, Any], index: Index, detection: Detection, scores: Scores) -> list[FigurePanel]:
+def _panels(config: TrainSettings, index: Index, detection: Detection, scores: Scores) -> list[FigurePanel]:
     panels = []
     judged = judged_part(index, detection)
     part = "test part" if judged is detection.test else "validation"
@@ -111,14 +114,14 @@ def _panels(config: dict[str, Any], index: Index, detection: Detection, scores: 
     if judged is not None and judged.clusters and index.task.unit == "generated":
         panels.append(_cluster_panel(config, detection, judged, part))
     positive, negative = detection.pair_distances
-    if len(positive) and len(negative):
+    if isinstance(config.training, PairTrainingSettings) and len(positive) and len(negative):
         panels.append(
             FigurePanel(
                 title="Distances of unseen pairs",
                 caption="Real to generated images that training did not see: pairs that belong together "
                 "and pairs that do not. The line is the threshold of the pair accuracy.",
                 figure=plots.pair_distances(
-                    positive=positive, negative=negative, threshold=config["training"]["pair_threshold"]
+                    positive=positive, negative=negative, threshold=config.training.pair_threshold
                 ),
                 alt=f"Median distance {np.median(positive):.3f} for positive and "
                 f"{np.median(negative):.3f} for negative pairs.",
@@ -162,7 +165,7 @@ def _confusion_panel(index: Index, judged: Predictions, part: str) -> FigurePane
 
 
 def _cluster_panel(
-    config: dict[str, Any], detection: Detection, judged: Predictions, part: str
+    config: TrainSettings, detection: Detection, judged: Predictions, part: str
 ) -> FigurePanel:
     own = detection.test_part if judged is detection.test else None
     train = detection.train_part
@@ -176,7 +179,7 @@ def _cluster_panel(
         generated_labels=None if labels is None else labels.tolist(),
         centroids=None,
         classes=clusters,
-        seed=config["seed"],
+        seed=config.seed,
     )
     return FigurePanel(
         title="Clusters in two principal components",
@@ -219,7 +222,7 @@ def _membership_panels(
     ]
 
 
-def _pca_panel(config: dict[str, Any], index: Index, detection: Detection) -> FigurePanel:
+def _pca_panel(config: TrainSettings, index: Index, detection: Detection) -> FigurePanel:
     train, test = detection.train_part, detection.test_part
     usage = index.task.unit == "real"
     judged = test if test is not None and index.has_truth else None
@@ -239,7 +242,7 @@ def _pca_panel(config: dict[str, Any], index: Index, detection: Detection) -> Fi
         generated_labels=None if usage else generated.labels.tolist(),
         centroids=centroids,
         classes=classes,
-        seed=config["seed"],
+        seed=config.seed,
     )
     where = "training part" if judged is None else "test part"
     what = f"Real images of the training part; generated images of the {where}."
@@ -292,7 +295,7 @@ def _silhouette(found: Mapping[str, float | None]) -> str:
 
 
 def _facts(
-    config: dict[str, Any],
+    config: TrainSettings,
     index: Index,
     detections: Sequence[Detection],
     silhouette: Mapping[str, Mapping[str, float | None]],
@@ -301,8 +304,8 @@ def _facts(
     real = index.select(domain="real")
     units = index.select(domain=index.task.unit, split="test")
     shown = {
-        "data": describe_data(config["data"]["root"], size=config["data"]["size"]),
-        "layout": config["data"]["name"],
+        "data": describe_data(config.data.root, size=config.data.size),
+        "layout": config.data.name,
         "images": index.counts(),
         "groups of real images": f"{real['group'].nunique():,}"
         + (" near-duplicate clusters (no groups were given)" if index.pseudo_groups else ""),
@@ -311,7 +314,7 @@ def _facts(
         "trainings": str(sum(len(d.fits) for d in detections)),
         "reduction": "; ".join(dict.fromkeys(_described(d) for d in detections)),
         "silhouette": "; ".join(filter(None, map(_silhouette, silhouette.values()))) or "not known",
-        "seed": str(config["seed"]),
+        "seed": str(config.seed),
         "time": f"{facts['seconds']:.1f} s, of which training {facts['training_seconds']:.1f} s",
         "hardware": facts["hardware"],
         "attempts": str(facts["attempts"]),

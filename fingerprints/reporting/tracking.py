@@ -41,8 +41,8 @@ def log_results(
     index: Index,
     detections: Sequence[Detection],
     document: dict[str, Any],
-    config: dict[str, Any],
     images: ImageStore,
+    log_images: bool,
 ) -> None:
     """Send a finished run's results to its logger.
 
@@ -51,12 +51,12 @@ def log_results(
         index: The data set.
         detections: The detectors.
         document: What `metrics.json` holds; the one source of figures.
-        config: The run's configuration.
-        images: The pixels, looked at only if `logger.log_images` is set.
+        images: The pixels.
+        log_images: Whether some of them are logged; else they are not looked at.
     """
     if logger is None:
         return
-    shown = examples(index, detections) if config["logger"]["log_images"] else None
+    shown = examples(index, detections) if log_images else None
     if isinstance(logger, WandbLogger):
         _to_wandb(logger.experiment, index, detections, document, images, shown)
         return

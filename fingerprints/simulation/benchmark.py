@@ -28,7 +28,7 @@ from fingerprints.simulation.layouts import write_tree
 from fingerprints.simulation.plan import GeneratorPlan
 from fingerprints.simulation.settings import SimulationSettings
 from fingerprints.simulation.sources import RealImages
-from fingerprints.training.hardware import TrainerSettings
+from fingerprints.training.settings import TrainerSettings
 
 BENCHMARK = "benchmark.json"
 FORMAT = 2

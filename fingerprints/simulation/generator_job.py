@@ -34,8 +34,8 @@ from fingerprints.simulation.memorisation import line, memorisation
 from fingerprints.simulation.plan import GeneratorPlan, NonMembers, outsiders
 from fingerprints.simulation.settings import SimulationSettings
 from fingerprints.simulation.sources import RealImages
-from fingerprints.training.hardware import TrainerSettings
 from fingerprints.training.processes import run_workers
+from fingerprints.training.settings import TrainerSettings
 
 FACTS, SAMPLES = "made.json", "samples.npy"
 SHEET = "contact_sheet.png"
@@ -251,7 +251,7 @@ def _facts(
     folder: Path,
 ) -> dict[str, Any]:
     return {
-        "design": settings.designs[plan.design].settings.design,
+        "design": settings.designs[plan.design].settings.name,
         "design_number": plan.design,
         "members": len(plan.members),
         "member_groups": len({real.groups[row] for row in plan.members}),

@@ -4,98 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerprints.config.simulation import (
+    ModelCounts,
+    NonMembers,
+    ShadowCounts,
+    SubsetCounts,
+    Subsets,
+    UsageCounts,
+)
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.data.layout import Part
+from fingerprints.data.settings import PartName
 
-NonMembers = Literal["other_groups", "same_groups"]
-Subsets = Literal["disjoint", "same"]
 ATTEMPTS = 100
 TEST_UNKNOWN = "test/generated_unknown"  # where generated images of all labels are mixed
-
-
-@dataclass(frozen=True)
-class SubsetCounts:
-    """Sizes of a `subset` benchmark.
-
-    Attributes:
-        subsets: Real subsets, each with a generator of its own.
-        real: Real images a subset.
-        generated: Generated images a subset, labelled.
-        test: Generated images of the test part, all subsets together.
-    """
-
-    subsets: int
-    real: int
-    generated: int
-    test: int
-
-
-@dataclass(frozen=True)
-class UsageCounts:
-    """Sizes of a `usage` benchmark; the test part has real images and a generator of its own.
-
-    Without a test part all three of its sizes are 0.
-
-    Attributes:
-        members: Real images that the generator is trained on.
-        nonmembers: Real images that it is not.
-        generated: Generated images.
-        test_members: As above, of the test part.
-        test_nonmembers: As above, of the test part.
-        test_generated: As above, of the test part.
-    """
-
-    members: int
-    nonmembers: int
-    generated: int
-    test_members: int
-    test_nonmembers: int
-    test_generated: int
-
-    @property
-    def has_test(self) -> bool:
-        """Whether there is a test part."""
-        return self.test_members > 0
-
-
-@dataclass(frozen=True)
-class ModelCounts:
-    """Sizes of a `model` benchmark.
-
-    Attributes:
-        real: Real images that every generator is trained on, the same for all.
-        labelled: Generators whose images are labelled, the first ones; the test part has all of them.
-        generated: Generated images of each labelled generator.
-        test: Generated images of the test part, all generators together.
-    """
-
-    real: int
-    labelled: int
-    generated: int
-    test: int
-
-
-@dataclass(frozen=True)
-class ShadowCounts:
-    """Sizes of shadow generators.
-
-    Attributes:
-        candidates: Real images; each generator is trained on half of them.
-        generators: Generators.
-        generated: Generated images of each.
-    """
-
-    candidates: int
-    generators: int
-    generated: int
-
-
-Counts = SubsetCounts | UsageCounts | ModelCounts | ShadowCounts
 
 
 @dataclass(frozen=True)
@@ -114,7 +39,7 @@ class GeneratorPlan:
 
     name: str
     label: str
-    part: Part
+    part: PartName
     design: int
     members: NDArray[np.int64]
     nonmembers: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
@@ -205,7 +130,7 @@ def plan_usage(
     Raises:
         FingerprintsError: If the groups do not allow it.
     """
-    sizes: dict[Part, tuple[int, int, int, str]] = {
+    sizes: dict[PartName, tuple[int, int, int, str]] = {
         "train": (counts.members, counts.nonmembers, counts.generated, "generated")
     }
     if counts.has_test:

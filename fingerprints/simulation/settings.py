@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-from fingerprints.core.errors import FingerprintsError
-from fingerprints.generators.designs import check_size
-from fingerprints.generators.module import GeneratorSettings
-from fingerprints.generators.planted import check_kinds
-from fingerprints.simulation.plan import (
+from fingerprints.config.simulation import (
     Counts,
-    GeneratorPlan,
     ModelCounts,
     NonMembers,
+    ScaleSettings,
+    Seeds,
     ShadowCounts,
+    SimulateSettings,
     SubsetCounts,
     Subsets,
     UsageCounts,
+)
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.options import part_of
+from fingerprints.generators.planted import check_kinds
+from fingerprints.generators.settings import GeneratorSettings
+from fingerprints.simulation.plan import (
+    GeneratorPlan,
     kept_out_of,
     plan_model,
     plan_shadow,
@@ -28,7 +33,6 @@ from fingerprints.simulation.plan import (
 )
 from fingerprints.simulation.sources import RealImages
 
-Seeds = Literal["own", "shared"]
 # Controls of `subset`, by `subsets` and `seeds`: what each is called, and what it says.
 CONTROLS: dict[tuple[Subsets, Seeds], tuple[str, str]] = {
     ("same", "own"): (
@@ -122,7 +126,7 @@ class SimulationSettings:
     @property
     def labels(self) -> list[str]:
         """A label for each design."""
-        return unique_labels([design.settings.design for design in self.designs])
+        return unique_labels([design.settings.name for design in self.designs])
 
     def check(self) -> None:
         """Refuse what can be seen to be wrong without an image.
@@ -138,7 +142,7 @@ class SimulationSettings:
                 fix="generator=NAME, or task=model or task=usage for several",
             )
         for design in self.designs:
-            check_size(self.size, design.settings)
+            part_of(design.settings).check_size(self.size, design.settings)
         check_kinds(self.planted_kinds)
         if self.control is not None and self.task != "subset":
             raise FingerprintsError(
@@ -170,7 +174,55 @@ class SimulationSettings:
         if self.control is None:
             del facts["subsets"], facts["seeds"]
         facts["designs"] = [
-            {"design": design.settings.design, "steps": design.steps, **asdict(design.settings)}  # type: ignore[call-overload]
+            {"design": design.settings.name, "steps": design.steps, **design.settings.facts()}
             for design in self.designs
         ]
         return json.loads(json.dumps(facts))
+
+
+def simulation_settings(config: SimulateSettings) -> SimulationSettings:
+    """What a configuration asks for.
+
+    Raises:
+        FingerprintsError: If there is no such task, or its sizes contradict each other.
+    """
+    steps = config.scale.max_steps
+    return SimulationSettings(
+        counts=_counts(config.task, config.scale),
+        size=config.size,
+        seed=config.seed,
+        nonmembers=config.nonmembers,
+        designs=tuple(
+            Design(entry, steps if entry.max_steps is None else entry.max_steps)
+            for entry in config.generators
+        ),
+        planted_fraction=config.planted.fraction,
+        planted_kinds=config.planted.kinds,
+        subsets=config.subsets,
+        seeds=config.seeds,
+    )
+
+
+def _counts(task: str, scale: ScaleSettings) -> Counts:
+    kinds: dict[str, Counts] = {
+        "subset": scale.subset,
+        "usage": scale.usage,
+        "model": scale.model,
+        "shadow": scale.shadow,
+    }
+    if task not in kinds:
+        raise FingerprintsError(
+            f"There is no simulation of task '{task}'.",
+            where="task",
+            fix=", ".join(f"task={name}" for name in kinds),
+        )
+    counts = kinds[task]
+    if isinstance(counts, UsageCounts):
+        test = [counts.test_members, counts.test_nonmembers, counts.test_generated]
+        if any(test) and not all(test):
+            raise FingerprintsError(
+                f"The test part would have {test[0]} used, {test[1]} not used, {test[2]} generated images.",
+                where="scale.usage.test_*",
+                fix="all three greater than 0, or all three 0 for no test part",
+            )
+    return counts

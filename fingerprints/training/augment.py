@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from fingerprints.data.datamodule import ImageBatch
+from fingerprints.training.settings import AugmentSettings
 
 
-@dataclass(frozen=True)
-class Augmentation:
+@dataclass(frozen=True, kw_only=True)
+class Augmentation(AugmentSettings):
     """Random changes of training images; all off by default, as published.
 
     What happens to an image is a function of (seed, epoch, step, position in the global batch), so
@@ -23,19 +24,9 @@ class Augmentation:
 
     Attributes:
         seed: Seed of the run.
-        flip: Mirror left and right with probability one half.
-        shift: Largest whole-pixel shift along each axis; edges repeat.
-        brightness: Largest change of grey level, as a share of the full range.
-        contrast: Largest change of contrast about the image's mean, as a factor.
-        noise: Standard deviation of Gaussian noise, as a share of the full range.
     """
 
     seed: int = 0
-    flip: bool = False
-    shift: int = 0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    noise: float = 0.0
 
     def __call__(self, images: Tensor, batch: ImageBatch) -> Tensor:
         """Augment `(n, 1, S, S)` in [0, 1]; the result is clipped to [0, 1]."""

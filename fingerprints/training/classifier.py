@@ -14,7 +14,7 @@ from fingerprints.encoders.network import EmbeddingNetwork, as_unit_float
 from fingerprints.training.accumulate import in_parts
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.module import EncoderModule
-from fingerprints.training.optimise import OptimiserSettings
+from fingerprints.training.settings import OptimiserSettings
 
 
 class ClassifierModule(EncoderModule):

@@ -20,29 +20,14 @@ from fingerprints.core.signals import deferred
 from fingerprints.core.weights import load_into, read_weights
 from fingerprints.data.datamodule import StepDataModule
 from fingerprints.training.checkpoint import LAST, Checkpoints
-from fingerprints.training.hardware import TrainerSettings, make_trainer
+from fingerprints.training.hardware import make_trainer
 from fingerprints.training.history import History, Report
 from fingerprints.training.module import EncoderModule
+from fingerprints.training.settings import EarlyStoppingSettings, StoppingSettings, TrainerSettings
 
 log = logging.getLogger(__name__)
 
 RESULT = "fit.json"
-
-
-@dataclass(frozen=True)
-class StoppingSettings:
-    """Early stopping and choice of weights; both need validation images.
-
-    Attributes:
-        early: Stop when `early_monitor` has not improved for `patience` epochs.
-        best: Keep the weights of the epoch that is best by `best_monitor`, not the last.
-    """
-
-    early: bool = False
-    early_monitor: str = "val_loss"
-    patience: int = 5
-    best: bool = False
-    best_monitor: str = "val_loss"
 
 
 @dataclass(frozen=True)
@@ -158,46 +143,20 @@ def fit(
         Interrupted: If a signal asked to stop; the checkpoint is written.
     """
     if (folder / RESULT).exists():
-        result = FitResult.load(folder / RESULT)
-        load_into(module, read_weights(result.checkpoint), where=result.checkpoint)
-        log.info("%s: finished before, %d epochs", title, result.epochs)
-        if report is not None:
-            for row in result.history.to_dict(orient="records"):
-                report({str(name): value for name, value in row.items()}, fresh=False)
-        return result
+        return _finished(module, folder, title, report)
     validated = data.validation_strategy is not None
     history = History(title, report)
-    checkpoints = Checkpoints(
-        dirpath=folder,
-        filename="best",
-        monitor=stopping.best_monitor if stopping.best and validated else None,
-        mode=_mode(stopping.best_monitor),
-        save_top_k=1 if stopping.best and validated else 0,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+    checkpoints = _checkpoints(stopping, folder, validated=validated)
     callbacks: list[Callback] = [_SeedSteps(seed), history, checkpoints]
-    if stopping.early and validated:
-        monitor = stopping.early_monitor
-        callbacks.append(
-            _EarlyStopping(
-                monitor,
-                patience=stopping.patience,
-                mode=_mode(monitor),
-                check_finite=True,
-                check_on_train_epoch_end=True,
-            )
-        )
+    if stopping.early_stopping.enabled and validated:
+        callbacks.append(_early_stopping(stopping.early_stopping))
     if sys.stderr.isatty():
         callbacks.append(TQDMProgressBar(leave=False))
     runner = make_trainer(trainer, callbacks=callbacks, validate=validated)
+    steps, images = data.train_strategy.steps, data.train_strategy.images_per_epoch
     log.info(
         "%s: %d steps an epoch, %s images encoded an epoch, %s in %d epochs",
-        title,
-        data.train_strategy.steps,
-        f"{data.train_strategy.images_per_epoch:,}",
-        f"{data.train_strategy.images_per_epoch * trainer.max_epochs:,}",
-        trainer.max_epochs,
+        *(title, steps, f"{images:,}", f"{images * trainer.max_epochs:,}", trainer.max_epochs),
     )
     last = folder / LAST
     if runner.is_global_zero:
@@ -205,22 +164,60 @@ def fit(
             stale.unlink()
     with deferred():
         runner.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
-    frame = pd.DataFrame(history.rows)
-    checkpoint, chosen = last, len(frame)
-    if stopping.best and validated and checkpoints.best_model_path:
+    result = _result(module, pd.DataFrame(history.rows), checkpoints, folder)
+    if runner.is_global_zero:
+        result.save(folder / RESULT)
+    return result
+
+
+def _finished(module: EncoderModule, folder: Path, title: str, report: Report | None) -> FitResult:
+    """The training that the folder already holds, its weights loaded and its epochs reported again."""
+    result = FitResult.load(folder / RESULT)
+    load_into(module, read_weights(result.checkpoint), where=result.checkpoint)
+    log.info("%s: finished before, %d epochs", title, result.epochs)
+    if report is not None:
+        for row in result.history.to_dict(orient="records"):
+            report({str(name): value for name, value in row.items()}, fresh=False)
+    return result
+
+
+def _checkpoints(stopping: StoppingSettings, folder: Path, *, validated: bool) -> Checkpoints:
+    best, monitor = stopping.checkpoint.best and validated, stopping.checkpoint.monitor
+    return Checkpoints(
+        dirpath=folder,
+        filename="best",
+        monitor=monitor if best else None,
+        mode=_mode(monitor),
+        save_top_k=1 if best else 0,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+def _early_stopping(settings: EarlyStoppingSettings) -> _EarlyStopping:
+    return _EarlyStopping(
+        settings.monitor,
+        patience=settings.patience,
+        mode=_mode(settings.monitor),
+        check_finite=True,
+        check_on_train_epoch_end=True,
+    )
+
+
+def _result(module: EncoderModule, frame: pd.DataFrame, checkpoints: Checkpoints, folder: Path) -> FitResult:
+    """What the training leaves; the module ends with the weights that are kept."""
+    checkpoint, chosen = folder / LAST, len(frame)
+    if checkpoints.monitor is not None and checkpoints.best_model_path:
         checkpoint = folder / Path(checkpoints.best_model_path).name  # Lightning resolves links
-        monitored = frame[stopping.best_monitor]
+        monitored = frame[checkpoints.monitor]
         chosen = 1 + int(monitored.argmax() if checkpoints.mode == "max" else monitored.argmin())
         load_into(module, read_weights(checkpoint), where=checkpoint)
-    result = FitResult(
+    return FitResult(
         history=frame,
         images_encoded=int(module.images_encoded),
         chosen_epoch=chosen,
         checkpoint=checkpoint,
     )
-    if runner.is_global_zero:
-        result.save(folder / RESULT)
-    return result
 
 
 def _mode(monitor: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytorch_lightning as pl
 import torch
@@ -13,35 +13,7 @@ from pytorch_lightning.callbacks import Callback, TQDMProgressBar
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.training.checkpoint import AtomicCheckpointIO, Checkpoints
-
-
-@dataclass(frozen=True)
-class TrainerSettings:
-    """Hardware, precision and length of training; as Lightning's Trainer takes them.
-
-    Attributes:
-        accelerator: `auto`, `cpu` or `gpu`.
-        devices: Processes on each node; -1 for all its GPUs.
-        num_nodes: Nodes.
-        strategy: `auto` or `ddp`.
-        precision: `auto` (bf16-mixed on a GPU that has it, else 32-true), `32-true`, `bf16-mixed`,
-            `16-mixed`.
-        max_epochs: Epochs.
-        accumulate: Parts in which a process' share of a batch passes the encoder.
-    """
-
-    accelerator: str = "auto"
-    devices: int = 1
-    num_nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "32-true"
-    max_epochs: int = 30
-    accumulate: int = 1
-
-    @property
-    def processes(self) -> int:
-        """Processes on all nodes together; settings must be resolved."""
-        return self.devices * self.num_nodes
+from fingerprints.training.settings import TrainerSettings
 
 
 def make_trainer(

@@ -7,7 +7,6 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.training.settings import LoggerSettings
 
 log = logging.getLogger(__name__)
 
@@ -30,29 +30,6 @@ MODES = {
     "disabled": "disabled",
 }
 """What `WANDB_MODE` may say, and what it means here."""
-
-
-@dataclass(frozen=True)
-class LoggerSettings:
-    """Where curves and results go beside the run folder.
-
-    Attributes:
-        name: `none`, `csv`, `tensorboard` or `wandb`.
-        project: W&B project.
-        entity: W&B user or team; `None` for the one that W&B knows.
-        group: W&B group; `None` for the experiment's name.
-        offline: Whether W&B writes to the run folder only; `WANDB_MODE` overrules it.
-        log_images: Whether test images may be logged (TensorBoard and W&B).
-        tags: W&B tags.
-    """
-
-    name: str = "none"
-    project: str = "fingerprints"
-    entity: str | None = None
-    group: str | None = None
-    offline: bool = True
-    log_images: bool = False
-    tags: list[str] = field(default_factory=list)
 
 
 class CurveLogger(WandbLogger):

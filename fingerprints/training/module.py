@@ -10,7 +10,8 @@ from torch import Tensor
 
 from fingerprints.encoders.network import EmbeddingNetwork
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.optimise import OptimiserSettings, configure
+from fingerprints.training.optimise import configure
+from fingerprints.training.settings import OptimiserSettings
 
 
 class EncoderModule(pl.LightningModule):

@@ -4,30 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
-
-@dataclass(frozen=True)
-class OptimiserSettings:
-    """Adam or AdamW, with an optional warm-up and decay.
-
-    Attributes:
-        name: `adam` or `adamw`.
-        lr: Learning rate at its highest.
-        weight_decay: Decay of all parameters; decoupled in `adamw`.
-        schedule: `constant`, or `cosine` to zero at the last step.
-        warmup: Share of all steps over which the rate rises linearly from zero.
-    """
-
-    name: Literal["adam", "adamw"] = "adam"
-    lr: float = 1e-4
-    weight_decay: float = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
-    warmup: float = 0.0
+from fingerprints.training.settings import OptimiserSettings
 
 
 def rate(step: int, *, steps: int, schedule: str, warmup: float) -> float:

@@ -24,12 +24,13 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.signals import Interrupted
-from fingerprints.training.hardware import TrainerSettings, make_trainer
+from fingerprints.training.hardware import make_trainer
+from fingerprints.training.settings import TrainerSettings
 
 WORKER = "fingerprints.experiment.worker"
 
 
-def world_around() -> int:
+def started_world_size() -> int:
     """Processes that torchrun or SLURM started together with this one; 1 if nobody did.
 
     Raises:
@@ -48,17 +49,17 @@ def world_around() -> int:
     return 1
 
 
-def check_world(settings: TrainerSettings, *, around: int) -> None:
+def check_world(settings: TrainerSettings, *, world_size: int) -> None:
     """Whether the processes that are there are those that the configuration asks for.
 
     Args:
         settings: Resolved hardware settings.
-        around: What `world_around` says.
+        world_size: What `started_world_size` says.
 
     Raises:
         FingerprintsError: If they are not, or several nodes have nobody who starts their processes.
     """
-    if around == 1 and settings.num_nodes > 1:
+    if world_size == 1 and settings.num_nodes > 1:
         raise FingerprintsError(
             f"{settings.num_nodes} nodes need torchrun or srun to start a process on each.",
             where=f"trainer.num_nodes={settings.num_nodes}",
@@ -66,9 +67,9 @@ def check_world(settings: TrainerSettings, *, around: int) -> None:
             f"--nproc-per-node={settings.devices} --rdzv-backend=c10d --rdzv-endpoint=HOST:PORT "
             "-m fingerprints.train ...",
         )
-    if around > 1 and around != settings.processes:
+    if world_size > 1 and world_size != settings.processes:
         raise FingerprintsError(
-            f"{around} processes were started; the configuration is for {settings.processes} "
+            f"{world_size} processes were started; the configuration is for {settings.processes} "
             f"({settings.devices} on {settings.num_nodes} nodes).",
             where=f"trainer.devices={settings.devices}, trainer.num_nodes={settings.num_nodes}",
             fix="start trainer.devices x trainer.num_nodes processes, or change those",

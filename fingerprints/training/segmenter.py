@@ -15,7 +15,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from fingerprints.images.unet import UNet, check_side
-from fingerprints.training.hardware import TrainerSettings, make_trainer
+from fingerprints.training.hardware import make_trainer
+from fingerprints.training.settings import TrainerSettings
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,26 +21,11 @@ from fingerprints.training.losses import (
     contrastive_terms,
 )
 from fingerprints.training.module import EncoderModule
-from fingerprints.training.optimise import OptimiserSettings
+from fingerprints.training.settings import OptimiserSettings, PairTrainingSettings
 
 log = logging.getLogger(__name__)
 
 COLLAPSED_BELOW = 1e-3
-
-
-@dataclass(frozen=True)
-class SiameseSettings:
-    """What is trained for, beside the optimiser.
-
-    Attributes:
-        margin: Distance from which a negative pair costs nothing; unit vectors are at most 2 apart.
-        pair_threshold: A validation pair counts as positive below this distance.
-        accumulate: Parts in which a process' share of a batch passes the encoder.
-    """
-
-    margin: float = 1.0
-    pair_threshold: float = 0.5
-    accumulate: int = 1
 
 
 class SiameseModule(EncoderModule):
@@ -56,18 +40,20 @@ class SiameseModule(EncoderModule):
         settings: Margin and threshold.
         optimiser: Optimiser and schedule.
         augmentation: Applied to training images only.
+        accumulate: Parts in which a process' share of a batch passes the encoder.
     """
 
     def __init__(
         self,
         network: EmbeddingNetwork,
         *,
-        settings: SiameseSettings,
+        settings: PairTrainingSettings,
         optimiser: OptimiserSettings,
         augmentation: Augmentation,
+        accumulate: int = 1,
     ) -> None:
         super().__init__(network, optimiser=optimiser, augmentation=augmentation)
-        self.settings = settings
+        self.settings, self.accumulate = settings, accumulate
         self.val_loss, self.val_accuracy = MeanMetric(), BinaryAccuracy()
         self.val_nearest, self.val_farthest = MinMetric(), MaxMetric()
 
@@ -76,7 +62,7 @@ class SiameseModule(EncoderModule):
         images = as_unit_float(torch.cat([batch.left, batch.right]))
         if not augment:
             return self.network.raw(images)
-        return in_parts(self.network.raw, self.augmentation(images, batch), parts=self.settings.accumulate)
+        return in_parts(self.network.raw, self.augmentation(images, batch), parts=self.accumulate)
 
     def training_step(self, batch: ImageBatch, batch_idx: int) -> dict[str, Tensor]:
         """Contrastive loss of the global batch, and how many of this process' embeddings are zero."""

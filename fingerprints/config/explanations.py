@@ -1,0 +1,73 @@
+"""Errors of Hydra, OmegaConf and the disk in plain words."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from fingerprints.config.overrides import unknown_key
+from fingerprints.config.schema import options, unknown_option
+from fingerprints.core.errors import FingerprintsError
+
+
+def explain(error: Exception, root: str) -> str | None:
+    """The error in plain words, or `None` if it is not the user's."""
+    if isinstance(error, FingerprintsError):
+        return str(error)
+    disk_full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # these name no file
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in disk_full):
+        return str(
+            FingerprintsError(
+                f"Cannot write or read: {error.strerror}.",
+                where=error.filename or "the run folder or the image store",
+                fix="choose a folder that can be written (run_dir=DIR, paths.outputs=DIR) and has room",
+            )
+        )
+    if isinstance(error, ValueError) and "No trials are completed" in str(error):  # Optuna's words
+        return str(
+            FingerprintsError(
+                "No trial of the search finished.", where="sweep", fix="see what the jobs said above"
+            )
+        )
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return None
+    return str(_of_composing(_innermost(error) or type(error).__name__, root))
+
+
+def _of_composing(text: str, root: str) -> FingerprintsError:
+    """What Hydra and OmegaConf say of a configuration, in our words."""
+    key = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
+    unknown = re.search(r"Key '([^']+)' (?:is not in struct|not in)", text)
+    if unknown is not None:
+        return unknown_key(key.group(1) if key is not None else unknown.group(1), root)
+    no_group = re.search(r"Could not override '([^'@]+)[^']*'\.\s*No match in the defaults list", text)
+    if no_group is not None:
+        return unknown_key(no_group.group(1), root)
+    choice = re.search(r"Could not find '(\w+)/([^']+)'", text)
+    if choice is not None:
+        return unknown_option(choice.group(1), choice.group(2))
+    needed = re.search(r"You must specify '(\w+)'", text)
+    if needed is not None:
+        group = needed.group(1)
+        return FingerprintsError(
+            f"No {group} was chosen.",
+            where="command line",
+            fix=f"{group}=NAME with one of {', '.join(options(group))}",
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    first = next((line for line in lines if line.startswith(("Value ", "Cannot "))), lines[0])
+    where = key.group(1) if key is not None else "command line"
+    return FingerprintsError(first, where=where, fix="see --help for keys and options")
+
+
+def _innermost(error: BaseException) -> str:
+    """Messages of an error and of what caused it, outermost first."""
+    texts: list[str] = []
+    current: BaseException | None = error
+    while current is not None and len(texts) < 5:
+        texts.append(str(current))
+        current = current.__cause__
+    return "\n".join(texts)

@@ -1,0 +1,184 @@
+"""Words of the command line, checked before Hydra is even imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from fingerprints.config.schema import (
+    COMBINED,
+    ROOT_GROUPS,
+    option_class,
+    options,
+    unknown_option,
+    valid_keys,
+    written,
+)
+from fingerprints.core.errors import FingerprintsError, nearest
+from fingerprints.core.options import keys, registered
+
+# Options that need an extra: the module it brings, and its name.
+EXTRAS: dict[str, tuple[str, str]] = {
+    "sweep=side_by_side": ("hydra_joblib_launcher", "sweep"),
+    "sweep=optuna": ("hydra_optuna_sweeper", "sweep"),
+    "sweep=slurm": ("hydra_submitit_launcher", "slurm"),
+    "hydra/launcher=joblib": ("hydra_joblib_launcher", "sweep"),
+    "hydra/launcher=submitit_local": ("hydra_submitit_launcher", "slurm"),
+    "hydra/launcher=submitit_slurm": ("hydra_submitit_launcher", "slurm"),
+    "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "sweep"),
+}
+FREE_KEYS = ("published.test", "published.validation")  # mappings whose keys are the user's
+
+
+def check_overrides(words: Sequence[str], root: str) -> None:
+    """Refuse words that cannot be meant.
+
+    Raises:
+        FingerprintsError: If a key or the option of a group does not exist, or the chosen option has no such
+            key; names the nearest. If an option needs an extra that is not installed; names the extra.
+    """
+    known = set(valid_keys(root))
+    found = _chosen(words, root)
+    for word in words:
+        name, equals, value = word.partition("=")
+        key = name.lstrip("+~")
+        for option in value.strip("[]").split(","):
+            _require_extra(f"{key}={option.strip()}")
+        if word.startswith("-") or not equals or key == "hydra" or key.startswith("hydra.") or "@" in key:
+            continue
+        if key.startswith("hydra/") or any(key.startswith(f"{k}.") for k in FREE_KEYS):
+            continue
+        if key not in known:
+            raise unknown_key(key, root)
+        if key in ROOT_GROUPS.get(root, ()):
+            _check_choice(word, key, value)
+        _check_sibling(key, found)
+
+
+def _check_choice(word: str, group: str, value: str) -> None:
+    """Refuse an option that the group has not."""
+    if group in COMBINED and "," in value and not value.startswith("["):
+        raise FingerprintsError(
+            f"{group.capitalize()}s are combined as a list.",
+            where=word,
+            fix=f"'{group}=[{value}]', with the quotes",
+        )
+    for option in _names(value.strip("[]") if group in COMBINED else value) or ():
+        if option not in (*options(group), "null"):
+            raise unknown_option(group, option)
+
+
+def _names(value: str) -> list[str] | None:
+    """The options that a word names; `None` where only Hydra can tell (globs, ranges, interpolations)."""
+    if not value or set("([{*$") & set(value):
+        return None
+    return [option.strip() for option in value.split(",")]
+
+
+def _chosen(words: Sequence[str], root: str) -> dict[str, list[str] | None]:
+    """For each group with settings classes the options that a job may have; `None` where nobody knows.
+
+    They are named on the command line, varied by a chosen sweep, set by a chosen experiment, or the root's
+    own.
+    """
+    given = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals:
+            given[name.lstrip("+~")] = value
+    own = _defaults_of(written("", root).get("defaults", ()))
+    experiments = _names(given.get("experiment", ""))
+    found: dict[str, list[str] | None] = {}
+    for group in ROOT_GROUPS.get(root, ()):
+        if not registered(group):
+            continue
+        if group in given:
+            found[group] = _names(given[group])
+            continue
+        if "experiment" in given and experiments is None:
+            found[group] = None
+            continue
+        sets = [_defaults_of(written("experiment", name).get("defaults", ())) for name in experiments or ()]
+        names = {override.get(group, own.get(group, "")) for override in sets} or {own.get(group, "")}
+        found[group] = sorted(names - {""}) or None
+    for combined in COMBINED:
+        for option in _names(given.get(combined, "").strip("[]")) or ():
+            params = written(combined, option).get("hydra", {}).get("sweeper", {}).get("params") or {}
+            for group, value in params.items():
+                if group in found and group not in given:
+                    found[group] = _names(str(value))
+    return found
+
+
+def _defaults_of(entries: Sequence[object]) -> dict[str, str]:
+    """Group -> option of a defaults list, as a root or an experiment file has it."""
+    found = {}
+    for entry in entries:
+        if isinstance(entry, dict):
+            for key, value in entry.items():
+                found[str(key).removeprefix("override ").lstrip("/")] = str(value)
+    return found
+
+
+def _check_sibling(key: str, chosen: dict[str, list[str] | None]) -> None:
+    """Refuse a key that only another option of its group has."""
+    group, dot, _ = key.partition(".")
+    names = chosen.get(group)
+    if not dot or names is None:
+        return
+    classes = [option_class(group, name) for name in names if name in options(group)]
+    if not classes or any(cls is None or key in keys(cls, f"{group}.") for cls in classes):
+        return
+    having = sorted(
+        name
+        for name in options(group)
+        if (cls := option_class(group, name)) and key in keys(cls, f"{group}.")
+    )
+    own = sorted({found for cls in classes if cls for found in keys(cls, f"{group}.")} - {f"{group}.name"})
+    near = nearest(key, own)
+    raise FingerprintsError(
+        f"{group.capitalize()} '{', '.join(names)}' has no key '{key}'; {_listed(having)}.",
+        where="command line",
+        fix=f"did you mean '{near[0]}'?" if near else f"leave it out, or {group}={having[0]}",
+    )
+
+
+def _listed(having: list[str]) -> str:
+    shown = having if len(having) < 6 else [*having[:5], f"{len(having) - 5} more"]
+    return f"{', '.join(shown)} {'has' if len(having) == 1 else 'have'} it"
+
+
+def _require_extra(word: str) -> None:
+    module, extra = EXTRAS.get(word, ("", ""))
+    try:
+        missing = bool(module) and find_spec(f"hydra_plugins.{module}") is None
+    except ModuleNotFoundError:  # not even a package of that name above it
+        missing = True
+    if missing:
+        raise FingerprintsError(
+            f"{word} needs a package that is not installed.",
+            where="command line",
+            fix=f"pip install 'fingerprints[{extra}]'",
+        )
+
+
+def unknown_key(key: str, root: str) -> FingerprintsError:
+    """The error for a key that does not exist; names the nearest valid one."""
+    known = valid_keys(root)
+    if key in known:
+        group = key.split(".", 1)[0]
+        return FingerprintsError(
+            f"The chosen option of '{group}' has no key '{key}'.",
+            where="command line or experiment file",
+            fix=f"leave it out, or choose another {group} ({', '.join(options(group))})",
+        )
+    near = nearest(key, known)
+    if not near:
+        # The last word may be right and only its place wrong.
+        last = key.rsplit(".", 1)[-1]
+        near = [k for k in known if k.rsplit(".", 1)[-1] == last]
+    return FingerprintsError(
+        f"There is no configuration key '{key}'.",
+        where="command line or experiment file",
+        fix=f"did you mean '{near[0]}'?" if near else "see --help for the keys",
+    )

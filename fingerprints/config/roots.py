@@ -1,0 +1,152 @@
+"""The root settings of every command but `simulate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fingerprints.core.options import chosen, option
+from fingerprints.data.settings import DataSettings, PairingSettings, Remedy
+from fingerprints.decisions.settings import DecisionSettings
+from fingerprints.encoders.settings import EncoderSettings
+from fingerprints.evidence.settings import EvidenceSettings
+from fingerprints.images.settings import FilterSettings, RegionSettings
+from fingerprints.reductions.settings import ReductionSettings
+from fingerprints.training.settings import (
+    Accelerator,
+    LoggerSettings,
+    StoppingSettings,
+    TrainerSettings,
+    TrainingSettings,
+)
+
+SEEDS = 2**32 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathsSettings:
+    """Folders."""
+
+    outputs: Path = option(Path("outputs"), help="run folders go below it")
+    store: str = option("${paths.outputs}/store", help="decoded images and cached features")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedSettings:
+    """What the source reports on the challenge's own data, to stand beside our figures."""
+
+    source: str = option("")
+    test: dict[str, float] = option({})
+    validation: dict[str, float] = option({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """Root of `python -m fingerprints.train`."""
+
+    name: str = option(help="the experiment")
+    task: Literal["usage", "subset", "model"] = option()
+    seed: int = option(0, least=0, most=SEEDS, help="of splits, weights and pairs")
+    objective: str | None = option(None, help="what a search maximises: a figure of the validation part")
+    run_dir: Path | None = option(help="run folder")
+    data: DataSettings
+    filter: FilterSettings = chosen("filter")
+    region: RegionSettings = chosen("region")
+    encoder: EncoderSettings = chosen("encoder")
+    pairing: PairingSettings = chosen("pairing")
+    training: TrainingSettings = chosen("training")
+    reduction: ReductionSettings = chosen("reduction")
+    decision: DecisionSettings = chosen("decision")
+    trainer: TrainerSettings = TrainerSettings()
+    callbacks: StoppingSettings = StoppingSettings()
+    logger: LoggerSettings = LoggerSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
+    paths: PathsSettings = PathsSettings()
+    published: PublishedSettings = PublishedSettings()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings:
+    """Root of `python -m fingerprints.predict`."""
+
+    run: Path = option(help="folder of a finished run")
+    images: Path = option(help="folder of images to label")
+    generated: Path | None = option(None, help="usage: folder of images that the generator made")
+    generator: str | None = option(None, help="which detector, where the run has several")
+    out: Path = option(Path("run.csv"))
+    scores: Path | None = option(None, help="CSV of labels and scores")
+    on_bad_image: Remedy = option("error")
+    store: Path = option(Path("outputs/store"))
+    accelerator: Accelerator = option("auto")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """Root of `python -m fingerprints.evaluate`."""
+
+    task: str = option()
+    predictions: Path = option(help="a run file")
+    truth: Path = option(help="CSV of id,label")
+    groups: Path | None = option(None, help="CSV of file,group")
+    out: Path | None = option(None)
+    seed: int = option(0, least=0, most=SEEDS)
+    resamples: int = option(1000, least=1, most=1_000_000)
+    permutations: int = option(999, least=1, most=1_000_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings:
+    """Root of `python -m fingerprints.compare`."""
+
+    runs: Any = option(help="globs of run folders")
+    out: Path | None = option(None)
+    baseline: str | None = option(None)
+    vote: Literal["none", "majority", "unanimous"] = option("none")
+    seed: int = option(0, least=0, most=SEEDS)
+    resamples: int = option(1000, least=1, most=1_000_000)
+    permutations: int = option(999, least=1, most=1_000_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestSettings:
+    """Root of `python -m fingerprints.ingest`."""
+
+    images: Path = option()
+    out: Path = option()
+    size: int = option(256, least=1, most=4096)
+    window: str = option("lung")
+    groups: str | None = option(None)
+    near_duplicate: float = option(0.95, above=0, most=1)
+    on_bad_image: Remedy = option("error")
+    salt: Path | None = option(None)
+    key: Path | None = option(None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentSettings:
+    """Root of `python -m fingerprints.segment`."""
+
+    images: Path = option()
+    masks: Path = option()
+    out: Path = option()
+    size: int = option(128, least=1, most=4096)
+    epochs: int = option(120, least=1, most=1_000_000)
+    validation: float = option(0.2, above=0, most=0.5)
+    groups: Path | None = option(None)
+    seed: int = option(0, least=0, most=SEEDS)
+    widths: tuple[int, ...] = option((16, 32, 64, 128))
+    batch_size: int = option(4, least=1, most=65_536)
+    lr: float = option(2e-3, above=0)
+    accelerator: Accelerator = option("auto")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardSettings:
+    """Root of `python -m fingerprints.dashboard`."""
+
+    project: str = option("fingerprints")
+    entity: str | None = option(None)
+    name: str = option("fingerprints")
+    generators: tuple[str, ...] = option(())
+    out: Path | None = option(None)

@@ -1,0 +1,140 @@
+"""Settings of filters and regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from fingerprints.core.options import option, register
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterSettings:
+    """What every filter has. A filter's part is a function of images and of its options by name."""
+
+    name: ClassVar[str]
+
+
+@register("filter", part="fingerprints.images.filters:unfiltered")
+@dataclass(frozen=True, kw_only=True)
+class NoFilterSettings(FilterSettings):
+    """Images as they are."""
+
+    name: ClassVar[str] = "none"
+
+
+@register("filter", part="fingerprints.images.filters:equalize")
+@dataclass(frozen=True, kw_only=True)
+class EqualizeSettings(FilterSettings):
+    """Histogram equalisation."""
+
+    name: ClassVar[str] = "equalize"
+
+
+@register("filter", part="fingerprints.images.filters:laplacian")
+@dataclass(frozen=True, kw_only=True)
+class LaplacianSettings(FilterSettings):
+    """Second derivative, absolute or signed."""
+
+    name: ClassVar[str] = "laplacian"
+    signed: bool = option(False, help="grey for zero")
+
+
+@register("filter", part="fingerprints.images.filters:binarize")
+@dataclass(frozen=True, kw_only=True)
+class BinarizeSettings(FilterSettings):
+    """Black and white, by Otsu's threshold or a grey level."""
+
+    name: ClassVar[str] = "binarize"
+    threshold: int | None = option(None, least=0, most=255, help="null: Otsu's, of each image")
+
+
+@register("filter", part="fingerprints.images.filters:contrast")
+@dataclass(frozen=True, kw_only=True)
+class ContrastSettings(FilterSettings):
+    """Percentile stretch, or contrast-limited adaptive equalisation (CLAHE)."""
+
+    name: ClassVar[str] = "contrast"
+    method: Literal["stretch", "clahe"] = option("stretch")
+    low: float = option(2.0, least=0, most=100, help="percentile that becomes black (stretch)")
+    high: float = option(98.0, least=0, most=100, help="percentile that becomes white (stretch)")
+    clip_limit: float = option(0.01, above=0, most=1, help="of clahe")
+    tiles: int = option(8, least=1, most=1024, help="tiles along a side (clahe)")
+
+
+@register("filter", part="fingerprints.images.filters:denoise")
+@dataclass(frozen=True, kw_only=True)
+class DenoiseSettings(FilterSettings):
+    """Grey-level opening or closing."""
+
+    name: ClassVar[str] = "denoise"
+    operation: Literal["opening", "closing", "both"] = option("opening")
+    radius: int = option(1, least=1, most=64, help="of the disc, in pixels")
+
+
+@register("filter", part="fingerprints.images.filters:noise")
+@dataclass(frozen=True, kw_only=True)
+class NoiseSettings(FilterSettings):
+    """Gaussian or salt-and-pepper noise, the same for the same image."""
+
+    name: ClassVar[str] = "noise"
+    kind: Literal["gaussian", "salt_pepper"] = option("gaussian")
+    amount: float = option(0.05, least=0, most=1, help="deviation, or share of pixels")
+    seed: int = option(0, least=0, most=2**32 - 1)
+
+
+@register("filter", part="fingerprints.images.filters:colorize")
+@dataclass(frozen=True, kw_only=True)
+class ColorizeSettings(FilterSettings):
+    """A colour map of matplotlib: three channels."""
+
+    name: ClassVar[str] = "colorize"
+    colormap: str = option("viridis")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionSettings:
+    """What every region has.
+
+    Attributes:
+        masked: Whether it needs lung masks.
+    """
+
+    name: ClassVar[str]
+    masked: ClassVar[bool] = False
+
+
+@register("region")
+@dataclass(frozen=True, kw_only=True)
+class FullRegionSettings(RegionSettings):
+    """The whole image."""
+
+    name: ClassVar[str] = "full"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedRegionSettings(RegionSettings):
+    """What every region with lung masks has."""
+
+    masked: ClassVar[bool] = True
+    mask: Literal["threshold", "unet", "folder"] = option("threshold", help="where lung masks come from")
+    weights: Path | None = option(None, help="of mask=unet: what `segment` wrote")
+    folder: Path | None = option(None, help="of mask=folder: mask files with the names of the images")
+    crop: bool = option(True, help="cut to the box of the region")
+
+
+@register("region")
+@dataclass(frozen=True, kw_only=True)
+class LungRegionSettings(MaskedRegionSettings):
+    """Lungs only, cut to their box."""
+
+    name: ClassVar[str] = "lung"
+
+
+@register("region")
+@dataclass(frozen=True, kw_only=True)
+class OuterRegionSettings(MaskedRegionSettings):
+    """Everything but the lungs."""
+
+    name: ClassVar[str] = "outer"

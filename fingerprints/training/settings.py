@@ -1,0 +1,157 @@
+"""Settings of training: how encoders are trained, hardware, early stopping, loggers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from fingerprints.core.options import option, register
+from fingerprints.core.tasks import FitOn
+
+Accelerator = Literal["auto", "cpu", "gpu"]
+Monitor = Literal["val_loss", "val_pair_accuracy", "val_accuracy"]
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimiserSettings:
+    """Adam or AdamW, with an optional warm-up and decay."""
+
+    name: Literal["adam", "adamw"] = option("adam")
+    lr: float = option(1e-4, above=0, help="learning rate at its highest")
+    weight_decay: float = option(0.0, least=0, help="decoupled in adamw")
+    schedule: Literal["constant", "cosine"] = option("constant", help="cosine falls to zero")
+    warmup: float = option(0.0, least=0, most=1, help="share of all steps over which the rate rises")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentSettings:
+    """Random changes of training images that keep fingerprints; all off by default, as published."""
+
+    flip: bool = option(False, help="mirror left and right with probability one half")
+    shift: int = option(0, least=0, most=1024, help="largest whole-pixel shift; edges repeat")
+    brightness: float = option(0.0, least=0, most=1, help="largest change, as a share of the range")
+    contrast: float = option(0.0, least=0, most=1, help="largest change about the mean, as a factor")
+    noise: float = option(0.0, least=0, most=1, help="deviation, as a share of the range")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """What every way to an encoder states.
+
+    Attributes:
+        gives_head: Whether a trained classifier's last layer comes out.
+        on_pairs: Whether the network is trained on pairs.
+    """
+
+    name: ClassVar[str]
+    gives_head: ClassVar[bool] = False
+    on_pairs: ClassVar[bool] = False
+
+    @property
+    def learns_from(self) -> FitOn | None:
+        """The images that it learns labels from; `None` where it learns none."""
+        return None
+
+
+@register("training")
+@dataclass(frozen=True, kw_only=True)
+class FrozenTrainingSettings(TrainingSettings):
+    """The encoder stays as it is: its features are computed once and cached."""
+
+    name: ClassVar[str] = "frozen"
+    batch_size: int = option(64, least=1, most=1_000_000, help="images at a time")
+
+
+@register("training")
+@dataclass(frozen=True, kw_only=True)
+class PairTrainingSettings(TrainingSettings):
+    """A Siamese network: contrastive loss on (real, generated) pairs."""
+
+    name: ClassVar[str] = "pairs"
+    on_pairs: ClassVar[bool] = True
+    margin: float = option(1.0, above=0, help="distance that negative pairs are pushed to")
+    pair_threshold: float = option(0.5, above=0, help="distance of pair accuracy")
+    optimiser: OptimiserSettings = OptimiserSettings()
+    augment: AugmentSettings = AugmentSettings()
+
+
+@register("training")
+@dataclass(frozen=True, kw_only=True)
+class ClassifierTrainingSettings(TrainingSettings):
+    """A softmax classifier, fine-tuned on labels."""
+
+    name: ClassVar[str] = "classifier"
+    gives_head: ClassVar[bool] = True
+    fit_on: FitOn = option("generated", help="images it learns from")
+    batch_size: int = option(32, least=1, most=1_000_000, help="images in the global batch")
+    rounds: int = option(0, least=0, most=100, help="rounds of pseudo-labels after the first training")
+    pseudo_labels: int = option(200, least=1, help="test images that a round adds")
+    optimiser: OptimiserSettings = OptimiserSettings()
+    augment: AugmentSettings = AugmentSettings()
+
+    @property
+    def learns_from(self) -> FitOn | None:
+        """As `fit_on` says."""
+        return self.fit_on
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerSettings:
+    """Hardware, precision and length of training; as Lightning's Trainer takes them."""
+
+    accelerator: Accelerator = option("auto")
+    devices: int = option(1, least=-1, most=65_536, help="processes on each node; -1: all its GPUs")
+    num_nodes: int = option(1, least=1, most=65_536)
+    strategy: Literal["auto", "ddp"] = option("auto")
+    precision: Precision = option("32-true", help="auto: bf16-mixed on a GPU that has it")
+    max_epochs: int = option(30, least=1, most=1_000_000)
+    accumulate: int = option(1, least=1, most=65_536, help="parts in which a batch passes the encoder")
+
+    @property
+    def processes(self) -> int:
+        """Processes on all nodes together; settings must be resolved."""
+        return self.devices * self.num_nodes
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStoppingSettings:
+    """Stop when a validation figure no longer improves."""
+
+    enabled: bool = option(False)
+    monitor: Monitor = option("val_loss")
+    patience: int = option(5, least=1, most=1_000_000, help="epochs without improvement")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSettings:
+    """Which weights are kept for the decision: the last, or the best by a validation figure."""
+
+    best: bool = option(False)
+    monitor: Monitor = option("val_loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppingSettings:
+    """Early stopping and choice of weights; both need validation images."""
+
+    early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
+
+    @property
+    def enabled(self) -> bool:
+        """Whether a training may end with other weights than those of its last planned epoch."""
+        return self.early_stopping.enabled or self.checkpoint.best
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggerSettings:
+    """Where curves and results go beside the run folder."""
+
+    name: Literal["none", "csv", "tensorboard", "wandb"] = option("none")
+    project: str = option("fingerprints", help="W&B project")
+    entity: str | None = option(None, help="W&B user or team; null: the one that W&B knows")
+    group: str | None = option(None, help="W&B group; null: the experiment, or the sweep")
+    offline: bool = option(True, help="W&B writes to the run folder only; WANDB_MODE overrules it")
+    log_images: bool = option(False, help="test images may be logged")
+    tags: tuple[str, ...] = option((), help="W&B tags")
