@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from benchmarks.run import make_data, ratios
 from fingerprints.embeddings.embed import frozen_features
-from fingerprints.encoders import build_network
-from fingerprints.training.hardware import TrainerSettings, make_trainer
+from fingerprints.encoders.build import build_network
+from fingerprints.training.hardware import make_trainer
+from fingerprints.training.settings import TrainerSettings
 
 BATCH = 64
 

@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from fingerprints.generators.designs import DESIGNS, make_settings
 from pytorch_lightning.callbacks import Callback
 from torch.nn import functional as F
 
 from benchmarks.run import ratios
 from fingerprints.generators import fit
 from fingerprints.generators.adversarial import AdversarialModule
-from fingerprints.generators.designs import DESIGNS, make_settings
 from fingerprints.generators.diffusion import DiffusionModule
 from fingerprints.generators.fit import Training, train_generator
 from fingerprints.generators.vae import VAEModule

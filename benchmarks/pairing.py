@@ -20,17 +20,17 @@ from matplotlib.figure import Figure
 
 from fingerprints.core.tasks import get_task
 from fingerprints.data.datamodule import PairDataModule, PixelSource
-from fingerprints.data.index import DataSettings, Index, prepare
-from fingerprints.data.layout import Source
+from fingerprints.data.index import Index, prepare
 from fingerprints.data.pairs import AllPairs, PairPools, PairStrategy, RandomPairs
+from fingerprints.data.settings import DataSettings, Source
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.classifiers.centroid import centroids
 from fingerprints.decisions.distances import euclidean
-from fingerprints.encoders import build_network
+from fingerprints.encoders.build import build_network
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.hardware import TrainerSettings, make_trainer
-from fingerprints.training.optimise import OptimiserSettings
-from fingerprints.training.siamese import SiameseModule, SiameseSettings
+from fingerprints.training.hardware import make_trainer
+from fingerprints.training.settings import OptimiserSettings, PairTrainingSettings, TrainerSettings
+from fingerprints.training.siamese import SiameseModule
 
 
 class TestAccuracy(pl.Callback):
@@ -75,7 +75,7 @@ def curve(index: Index, store: ImageStore, name: str, options: argparse.Namespac
     pl.seed_everything(seed, verbose=False)
     module = SiameseModule(
         build_network({"name": "siamese_cnn"}, size=options.size),
-        settings=SiameseSettings(),
+        settings=PairTrainingSettings(),
         optimiser=OptimiserSettings(lr=options.lr),
         augmentation=Augmentation(),
     )

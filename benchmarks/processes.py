@@ -25,7 +25,8 @@ from fingerprints.detector.saved import load_run
 from fingerprints.embeddings.embed import embed
 from fingerprints.evidence.intervals import estimate_metrics
 from fingerprints.experiment.perform import load_data, recipe
-from fingerprints.training.hardware import TrainerSettings, make_trainer
+from fingerprints.training.hardware import make_trainer
+from fingerprints.training.settings import TrainerSettings
 
 
 class Watch(pl.Callback):

@@ -30,11 +30,11 @@ from fingerprints.data.layout import Source, scan
 from fingerprints.data.pairs import AllPairs, PairPools, PairStrategy, RandomPairs
 from fingerprints.data.store import ImageStore, open_store
 from fingerprints.embeddings.embed import embed
-from fingerprints.encoders import build_network
+from fingerprints.encoders.build import build_network
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.hardware import TrainerSettings, make_trainer
-from fingerprints.training.optimise import OptimiserSettings
-from fingerprints.training.siamese import SiameseModule, SiameseSettings
+from fingerprints.training.hardware import make_trainer
+from fingerprints.training.settings import OptimiserSettings, PairTrainingSettings, TrainerSettings
+from fingerprints.training.siamese import SiameseModule
 
 RESULTS = Path(__file__).parent / "results.json"
 CLASSES = ("t1", "t2", "t3", "t4", "t5")
@@ -97,7 +97,7 @@ def settings_of(encoder: str, size: int) -> dict[str, object]:
 def module(encoder: str, size: int) -> SiameseModule:
     return SiameseModule(
         build_network(settings_of(encoder, size), size=size),
-        settings=SiameseSettings(),
+        settings=PairTrainingSettings(),
         optimiser=OptimiserSettings(),
         augmentation=Augmentation(),
     )

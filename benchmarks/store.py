@@ -37,9 +37,9 @@ def measure(root: Path, cache: Path, size: int) -> dict[str, float]:
     """Seconds after imports to the index and to the first batch, and peak memory in MB."""
     from fingerprints.core.tasks import get_task
     from fingerprints.data.datamodule import PairDataModule
-    from fingerprints.data.index import DataSettings, prepare
-    from fingerprints.data.layout import Source
+    from fingerprints.data.index import prepare
     from fingerprints.data.pairs import RandomPairs
+    from fingerprints.data.settings import DataSettings, Source
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     start = time.perf_counter()

@@ -6,8 +6,9 @@ import sys
 
 from fingerprints.config.help import describe_options
 from fingerprints.config.launch import Place, launch
-from fingerprints.config.simulation import MODEL_GENERATORS, Planted, SimulateSettings
+from fingerprints.config.simulation import MODEL_GENERATORS, SimulateSettings
 from fingerprints.core.options import choices
+from fingerprints.generators.settings import Planted
 
 USAGE = """\
 Train generators on known real images and write a labelled benchmark in the layout of its task.

@@ -280,7 +280,7 @@ def model_root(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def sources() -> Callable[[str], list[Any]]:
     """`sources(layout)`: the sources of `subset`, `usage`, `usage_2024` or `model`, as shipped in conf/."""
-    from fingerprints.data.layout import Source
+    from fingerprints.data.settings import Source
 
     def read(layout: str) -> list[Source]:
         text = (CONF / "data" / f"{LAYOUTS[layout]}.yaml").read_text()
@@ -293,7 +293,8 @@ def sources() -> Callable[[str], list[Any]]:
 def prepared(tmp_path: Path, sources: Callable[[str], list[Any]]) -> Callable[..., Any]:
     """`prepared(root, layout, seed=0, **data settings)`: an index and its store, 48 pixels a side."""
     from fingerprints.core.tasks import get_task
-    from fingerprints.data.index import DataSettings, prepare
+    from fingerprints.data.index import prepare
+    from fingerprints.data.settings import DataSettings
 
     def make(root: Path, layout: str, *, seed: int = 0, **options: Any) -> Any:
         options = {"size": SIZE, "sources": sources(layout), **options}
@@ -324,8 +325,9 @@ def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
     """`detected(root, layout)`: index, store, detections and `metrics.json` of a detector that guesses."""
     from fingerprints.detector.detector import Detection, Predictions
     from fingerprints.embeddings.sources import Encoder
+    from fingerprints.evidence.settings import EvidenceSettings
     from fingerprints.evidence.verdict import Verdict
-    from fingerprints.reporting.figures import EvidenceSettings, metrics_document, score
+    from fingerprints.reporting.figures import metrics_document, score
 
     def predictions(index: Any, rows: Any) -> Any:
         units = rows[rows["domain"] == index.task.unit]
@@ -359,8 +361,8 @@ def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
                     pair_distances=(np.empty(0), np.empty(0)),
                 )
             )
-        evidence = EvidenceSettings(seed=0, resamples=20, permutations=19)
-        scores = score(index, store, detections, root=root, settings=evidence)
+        evidence = EvidenceSettings(resamples=20, permutations=19)
+        scores = score(index, store, detections, root=root, settings=evidence, seed=0)
         verdict = Verdict(level="nothing", headline="Nothing found.", notes=["a note"])
         run = {
             "seconds": 2.5,

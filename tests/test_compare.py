@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import asdict
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -10,8 +9,10 @@ import pytest
 
 from fingerprints import compare
 from fingerprints.config.launch import Place
-from fingerprints.config.schema import CompareConfig, valid_keys
+from fingerprints.config.roots import CompareSettings
+from fingerprints.config.schema import valid_keys
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.options import build
 from tests.comparison.conftest import Workshop, figure
 
 
@@ -107,7 +108,7 @@ def test_a_vote_is_written_and_said(runs, monkeypatch, capsys):
     ],
 )
 def test_what_the_user_can_mend(runs, given, message):
-    config = asdict(CompareConfig(runs="runs/*")) | given
+    config = build(CompareSettings, {"runs": "runs/*", **given})
     with pytest.raises(FingerprintsError) as error:
         compare._job(config, Place(runs))
     assert message in str(error.value)
@@ -144,4 +145,4 @@ def test_help_and_a_misspelt_key_need_nothing_heavy(tmp_path):
     assert all("HEAVY set()" in one.stdout for one in done)
     assert all(f"{key}=" in done[0].stdout for key in valid_keys("compare"))
     assert "did you mean 'runs'?" in done[1].stderr
-    assert CompareConfig().vote == "none"
+    assert CompareSettings(runs="x").vote == "none"

@@ -11,6 +11,7 @@ import yaml
 from benchmarks.wandb_offline import offline_runs
 from fingerprints import dashboard, train
 from fingerprints.config import schema as config
+from fingerprints.config.overrides import check_overrides
 
 SWEEP = Path(__file__).parents[1] / "docs" / "wandb_sweep.yaml"
 
@@ -106,7 +107,7 @@ def test_the_sweep_asks_for_settings_that_there_are():
     sweep = yaml.safe_load(SWEEP.read_text())
     assert set(sweep["parameters"]) <= set(config.valid_keys("train"))
     given = [word for word in sweep["command"] if "=" in word]
-    config.check_overrides(given, "train")
+    check_overrides(given, "train")
     assert {"logger=wandb", "logger.offline=false"} <= set(given)
     assert sweep["program"] == train.__name__
     assert sweep["command"][-1] == "${args_no_hyphens}"

@@ -16,6 +16,7 @@ import pytest
 
 from fingerprints import demo, train
 from fingerprints.config import schema as config
+from fingerprints.config.overrides import check_overrides
 from fingerprints.detector import saved as runs
 from fingerprints.detector.saved import load_run
 from fingerprints.evidence.verdict import Level
@@ -64,7 +65,7 @@ def test_it_runs_both_tasks_and_ends_with_four_lines_and_the_reports(
 def test_its_settings_exist_and_the_users_win(tmp_path):
     trainings = demo.plan(tmp_path, ["trainer.max_epochs=2", "seed=1"])
     for training in trainings.values():
-        config.check_overrides(training.words, "train")
+        check_overrides(training.words, "train")
         assert training.experiment in config.options("experiment")
         assert [word for word in training.words if "max_epochs" in word] == ["trainer.max_epochs=2"]
         assert training.words[-1] == f"run_dir={tmp_path / training.experiment}"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 
-from fingerprints.config.schema import conf_dir, register, validate
 from fingerprints.detector.detector import Detector
 from fingerprints.experiment.perform import load_data, recipe
+from tests.compose import settings
 
 SVM = ["experiment=features_subtask2", "encoder=pixels"]
 MODELS = ["experiment=features_models", "encoder=pixels"]
@@ -57,14 +55,11 @@ def answers(tmp_path_factory):
     def ask(words, roots, masks):
         key = tuple(words)
         if key not in known:
-            GlobalHydra.instance().clear()
-            register()
             task = "model" if "models" in words[0] else "subset"
             more = [f"data.root={roots[task]}", "data.size=48", "trainer=cpu", f"paths.outputs={folder}"]
             if "region.mask=folder" in words:
                 more.append(f"region.folder={masks}")
-            with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-                config = validate(compose("train", [*words, *more]))
+            config = settings(*words, *more)
             index, _, seen = load_data(config)
             checkpoints = folder / f"checkpoints{len(known)}"
             found = Detector(index, seen, recipe(config), folder=checkpoints).run("").test

@@ -8,12 +8,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 
 from fingerprints import evaluate, predict, train
-from fingerprints.config import schema as config
+from fingerprints.config.schema import options
 from fingerprints.detector.saved import load_run
+from tests.compose import settings
 
 METRICS = {"accuracy", "precision", "recall", "f1", "specificity", "kappa", "auc"}
 FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=50", "evidence.permutations=49"]
@@ -45,19 +44,11 @@ def _drawn_where_looked_at(request):
         request.getfixturevalue("no_drawing")
 
 
-def composed(*words: str) -> dict:
-    """A validated configuration, without the command line."""
-    GlobalHydra.instance().clear()
-    config.register()
-    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
-        return config.validate(compose("train", list(words)))
-
-
-@pytest.mark.parametrize("experiment", config.options("experiment"))
+@pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_experiment_runs_on_tiny_images(
     experiment, command, subset_root, usage_root, model_root, tmp_path
 ):
-    task = composed(f"experiment={experiment}", "data.root=none")["task"]
+    task = settings(f"experiment={experiment}", "data.root=none").task
     root = {"subset": subset_root, "usage": usage_root, "model": model_root}[task]()
     words = [f"experiment={experiment}", f"data.root={root}", *FAST, "trainer.max_epochs=1", "data.folds=2"]
     words += [*TINY.get(experiment, []), f"paths.outputs={tmp_path / 'outputs'}"]
@@ -69,7 +60,7 @@ def test_every_experiment_runs_on_tiny_images(
         assert "report:" in printed
     else:
         folder.mkdir()
-        assert train.train(composed(*words), folder)["experiment"] == experiment
+        assert train.train(settings(*words), folder)["experiment"] == experiment
     for name in ("config.yaml", "metrics.json", "predictions.csv", "run.csv", "report.html", "train.log"):
         assert (folder / name).stat().st_size > 0
     document = json.loads((folder / "metrics.json").read_text())

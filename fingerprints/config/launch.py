@@ -101,7 +101,7 @@ def _under_hydra(job: Job, root: str) -> None:
 
     # Hydra would print errors its own way and exit; here they are ours to word.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    register()
+    register(root)
 
     failures: list[FingerprintsError] = []
 

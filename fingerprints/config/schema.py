@@ -101,17 +101,22 @@ def _has_own_name(cls: type) -> bool:
     return isinstance(getattr(cls, "name", None), str)
 
 
-def register() -> None:
-    """Make roots and options known to Hydra."""
+def register(root: str) -> None:
+    """Make a root and the options of its groups known to Hydra, and those of no other root.
+
+    Hydra takes a key for a group wherever a group has its name: `generator` is one in `simulate` alone.
+    """
     from hydra.core.config_store import ConfigStore
 
     store = ConfigStore.instance()
-    for name, root in ROOTS.items():
-        store.store(name=f"_{name}", node=schema(root))
+    store.store(name=f"_{root}", node=schema(ROOTS[root]))
     for group in {group for groups in ROOT_GROUPS.values() for group in groups}:
+        store.repo.pop(group, None)
+    for group in ROOT_GROUPS.get(root, ()):
         for cls in dict.fromkeys(registered(group).values()):
             for node in _nodes(cls):
-                store.store(group=group, name=node, node=schema(cls))
+                if not written(group, node):  # else the file is the option
+                    store.store(group=group, name=node, node=schema(cls))
 
 
 def valid_keys(root: str) -> list[str]:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from fingerprints.core.options import chosen, option
-from fingerprints.generators.settings import GeneratorSettings
+from fingerprints.generators.settings import GeneratorSettings, Planted
 from fingerprints.training.settings import Accelerator, Precision
 
 NonMembers = Literal["other_groups", "same_groups"]
-Planted = Literal["exact", "noise", "shift", "rotation", "contrast", "blend"]
 Seeds = Literal["own", "shared"]
 Subsets = Literal["disjoint", "same"]
 

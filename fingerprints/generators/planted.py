@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import rotate
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.generators.settings import Planted
 
 Image = NDArray[np.float32]  # (S, S) in [0, 1]
 
@@ -50,7 +52,7 @@ KINDS: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "contrast": _contrast,
 }
 BLEND = "blend"  # the one kind that is made of two images
-ALL_KINDS = (*KINDS, BLEND)
+ALL_KINDS: tuple[str, ...] = get_args(Planted)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from fingerprints.core.options import option, plain, register
+
+Planted = Literal["exact", "noise", "shift", "rotation", "contrast", "blend"]  # kinds of planted copies
 
 
 @dataclass(frozen=True, kw_only=True)

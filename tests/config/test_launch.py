@@ -7,9 +7,7 @@ import sys
 import pytest
 
 from fingerprints import predict
-from fingerprints.config import launch as cli
-from fingerprints.config import schema as config
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.config.schema import options, valid_keys
 
 ENTRY_POINTS = ("train", "predict", "evaluate", "compare", "ingest", "segment")
 
@@ -31,10 +29,10 @@ def test_help_names_every_key_it_takes_and_imports_nothing_heavy(entry):
     assert done.returncode == 0, done.stderr
     assert "HEAVY set()" in done.stdout
     if entry == "train":
-        for name in (*config.options("experiment"), *config.options("data")):
+        for name in (*options("experiment"), *options("data")):
             assert name in done.stdout
     else:
-        for key in config.valid_keys(entry):
+        for key in valid_keys(entry):
             assert f"{key}=" in done.stdout
 
 
@@ -60,38 +58,21 @@ def test_debug_shows_the_traceback(tmp_path):
     assert "Traceback" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Could not override 'x.y'.\nKey 'y' is not in struct\n    full_key: data.siez", "data.size"),
-        ("Could not override 'traner'.\nNo match in the defaults list.", "trainer"),
-        ("Could not find 'encoder/resnet5'", "resnet50"),
-        ("You must specify 'experiment', e.g, experiment=<OPTION>", "siamese_subtask2"),
-    ],
-)
-def test_configuration_errors_in_plain_words(text, expected):
-    from hydra.errors import ConfigCompositionException
-
-    message = cli.explain(ConfigCompositionException(text), "train")
-    assert message is not None
-    assert expected in message
-
-
-def test_a_key_of_another_option_is_said_to_be_one():
-    message = str(config.unknown_key("pairing.batch_size", "train"))
-    assert "chosen option of 'pairing'" in message
-
-
-def test_a_defect_is_not_explained_away():
-    assert cli.explain(RuntimeError("bug"), "train") is None
-    assert (
-        cli.explain(FingerprintsError("what", where="w", fix="f"), "train") == "what\n  where: w\n  fix:   f"
-    )
-
-
 def test_an_error_does_not_remove_the_folder_one_stands_in(command, tmp_path):
     code, printed = command(predict, "run=nowhere", "images=nowhere")
     assert code == 2
     assert "no run folder" in printed
     assert tmp_path.is_dir()
     assert not list(tmp_path.iterdir())
+
+
+def test_help_on_an_option_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['x', '--help', 'decision=svm', 'encoder=vgg16']\n"
+        "from fingerprints.train import main\n"
+        "main(); print('HEAVY', {'torch', 'hydra', 'numpy', 'pandas'} & set(sys.modules))"
+    )
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert "decision.kernel=linear" in done.stdout
+    assert "HEAVY set()" in done.stdout

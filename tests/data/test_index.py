@@ -16,7 +16,7 @@ from PIL import Image
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.groups import near_duplicate_groups
 from fingerprints.data.index import COLUMNS, Index
-from fingerprints.data.layout import Source
+from fingerprints.data.settings import Source
 
 Root = Callable[..., Path]
 Prepared = Callable[..., Any]

@@ -3,16 +3,16 @@ from __future__ import annotations
 import pytest
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.options import registered
+from fingerprints.core.options import build_option, registered
+from fingerprints.core.tasks import get_task
 from fingerprints.detector.build import check_stages
 
 CLUSTERINGS = sorted(name for name, found in registered("decision").items() if found.transductive)
 SCORES = sorted(name for name, found in registered("decision").items() if "usage" in found.tasks)
 
 
-def config(task="subset", decision="svm", training="frozen", reduction="none", **changes):
+def check(task="subset", decision="svm", training="frozen", reduction="none", **changes):
     made = {
-        "task": task,
         "decision": {"name": decision},
         "training": {"name": training},
         "reduction": {"name": reduction},
@@ -20,17 +20,19 @@ def config(task="subset", decision="svm", training="frozen", reduction="none", *
     for key, value in changes.items():
         group, name = key.split("__")
         made[group] = {**made[group], name: value}
-    return made
+    check_stages(
+        task=get_task(task), **{group: build_option(group, values) for group, values in made.items()}
+    )
 
 
 def test_what_goes_together_passes():
-    check_stages(config())
+    check()
     for name in SCORES:
-        check_stages(config(task="usage", decision=name, training="pairs"))
-    check_stages(config(task="model", decision="head", training="classifier"))
-    check_stages(config(decision="head", training="classifier", decision__open_set=True))
+        check(task="usage", decision=name, training="pairs")
+    check(task="model", decision="head", training="classifier")
+    check(decision="head", training="classifier", decision__open_set=True)
     for name in CLUSTERINGS:
-        check_stages(config(task="model", decision=name, reduction="tsne"))
+        check(task="model", decision=name, reduction="tsne")
     assert {"kmeans", "vote"} <= set(CLUSTERINGS)
     assert "distance" in SCORES
 
@@ -51,4 +53,4 @@ def test_what_goes_together_passes():
 )
 def test_what_does_not_go_together_is_said(changes, said):
     with pytest.raises(FingerprintsError, match=said):
-        check_stages(config(**changes))
+        check(**changes)

@@ -14,13 +14,19 @@ from fingerprints.decisions.settings import CentroidSettings, DistanceSettings
 from fingerprints.detector.detector import Detector, Recipe
 from fingerprints.embeddings import sources as encoding
 from fingerprints.embeddings.sources import OnPairs
-from fingerprints.encoders import build_network
 from fingerprints.reductions.registry import fit_reduction
+from fingerprints.reductions.settings import NoReductionSettings
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.fit import FitResult, StoppingSettings, fit
-from fingerprints.training.hardware import TrainerSettings
-from fingerprints.training.optimise import OptimiserSettings
-from fingerprints.training.siamese import SiameseModule, SiameseSettings
+from fingerprints.training.fit import FitResult, fit
+from fingerprints.training.settings import (
+    OptimiserSettings,
+    PairTrainingSettings,
+    StoppingSettings,
+    TrainerSettings,
+)
+from fingerprints.training.siamese import SiameseModule
+from tests.networks import build_network
+from tests.training.stopping import stopping as stopping_of
 
 ENCODER = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 16}
 
@@ -32,13 +38,13 @@ def recipe():
             encoder=OnPairs(
                 lambda: SiameseModule(
                     build_network(ENCODER, size=48),
-                    settings=SiameseSettings(),
+                    settings=PairTrainingSettings(),
                     optimiser=OptimiserSettings(lr=1e-3),
                     augmentation=Augmentation(),
                 ),
                 lambda pools, store: RandomPairs(pools, batch_size=16, seed=0),
             ),
-            reduction=lambda embeddings: fit_reduction({"name": "none"}, embeddings, seed=0),
+            reduction=lambda embeddings: fit_reduction(NoReductionSettings(), embeddings, seed=0),
             decision=functools.partial(fit_decision, decision),
             trainer=TrainerSettings(accelerator="cpu", max_epochs=epochs),
             stopping=stopping or StoppingSettings(),
@@ -113,7 +119,7 @@ def test_early_stopped_folds_set_the_length_of_the_last_training(
     recipe, trained_on, usage_root, prepared, tmp_path
 ):
     index, store = prepared(usage_root(), "usage", folds=2)
-    made = recipe(DistanceSettings(), stopping=StoppingSettings(best=True), epochs=3)
+    made = recipe(DistanceSettings(), stopping=stopping_of(best=True), epochs=3)
     found = Detector(index, store, made, folder=tmp_path / "c").run("")
     chosen = [result.chosen_epoch for result in list(found.fits.values())[:2]]
     assert trained_on[-1][1] == round(float(np.median(chosen)))

@@ -13,10 +13,11 @@ from fingerprints.decisions.usage import UsageDecision
 from fingerprints.detector import saved as runs
 from fingerprints.detector.detector import Decider
 from fingerprints.embeddings.sources import Encoder
-from fingerprints.encoders import build_network
 from fingerprints.reductions.registry import fit_reduction
+from fingerprints.reductions.settings import NoReductionSettings
 from fingerprints.runs.folder import refuse_used_folder
 from fingerprints.training.fit import FitResult
+from tests.networks import build_network
 
 CENTROID = Centroid(settings=CentroidSettings(), classes=("a", "b"), centroids=np.eye(2, 6, dtype=np.float32))
 ENCODER = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 6, "weights": None}
@@ -37,7 +38,9 @@ def folder(tmp_path):
             state = {f"network.{key}": value for key, value in network.state_dict().items()}
             torch.save({"state_dict": state}, checkpoint)
             result = FitResult(pd.DataFrame(), 0, 1, checkpoint)
-            decider = Decider(fit_reduction({"name": "none"}, np.eye(6, dtype=np.float32), seed=0), decision)
+            decider = Decider(
+                fit_reduction(NoReductionSettings(), np.eye(6, dtype=np.float32), seed=0), decision
+            )
             encoder = Encoder(network, lambda rows: rows, {"training": result})
             runs.save_decider(tmp_path, generator, decider, classes=("a", "b"), encoder=encoder)
             networks[generator] = network.eval()

@@ -9,7 +9,7 @@ from PIL import Image
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.detector.segmenter import (
-    SegmentSettings,
+    SegmenterTraining,
     describe,
     held_out,
     read_pairs,
@@ -17,8 +17,9 @@ from fingerprints.detector.segmenter import (
     segment,
 )
 from fingerprints.images.masks import dice, mask_source
-from fingerprints.training.hardware import TrainerSettings
+from fingerprints.images.settings import LungRegionSettings
 from fingerprints.training.segmenter import SegmenterSettings
+from fingerprints.training.settings import TrainerSettings
 
 
 @pytest.fixture
@@ -39,8 +40,8 @@ def folders(tmp_path, write_image) -> np.ndarray:
 
 
 @pytest.fixture
-def settings(folders, tmp_path) -> SegmentSettings:
-    return SegmentSettings(
+def settings(folders, tmp_path) -> SegmenterTraining:
+    return SegmenterTraining(
         images=tmp_path / "images",
         masks=tmp_path / "masks",
         out=tmp_path / "run",
@@ -60,8 +61,8 @@ def test_figures_are_of_the_held_out_pairs(settings, tmp_path):
     held = [row["image"] for row in figures["held_out"]]
     assert len(held) == 2
     assert sorted(held + figures["trained_on"]) == sorted(p.name for p in settings.images.iterdir())
-    source = mask_source({"mask": "unet", "weights": str(settings.out / "segmenter.safetensors")})
-    default = mask_source({"mask": "threshold"})
+    source = mask_source(LungRegionSettings(mask="unet", weights=settings.out / "segmenter.safetensors"))
+    default = mask_source(LungRegionSettings())
     pairs = read_pairs(settings.images, settings.masks, size=32)
     for row in figures["held_out"]:
         at = pairs.names.index(row["image"])

@@ -16,9 +16,10 @@ import torch
 from fingerprints.data.datamodule import PixelSource
 from fingerprints.data.store import ImageStore
 from fingerprints.embeddings.embed import embed, frozen_features
-from fingerprints.encoders import build_network
 from fingerprints.encoders.network import EmbeddingNetwork
-from fingerprints.training.hardware import TrainerSettings, make_trainer
+from fingerprints.training.hardware import make_trainer
+from fingerprints.training.settings import TrainerSettings
+from tests.networks import build_network
 
 
 @pytest.fixture

@@ -9,23 +9,28 @@ import pytest
 import torch
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.embeddings.sources import Frozen, OnLabels, Rows, Surroundings, labelled_images, surest
-from fingerprints.encoders import build_network
+from fingerprints.embeddings.sources import (
+    Frozen,
+    OnLabels,
+    TrainingContext,
+    TrainingRows,
+    labelled_images,
+    surest,
+)
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.classifier import ClassifierModule
-from fingerprints.training.fit import StoppingSettings
-from fingerprints.training.hardware import TrainerSettings
-from fingerprints.training.optimise import OptimiserSettings
+from fingerprints.training.settings import OptimiserSettings, StoppingSettings, TrainerSettings
+from tests.networks import build_network
 
 ENCODER = {"name": "siamese_cnn", "channels": [8, 8], "embedding": 16, "final_relu": False}
 
 
 @pytest.fixture
-def around(model_root, prepared, tmp_path):
+def context(model_root, prepared, tmp_path):
     index, store = prepared(model_root(per_class=16, test=16), "model", validation=0.25)
 
-    def make(epochs: int = 1) -> Surroundings:
-        return Surroundings(
+    def make(epochs: int = 1) -> TrainingContext:
+        return TrainingContext(
             index=index,
             store=store,
             trainer=TrainerSettings(accelerator="cpu", max_epochs=epochs),
@@ -37,8 +42,8 @@ def around(model_root, prepared, tmp_path):
     return make
 
 
-def rows_of(around: Surroundings) -> Rows:
-    return Rows(*(around.index.select(split=split) for split in ("train", "validation", "test")))
+def rows_of(context: TrainingContext) -> TrainingRows:
+    return TrainingRows(*(context.index.select(split=split) for split in ("train", "validation", "test")))
 
 
 def classifier(rounds: int, *, fit_on: str = "generated") -> OnLabels:
@@ -56,7 +61,7 @@ def classifier(rounds: int, *, fit_on: str = "generated") -> OnLabels:
     )
 
 
-def test_a_frozen_encoder_is_made_once_and_its_network_runs_once(around, monkeypatch):
+def test_a_frozen_encoder_is_made_once_and_its_network_runs_once(context, monkeypatch):
     passes = []
     plain = torch.nn.Module.__call__
 
@@ -66,7 +71,7 @@ def test_a_frozen_encoder_is_made_once_and_its_network_runs_once(around, monkeyp
         return plain(self, *args, **kwargs)
 
     monkeypatch.setattr(torch.nn.Module, "__call__", counted)
-    here = around()
+    here = context()
     source = Frozen(lambda: build_network(ENCODER, size=48, on_pairs=False), batch_size=10)
     encoder = source.make(here, rows_of(here), Path(), "training")
     assert sum(passes) == len(here.store.images) == encoder.features.encoded
@@ -85,8 +90,8 @@ def test_a_frozen_encoder_is_made_once_and_its_network_runs_once(around, monkeyp
     assert found.head is None
 
 
-def test_features_that_are_no_numbers_name_the_image(around):
-    here = around()
+def test_features_that_are_no_numbers_name_the_image(context):
+    here = context()
 
     def broken():
         network = build_network(ENCODER, size=48, on_pairs=False)
@@ -104,8 +109,8 @@ def test_features_that_are_no_numbers_name_the_image(around):
         Frozen(broken).make(here, rows_of(here), Path(), "training")
 
 
-def test_a_classifier_learns_and_its_head_belongs_to_its_embeddings(around):
-    here = around(epochs=10)
+def test_a_classifier_learns_and_its_head_belongs_to_its_embeddings(context):
+    here = context(epochs=10)
     rows = rows_of(here)
     encoder = classifier(0).make(here, rows, Path(), "training")
     assert list(encoder.fits) == ["training"]
@@ -115,8 +120,8 @@ def test_a_classifier_learns_and_its_head_belongs_to_its_embeddings(around):
     assert encoder.head.classes == here.index.classes
 
 
-def test_rounds_go_on_from_the_weights_with_the_surest_test_images(around, caplog):
-    here = around(epochs=2)
+def test_rounds_go_on_from_the_weights_with_the_surest_test_images(context, caplog):
+    here = context(epochs=2)
     rows = rows_of(here)
     first = classifier(0).make(here, rows, Path(), "training")
     second = classifier(1).make(here, rows, Path(), "training")
@@ -145,7 +150,7 @@ def test_which_domain_is_learnt(subset_root, prepared):
     assert len(labelled_images(train, "both")) == len(train)
 
 
-def test_labels_that_are_not_there_are_said(around):
-    here = around()
+def test_labels_that_are_not_there_are_said(context):
+    here = context()
     with pytest.raises(FingerprintsError, match="has none"):
         classifier(0, fit_on="real").make(here, rows_of(here), Path(), "training")

@@ -6,19 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
-from fingerprints.config import schema as config
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.encoders import build_network
+from fingerprints.encoders import build
+from fingerprints.encoders.settings import EncoderSettings, LBPSettings, PretrainedSettings
+from tests.compose import settings
+from tests.networks import build_network
 
 
-def resolved(*words: str) -> dict[str, Any]:
-    config.register()
-    base = ("experiment=siamese_subtask2", "data.root=D", "run_dir=O", "encoder=concatenated")
-    with initialize_config_dir(version_base="1.3", config_dir=str(config.conf_dir())):
-        encoder: dict[str, Any] = config.validate(compose("train", overrides=[*base, *words]))["encoder"]
-    return encoder
+def resolved(*words: str) -> EncoderSettings:
+    return settings("experiment=siamese_subtask2", "data.root=D", "encoder=concatenated", *words).encoder
 
 
 def test_features_stand_side_by_side_in_their_order() -> None:
@@ -34,17 +31,17 @@ def test_features_stand_side_by_side_in_their_order() -> None:
 
 def test_entries_are_options_by_name_or_with_what_differs() -> None:
     encoder = resolved("encoder.encoders=[dinov2,{name: lbp, points: 4},{name: resnet18, weights: none}]")
-    assert [entry["name"] for entry in encoder["encoders"]] == ["dinov2", "lbp", "resnet18"]
-    dinov2, lbp, resnet18 = encoder["encoders"]
-    assert dinov2["input_size"] == 224  # of its file, not of the schema
-    assert dinov2["weights"] == "default"
-    assert lbp == {"name": "lbp", "projection": None, "points": 4, "radius": 1.0, "as_number": False}
-    assert resnet18["weights"] == "none"
+    dinov2, lbp, resnet18 = encoder.encoders
+    assert (dinov2.name, dinov2.input_size, dinov2.weights) == ("dinov2", 224, "default")  # of its file
+    assert lbp == LBPSettings(points=4)
+    assert resnet18 == PretrainedSettings(name="resnet18", weights="none")
+    assert encoder.has_random_weights
+    assert not resolved().has_random_weights
 
 
 def test_what_is_resolved_can_be_built() -> None:
     encoder = resolved("encoder.encoders=[{name: spectrum, grid: 8},residual,pixels,lbp]")
-    network = build_network(encoder, size=16, on_pairs=False)
+    network = build.build_network(encoder, size=16, on_pairs=False)
     assert network(torch.rand(1, 1, 16, 16)).shape == (1, 8 + 32 + 226 + 1024 + 10)
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.encoders import build_network
 from fingerprints.encoders.custom_cnn import CustomCNN
+from tests.networks import build_network
 
 
 def test_blocks_are_convolution_batch_norm_relu_and_pooling() -> None:

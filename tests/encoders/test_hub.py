@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.encoders import build_network
+from tests.networks import build_network
 
 transformers = pytest.importorskip("transformers")
 

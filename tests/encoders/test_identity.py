@@ -7,7 +7,8 @@ import json
 
 import torch
 
-from fingerprints.encoders import build_network, describe_network, weights_digest
+from fingerprints.encoders.identity import describe_network, weights_digest
+from tests.networks import build_network
 
 SMALL = {"name": "siamese_cnn", "channels": [2], "embedding": 3}
 

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.encoders import build_network, without_weights
+from fingerprints.encoders.build import build_network as build
 from fingerprints.encoders.network import EmbeddingNetwork, as_unit_float, l2_normalise
+from tests.networks import build_network, encoder
 
 SMALL = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 16, "final_relu": False}
 
@@ -118,8 +119,7 @@ def test_settings_without_weights_read_no_file() -> None:
     settings = {**SMALL, "weights": "nowhere.pt"}
     with pytest.raises(FingerprintsError, match="do not exist"):
         build_network(settings, size=32)
-    assert build_network(without_weights(settings), size=32).embedding == 16
-    both = without_weights({"name": "concatenated", "encoders": [settings, {"name": "lbp"}]})
-    assert build_network(both, size=32).embedding == 26
-    assert settings["weights"] == "nowhere.pt"
-    assert without_weights({"name": "lbp"}) == {"name": "lbp"}
+    assert build(encoder(settings).without_weights(), size=32).embedding == 16
+    both = encoder({"name": "concatenated", "encoders": [settings, {"name": "lbp"}]}).without_weights()
+    assert build(both, size=32).embedding == 26
+    assert encoder({"name": "lbp"}).without_weights() == encoder({"name": "lbp"})

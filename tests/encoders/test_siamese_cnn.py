@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.encoders import build_network
 from fingerprints.encoders.siamese_cnn import SiameseCNN, smallest_size
+from tests.networks import build_network
 
 
 def shapes(module: nn.Module) -> list[tuple[int, ...]]:

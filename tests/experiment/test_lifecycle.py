@@ -11,7 +11,7 @@ import pytest
 
 from fingerprints import train
 from fingerprints.detector.saved import load_run
-from fingerprints.experiment.lifecycle import start
+from fingerprints.experiment.lifecycle import read_config, start
 from fingerprints.reporting import figures as scoring
 from fingerprints.runs.status import claimed, read_status, update_status
 from fingerprints.training.siamese import SiameseModule
@@ -258,8 +258,8 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_a_run_that_can_go_on(
     assert figures(tmp_path / "run") == figures(tmp_path / "whole")
 
 
-def test_start_is_a_function_of_plain_values(command, words, tmp_path):
+def test_start_is_a_function_of_settings(command, words, tmp_path):
     assert command(train, *words, f"run_dir={tmp_path / 'run'}")[0] == 0
     run = load_run(tmp_path / "run")
-    document = start({**run.config, "seed": 0}, tmp_path / "again")
+    document = start(read_config(tmp_path / "run"), tmp_path / "again")
     assert document["test"] == run.metrics["test"]

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.generators.diff_augment import DiffAugment
-from fingerprints.generators.gan import GANModule, GANSettings
+from fingerprints.generators.gan import GANModule
+from fingerprints.generators.settings import GANSettings
 from fingerprints.generators.steps import RealBatch
 
 SIZE = 16
@@ -100,7 +101,7 @@ def test_losses_are_hinges_of_the_scores_of_real_and_of_generated_images_each_sc
 
 
 def test_discriminator_learns_from_how_much_images_are_alike() -> None:
-    module = frozen(augment=DiffAugment(0, 0, 0, 0))
+    module = frozen(augment=DiffAugment(brightness=0, contrast=0, translation=0, cutout=0))
     with torch.no_grad():
         module.generator.last.weight.zero_()  # collapsed: all its images are one
         module.discriminator.last.parametrizations.weight.original.zero_()[:, -16:] = 1

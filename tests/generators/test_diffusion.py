@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.generators.diff_augment import DiffAugment
-from fingerprints.generators.diffusion import TIMES, Denoiser, DiffusionModule, DiffusionSettings
+from fingerprints.generators.diffusion import TIMES, Denoiser, DiffusionModule
+from fingerprints.generators.settings import DiffusionSettings
 from fingerprints.generators.steps import RealBatch
 
 SIZE = 16

@@ -17,16 +17,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.options import part_of, registered, settings_class
 from fingerprints.core.signals import Interrupted, handled
 from fingerprints.core.weights import read_weights
 from fingerprints.generators import fit as fit_module
-from fingerprints.generators.designs import DESIGNS
+from fingerprints.generators import settings as _registers  # noqa: F401
 from fingerprints.generators.diff_augment import DiffAugment
 from fingerprints.generators.fit import RESULT, WEIGHTS, TrainedGenerator, Training, train_generator
 from fingerprints.generators.gan import GANModule
 from fingerprints.generators.module import GeneratorModule
 from fingerprints.training.checkpoint import LAST
-from fingerprints.training.hardware import TrainerSettings
+from fingerprints.training.settings import TrainerSettings
 
 STEPS = 9
 Trained = tuple[TrainedGenerator, dict[str, Tensor]]
@@ -46,11 +47,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "vae": {"latent": 4, "width": 2},
     "diffusion": {"channels": (8, 8), "layers": 1, "attention": False, "warmup": 6, "sampling_steps": 2},
 }
-every_design = pytest.mark.parametrize("design", DESIGNS)
+every_design = pytest.mark.parametrize("design", registered("generator"))
 
 
 def settings_of(design: str, **given: Any) -> Any:
-    return DESIGNS[design][0](**{**SMALL[design], "batch_size": 4, **given})
+    return settings_class("generator", design)(**{**SMALL[design], "batch_size": 4, **given})
 
 
 def train(
@@ -144,7 +145,9 @@ def test_training_leaves_weights_and_facts_and_nothing_else(tmp_path: Path) -> N
 @every_design
 def test_weights_of_every_network_have_learnt(whole: Trained, design: str) -> None:
     torch.manual_seed(0)
-    before = dict(DESIGNS[design][1](size=16, settings=settings_of(design), log_every=2).named_parameters())
+    before = dict(
+        part_of(settings_of(design))(size=16, settings=settings_of(design), log_every=2).named_parameters()
+    )
     same = [name for name, parameter in before.items() if torch.equal(parameter, whole[1][name])]
     # Moves only where a score is beyond its hinge.
     assert set(same) <= ({"discriminator.last.bias"} if design in ("gan", "stylegan") else set())
@@ -348,7 +351,7 @@ def test_training_is_told_from_others_by_all_that_its_weights_depend_on(design: 
 
 
 def test_designs_of_the_same_settings_are_not_one_another() -> None:
-    identities = {Training(images(), settings(), 1, 0, "a").identity for settings, _ in DESIGNS.values()}
+    identities = {Training(images(), own(), 1, 0, "a").identity for own in registered("generator").values()}
     assert len(identities) == 4
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.generators.designs import DESIGNS
+from fingerprints.core.options import part_of, registered, settings_class
+from fingerprints.generators import settings as _registers  # noqa: F401
 from fingerprints.generators.module import SIZES, GeneratorModule, check_power_of_two, moving_average
 from fingerprints.generators.steps import RealBatch
 
@@ -22,14 +23,15 @@ SMALL: dict[str, dict[str, Any]] = {
     "vae": {"latent": 4, "width": 2},
     "diffusion": {"channels": (8, 8), "layers": 1, "attention": False, "warmup": 4, "sampling_steps": 2},
 }
-every_design = pytest.mark.parametrize("design", DESIGNS)
+every_design = pytest.mark.parametrize("design", registered("generator"))
 
 
 class Alone:
     """A module of a design with optimisers but without a trainer."""
 
     def __init__(self, design: str, *, log_every: int = 1, identity: str = "", **given: Any) -> None:
-        settings, module = DESIGNS[design]
+        settings = settings_class("generator", design)
+        module = part_of(settings)
         torch.manual_seed(0)
         self.module: Any = module(
             size=SIZE,

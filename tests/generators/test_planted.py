@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fingerprints.config.schema import PLANTED_KINDS
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.generators.planted import ALL_KINDS, KINDS, Copy, check_kinds, plant
+from fingerprints.generators.planted import ALL_KINDS, Copy, check_kinds, plant
 
 SIZE = 32
 Images = NDArray[np.uint8]
@@ -195,11 +194,6 @@ def test_blend_of_a_single_training_image_is_refused_unless_nothing_is_planted()
     generated, _, out, copies = planted(members=1, kinds=("blend",), fraction=0.0)
     assert copies == []
     assert np.array_equal(out, generated)
-
-
-def test_configuration_knows_every_kind() -> None:
-    assert PLANTED_KINDS == ALL_KINDS
-    assert set(ALL_KINDS) - set(KINDS) == {"blend"}
 
 
 def test_bright_and_dark_copies_are_clipped_not_wrapped() -> None:

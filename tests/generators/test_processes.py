@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.options import build_option
 from fingerprints.core.weights import read_weights
-from fingerprints.generators.designs import make_settings
 from fingerprints.generators.fit import RESULT, WEIGHTS, Training, train_generator
 from fingerprints.training.checkpoint import LAST
-from fingerprints.training.hardware import TrainerSettings
 from fingerprints.training.processes import run_workers
+from fingerprints.training.settings import TrainerSettings
 
 TWO = TrainerSettings(accelerator="cpu", devices=2, strategy="ddp")
 SMALL: dict[str, dict[str, Any]] = {
@@ -25,7 +25,9 @@ SMALL: dict[str, dict[str, Any]] = {
 
 def training(design: str, **options: Any) -> Training:
     images = np.random.default_rng(0).integers(0, 256, (12, 16, 16)).astype(np.uint8)
-    settings = make_settings(design, {**SMALL.get(design, {}), "batch_size": 8, **options})
+    settings = build_option(
+        "generator", {"name": design, **SMALL.get(design, {}), "batch_size": 8, **options}
+    )
     return Training(images, settings, 5, 0, "gen_a")
 
 

@@ -11,8 +11,9 @@ from torch.distributions import Normal
 from torch.distributions import kl_divergence as reference_divergence
 
 from fingerprints.generators.diff_augment import DiffAugment
+from fingerprints.generators.settings import VAESettings
 from fingerprints.generators.steps import RealBatch
-from fingerprints.generators.vae import Decoder, Encoder, VAEModule, VAESettings, kl_divergence
+from fingerprints.generators.vae import Decoder, Encoder, VAEModule, kl_divergence
 
 SIZE = 16
 SHAPE = {"latent": 5, "width": 3, "widest": 12}

@@ -15,9 +15,18 @@ from fingerprints.images.filters import equalize
 from fingerprints.images.lungs import lung_masks
 from fingerprints.images.masks import mask_source
 from fingerprints.images.regions import restrict
+from fingerprints.images.settings import (
+    ColorizeSettings,
+    EqualizeSettings,
+    FullRegionSettings,
+    LungRegionSettings,
+    NoFilterSettings,
+    NoiseSettings,
+    OuterRegionSettings,
+)
 
-NONE, FULL = {"name": "none"}, {"name": "full"}
-LUNG = {"name": "lung", "mask": "threshold", "weights": None, "folder": None, "crop": True}
+NONE, FULL = NoFilterSettings(), FullRegionSettings()
+EQUALIZE, LUNG, OUTER = EqualizeSettings(), LungRegionSettings(), OuterRegionSettings()
 
 
 @pytest.fixture
@@ -40,7 +49,7 @@ def test_nothing_to_do_gives_the_same_store(store, tmp_path):
 
 
 def test_mask_then_filter_then_region(store):
-    out, notes = derived_store(store, filter={"name": "equalize"}, region=LUNG)
+    out, notes = derived_store(store, filter=EQUALIZE, region=LUNG)
     expected = restrict(equalize(store.images), lung_masks(store.images), region="lung")
     assert np.array_equal(out.images, expected)
     assert not np.array_equal(out.images[:3], store.images[:3])
@@ -53,17 +62,17 @@ def test_mask_then_filter_then_region(store):
 @pytest.mark.parametrize(
     ("filter", "region"),
     [
-        ({"name": "noise"}, FULL),
-        ({"name": "noise", "amount": 0.2}, FULL),
+        (NoiseSettings(), FULL),
+        (NoiseSettings(amount=0.2), FULL),
         (NONE, LUNG),
-        (NONE, {**LUNG, "crop": False}),
-        (NONE, {**LUNG, "name": "outer"}),
-        ({"name": "noise"}, LUNG),
+        (NONE, LungRegionSettings(crop=False)),
+        (NONE, OUTER),
+        (NoiseSettings(), LUNG),
     ],
 )
 def test_settings_have_pixels_and_folders_of_their_own(store, filter, region):
     out, _ = derived_store(store, filter=filter, region=region)
-    plain, _ = derived_store(store, filter={"name": "equalize"}, region=FULL)
+    plain, _ = derived_store(store, filter=EQUALIZE, region=FULL)
     assert out.folder != plain.folder != store.folder
     assert not np.array_equal(out.images, plain.images)
     assert not np.array_equal(out.images, store.images)
@@ -79,7 +88,7 @@ def test_nothing_is_computed_twice_and_filters_share_masks(store, monkeypatch):
     monkeypatch.setattr("fingerprints.images.masks.lung_masks", counted)
     first, notes = derived_store(store, filter=NONE, region=LUNG)
     assert sum(calls) == 5
-    derived_store(store, filter={"name": "equalize"}, region={**LUNG, "name": "outer"})
+    derived_store(store, filter=EQUALIZE, region=OUTER)
     assert sum(calls) == 5
     monkeypatch.setattr(derived, "restrict", None)
     again, same_notes = derived_store(store, filter=NONE, region=LUNG)
@@ -108,7 +117,7 @@ def test_a_failure_leaves_nothing_that_looks_whole(store, tmp_path, monkeypatch)
 
 
 def test_colours_reach_the_network_as_three_channels(store):
-    out, _ = derived_store(store, filter={"name": "colorize"}, region={**LUNG, "name": "outer"})
+    out, _ = derived_store(store, filter=ColorizeSettings(), region=OUTER)
     assert out.images.shape == (5, 3, 44, 44)
     rows = np.array([2, 0])
     pixels = PixelSource(out).gather(rows, torch.device("cpu"))
@@ -122,7 +131,7 @@ def test_masks_of_a_folder_are_for_rows_in_use(store, tmp_path, write_image):
         mask = np.zeros((44, 44), np.uint8)
         mask[5:20, 10:30] = 255
         write_image(folder / f"{name}.png", mask)
-    region = {**LUNG, "name": "outer", "mask": "folder", "folder": str(folder)}
+    region = OuterRegionSettings(mask="folder", folder=folder)
     out, _ = derived_store(store, filter=NONE, region=region, names=["a.png", "b.png", "c.png", None, None])
     assert (out.images[:3, 5:20, 10:30] == 0).all()
     assert np.array_equal(out.images[:3, 20:], store.images[:3, 20:])
@@ -134,8 +143,3 @@ def test_progress_ends_at_all_images(store):
     seen = []
     derived_store(store, filter=NONE, region=LUNG, progress=lambda *told: seen.append(told))
     assert [told for told in seen if told[1] == 5] == [("lung masks", 5, 5), ("filtering images", 5, 5)]
-
-
-def test_unknown_region(store):
-    with pytest.raises(FingerprintsError, match="region=outer"):
-        derived_store(store, filter=NONE, region={"name": "outter"})

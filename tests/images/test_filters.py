@@ -6,9 +6,10 @@ import pytest
 from skimage.exposure import equalize_adapthist
 from skimage.filters import threshold_otsu
 
-from fingerprints.config import schema as config
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.images.filters import FILTERS, make_filter
+from fingerprints.core.options import build_option, registered
+from fingerprints.images.filters import make_filter
+from fingerprints.images.settings import FilterSettings
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def images(chest) -> np.ndarray:
 
 
 def filtered(images: np.ndarray, name: str, **options: object) -> np.ndarray:
-    return make_filter({"name": name, **options})[1](images)
+    return make_filter(build_option("filter", {"name": name, **options}))(images)
 
 
 VARIANTS = [
@@ -145,11 +146,9 @@ def test_colorize_is_matplotlibs_map(images):
     ("settings", "said"),
     [
         ({"name": "equalise"}, "filter=equalize"),
-        ({}, "no filter 'None'"),
-        ({"name": "noise", "radius": 2}, "no option 'radius'"),
-        ({"name": "none", "radius": 2}, "no options"),
-        ({"name": "noise", "kind": "speckle"}, "gaussian or salt_pepper"),
-        ({"name": "contrast", "method": "gamma"}, "stretch or clahe"),
+        ({"name": "noise", "radius": 2}, "no configuration key 'filter.radius'"),
+        ({"name": "noise", "kind": "speckle"}, "gaussian, salt_pepper"),
+        ({"name": "contrast", "method": "gamma"}, "stretch, clahe"),
         ({"name": "contrast", "low": 60.0, "high": 40.0}, "below the high one"),
         ({"name": "denoise", "operation": "erosion"}, "opening, closing, both"),
         ({"name": "colorize", "colormap": "virids"}, "viridis"),
@@ -157,12 +156,13 @@ def test_colorize_is_matplotlibs_map(images):
 )
 def test_unknown_settings_are_said(images, settings, said):
     with pytest.raises(FingerprintsError) as error:
-        make_filter(settings)[1](images)
+        make_filter(build_option("filter", settings))(images)
     assert said in str(error.value)
 
 
-def test_schemas_have_the_filters_options_and_defaults():
-    schemas = config.GROUP_SCHEMAS["filter"]
-    assert {name.lstrip("_") for name in schemas} == set(FILTERS) == set(config.options("filter"))
-    for name in FILTERS:
-        assert make_filter({"name": name})[0] == vars(schemas[f"_{name}"]())
+@pytest.mark.parametrize("kind", registered("filter").values(), ids=lambda kind: kind.name)
+def test_every_registered_filter_takes_its_own_settings(images, kind):
+    assert issubclass(kind, FilterSettings)
+    out = make_filter(kind())(images)
+    assert out.dtype == np.uint8
+    assert (out.shape == images.shape) == (kind.name != "colorize")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.images.lungs import lung_masks
 from fingerprints.images.masks import dice, image_files, mask_source, match_masks, read_mask
+from fingerprints.images.settings import LungRegionSettings
 from fingerprints.images.unet import UNet, predict_masks, save_unet
 
 
@@ -26,7 +29,7 @@ def test_dice_counts_twice_what_both_have():
 
 
 def test_default_masks(slices):
-    source = mask_source({"name": "lung"})
+    source = mask_source(LungRegionSettings())
     assert np.array_equal(source.block(slices[0], 0), lung_masks(slices[0]))
 
 
@@ -35,10 +38,10 @@ def test_unet_masks_are_known_by_their_weights(slices, tmp_path):
     network = UNet((4, 8))
     path = tmp_path / "w.safetensors"
     save_unet(path, network, size=32)
-    source = mask_source({"mask": "unet", "weights": str(path)})
+    source = mask_source(LungRegionSettings(mask="unet", weights=path))
     assert np.array_equal(source.block(slices[0], 0), predict_masks(network, slices[0], size=32))
     save_unet(path, UNet((4, 8)), size=32)
-    assert mask_source({"mask": "unet", "weights": str(path)}).facts != source.facts
+    assert mask_source(LungRegionSettings(mask="unet", weights=path)).facts != source.facts
 
 
 def test_folder_masks_go_with_their_rows(slices, tmp_path, write_image):
@@ -46,12 +49,12 @@ def test_folder_masks_go_with_their_rows(slices, tmp_path, write_image):
     for name, mask in zip(("a/1", "a/2", "b/1"), masks, strict=True):
         write_image(tmp_path / f"{name}.png", mask.astype(np.uint8) * 255)
     names = ["b/1.jpg", None, "a/2.png", "a/1.png"]
-    source = mask_source({"mask": "folder", "folder": str(tmp_path)}, names=names)
+    source = mask_source(LungRegionSettings(mask="folder", folder=tmp_path), names=names)
     assert np.array_equal(source.block(images[[2, 0]], 0), np.stack([masks[2], np.zeros_like(masks[0])]))
     assert np.array_equal(source.block(images[[1, 0]], 2), masks[[1, 0]])
     before = source.facts
     write_image(tmp_path / "a/1.png", masks[1].astype(np.uint8) * 255)
-    assert mask_source({"mask": "folder", "folder": str(tmp_path)}, names=names).facts != before
+    assert mask_source(LungRegionSettings(mask="folder", folder=tmp_path), names=names).facts != before
 
 
 def test_names_match_by_path_else_by_a_file_name_of_which_there_is_one(tmp_path, write_image):
@@ -106,13 +109,12 @@ def test_pictures_and_broken_files_are_no_masks(chest, tmp_path, write_image):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"mask": "unett"}, "region.mask=unet"),
         ({"mask": "unet"}, "needs region.weights"),
         ({"mask": "folder"}, "needs region.folder"),
-        ({"mask": "folder", "folder": "x"}, "names of the images"),
+        ({"mask": "folder", "folder": Path("x")}, "names of the images"),
     ],
 )
 def test_what_is_missing_is_said(settings, said):
     with pytest.raises(FingerprintsError) as error:
-        mask_source(settings)
+        mask_source(LungRegionSettings(**settings))
     assert said in str(error.value)

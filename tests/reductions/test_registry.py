@@ -9,7 +9,8 @@ import pytest
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState, load_fitted, save_fitted
-from fingerprints.reductions.registry import REDUCTIONS, fit_reduction, restore_reduction
+from fingerprints.core.options import build_option, registered
+from fingerprints.reductions.registry import fit_reduction, restore_reduction
 
 POINTS = np.random.default_rng(0).normal(size=(40, 9)).astype(np.float32)
 SETTINGS = [
@@ -21,9 +22,13 @@ SETTINGS = [
 ]
 
 
+def fit(settings: dict, *, seed: int = 0):
+    return fit_reduction(build_option("reduction", settings), POINTS, seed=seed)
+
+
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_what_settings_make_survives_the_disk(settings: dict, tmp_path: Path) -> None:
-    reduction = fit_reduction(settings, POINTS, seed=3)
+    reduction = fit(settings, seed=3)
     assert reduction.name == settings["name"]
     save_fitted(reduction.state(), tmp_path, stem="reduction")
     again = restore_reduction(load_fitted(tmp_path, stem="reduction"))
@@ -36,31 +41,21 @@ def test_what_settings_make_survives_the_disk(settings: dict, tmp_path: Path) ->
 
 
 def test_every_reduction_is_here() -> None:
-    assert {*REDUCTIONS} == {settings["name"] for settings in SETTINGS}
-    assert [name for name, kind in REDUCTIONS.items() if kind.transductive] == ["tsne"]
+    known = registered("reduction")
+    assert {*known} == {settings["name"] for settings in SETTINGS}
+    assert [name for name, kind in known.items() if kind.transductive] == ["tsne"]
 
 
 def test_none_changes_nothing() -> None:
-    np.testing.assert_array_equal(fit_reduction({"name": "none"}, POINTS, seed=0).apply(POINTS), POINTS)
+    np.testing.assert_array_equal(fit({"name": "none"}).apply(POINTS), POINTS)
 
 
 def test_the_seed_reaches_the_reduction() -> None:
-    one, two = (fit_reduction(SETTINGS[3], POINTS, seed=seed).apply(POINTS) for seed in (0, 1))
+    one, two = (fit(SETTINGS[3], seed=seed).apply(POINTS) for seed in (0, 1))
     assert not np.allclose(one, two)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"name": "pcaa"}, r"'pcaa'(.|\n)*'pca'"),
-        ({"name": "pca", "varience": 0.9}, r"'varience'(.|\n)*'variance'"),
-        ({"name": "none", "components": 3}, "has no option 'components'"),
-    ],
-    ids=str,
-)
-def test_unknown_names_are_refused(settings: dict, message: str) -> None:
-    with pytest.raises(FingerprintsError, match=message):
-        fit_reduction(settings, POINTS, seed=0)
+def test_unknown_names_are_refused() -> None:
     with pytest.raises(FingerprintsError, match="no reduction 'x'"):
         restore_reduction(FittedState("x"))
 
@@ -68,4 +63,4 @@ def test_unknown_names_are_refused(settings: dict, message: str) -> None:
 @pytest.mark.parametrize("name", ["pca", "autoencoder", "tsne"])
 def test_constant_embeddings_are_refused(name: str) -> None:
     with pytest.raises(FingerprintsError, match="All 40 embeddings are the same"):
-        fit_reduction({"name": name}, np.ones_like(POINTS), seed=0)
+        fit_reduction(build_option("reduction", {"name": name}), np.ones_like(POINTS), seed=0)

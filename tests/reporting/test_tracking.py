@@ -25,7 +25,8 @@ from fingerprints.reporting.tracking import (
     scores_table,
     summary,
 )
-from fingerprints.training.loggers import LoggerSettings, open_logger
+from fingerprints.training.loggers import open_logger
+from fingerprints.training.settings import LoggerSettings
 
 TWO = ("m1", "m2")
 
@@ -33,10 +34,15 @@ TWO = ("m1", "m2")
 def send(folder, found, *, name="wandb", log_images=False):
     index, store, detections, document = found
     settings = LoggerSettings(name=name, log_images=log_images)
-    config = {"name": "exp", "logger": {"log_images": log_images}}
+    config = {"name": "exp"}
     with open_logger(settings, folder=folder, run_name="r", run_id="0123abcd", config=config) as logger:
         log_results(
-            logger, index=index, detections=detections, document=document, config=config, images=store
+            logger,
+            index=index,
+            detections=detections,
+            document=document,
+            images=store,
+            log_images=log_images,
         )
 
 

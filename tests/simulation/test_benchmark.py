@@ -12,14 +12,13 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
+from fingerprints.config.simulation import ModelCounts, ShadowCounts, SubsetCounts, UsageCounts
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.signals import Interrupted, handled
-from fingerprints.generators.gan import GANSettings
-from fingerprints.generators.vae import VAESettings
+from fingerprints.generators.settings import GANSettings, VAESettings
 from fingerprints.runs.status import claimed
 from fingerprints.simulation.benchmark import make_benchmark, partial_folder
 from fingerprints.simulation.generator_job import contact_sheet
-from fingerprints.simulation.plan import ModelCounts, ShadowCounts, SubsetCounts, UsageCounts
 from fingerprints.simulation.settings import Design, SimulationSettings
 from fingerprints.simulation.sources import phantom_images
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fingerprints.generators.vae import VAESettings
+from fingerprints.config.simulation import ModelCounts, ShadowCounts, UsageCounts
+from fingerprints.generators.settings import VAESettings
 from fingerprints.simulation.benchmark import make_benchmark
-from fingerprints.simulation.plan import ModelCounts, ShadowCounts, UsageCounts
 from fingerprints.simulation.settings import Design, SimulationSettings
 from fingerprints.simulation.sources import phantom_images
 

@@ -14,14 +14,19 @@ from fingerprints.data.datamodule import PairDataModule
 from fingerprints.data.index import Index
 from fingerprints.data.pairs import AllPairs, PairStrategy, RandomPairs
 from fingerprints.data.store import ImageStore
-from fingerprints.encoders import EmbeddingNetwork, build_network
+from fingerprints.encoders.network import EmbeddingNetwork
 from fingerprints.training.accumulate import in_parts
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.fit import FitResult, StoppingSettings, fit
-from fingerprints.training.hardware import TrainerSettings
+from fingerprints.training.fit import FitResult, fit
 from fingerprints.training.losses import all_distances
-from fingerprints.training.optimise import OptimiserSettings
-from fingerprints.training.siamese import SiameseModule, SiameseSettings
+from fingerprints.training.settings import (
+    OptimiserSettings,
+    PairTrainingSettings,
+    StoppingSettings,
+    TrainerSettings,
+)
+from fingerprints.training.siamese import SiameseModule
+from tests.networks import build_network
 
 Data = tuple[Index, ImageStore]
 COUNT = 7
@@ -207,7 +212,8 @@ def trained(data: Data, kind: str, folder: Path, *, accumulate: int) -> tuple[Si
     settings = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 8, "final_relu": False}
     module = SiameseModule(
         build_network(settings, size=48),
-        settings=SiameseSettings(accumulate=accumulate),
+        settings=PairTrainingSettings(),
+        accumulate=accumulate,
         optimiser=OptimiserSettings(lr=1e-3),
         augmentation=Augmentation(flip=True, noise=0.02),
     )

@@ -23,7 +23,8 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.signals import Interrupted, deferred, handled, pending
 from fingerprints.training import checkpoint as checkpoint_module
 from fingerprints.training.checkpoint import LAST, AtomicCheckpointIO, Checkpoints
-from fingerprints.training.hardware import TrainerSettings, make_trainer
+from fingerprints.training.hardware import make_trainer
+from fingerprints.training.settings import TrainerSettings
 
 STEPS = 3
 

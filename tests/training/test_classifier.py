@@ -8,12 +8,11 @@ from torch.nn import functional
 from fingerprints.data.datamodule import StepDataModule
 from fingerprints.data.labelled import LabelledImages
 from fingerprints.data.pairs import PAD
-from fingerprints.encoders import build_network
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.classifier import ClassifierModule
-from fingerprints.training.fit import StoppingSettings, fit
-from fingerprints.training.hardware import TrainerSettings
-from fingerprints.training.optimise import OptimiserSettings
+from fingerprints.training.fit import fit
+from fingerprints.training.settings import OptimiserSettings, StoppingSettings, TrainerSettings
+from tests.networks import build_network
 
 ENCODER = {"name": "siamese_cnn", "channels": [8, 8], "embedding": 16, "final_relu": False}
 

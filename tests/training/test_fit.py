@@ -25,13 +25,18 @@ from fingerprints.data.datamodule import PairDataModule
 from fingerprints.data.index import Index
 from fingerprints.data.pairs import RandomPairs
 from fingerprints.data.store import ImageStore
-from fingerprints.encoders import build_network
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.checkpoint import LAST
-from fingerprints.training.fit import RESULT, FitResult, StoppingSettings, fit
-from fingerprints.training.hardware import TrainerSettings
-from fingerprints.training.optimise import OptimiserSettings
-from fingerprints.training.siamese import SiameseModule, SiameseSettings
+from fingerprints.training.fit import RESULT, FitResult, fit
+from fingerprints.training.settings import (
+    OptimiserSettings,
+    PairTrainingSettings,
+    StoppingSettings,
+    TrainerSettings,
+)
+from fingerprints.training.siamese import SiameseModule
+from tests.networks import build_network
+from tests.training.stopping import stopping as stopping_of
 
 Data = tuple[Index, ImageStore]
 
@@ -46,7 +51,7 @@ def make_module(*, lr: float = 1e-3, optimiser: dict | None = None, **encoder: A
     settings = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 8, "final_relu": False, **encoder}
     return SiameseModule(
         build_network(settings, size=48),
-        settings=SiameseSettings(),
+        settings=PairTrainingSettings(),
         optimiser=OptimiserSettings(lr=lr, **(optimiser or {})),
         augmentation=Augmentation(),
     )
@@ -135,7 +140,7 @@ def test_last_weights_are_kept_and_stored(data: Data, tmp_path: Path) -> None:
 
 
 def test_without_validation(data: Data, tmp_path: Path) -> None:
-    stopping = StoppingSettings(early=True, best=True)
+    stopping = stopping_of(early=True, best=True)
     result = run(make_module(), make_data(data, held=False), tmp_path, stopping=stopping)
     assert "val_loss" not in result.history
     assert result.chosen_epoch == result.epochs == 2
@@ -155,7 +160,7 @@ def test_best_weights_are_those_of_the_best_epoch(
 
     monkeypatch.setattr(SiameseModule, "on_validation_epoch_end", staged)
     module = make_module(lr=1e-2)
-    stopping = StoppingSettings(best=True, best_monitor=monitor)
+    stopping = stopping_of(best=True, best_monitor=monitor)
     result = run(module, make_data(data), tmp_path, epochs=4, stopping=stopping)
     assert (result.chosen_epoch, result.epochs) == (2, 4)
     assert weights(module) == seen[1] != seen[3]
@@ -171,7 +176,7 @@ def test_early_stopping_waits_as_long_as_told(
     monkeypatch.setattr(
         SiameseModule, "on_validation_epoch_end", lambda self: self.log("val_loss", next(figures))
     )
-    stopping = StoppingSettings(early=True, patience=patience)
+    stopping = stopping_of(early=True, patience=patience)
     result = run(make_module(), make_data(data), tmp_path, epochs=6, stopping=stopping)
     assert result.epochs == result.chosen_epoch == len(result.history) == epochs
 
@@ -201,7 +206,7 @@ def test_log_has_a_line_an_epoch(data: Data, tmp_path: Path, caplog: pytest.LogC
 
 
 TIMES = ["seconds", "images_per_second"]
-EARLY_AND_BEST = StoppingSettings(early=True, patience=2, best=True)
+EARLY_AND_BEST = stopping_of(early=True, patience=2, best=True)
 COSINE = {"schedule": "cosine", "warmup": 0.3}
 
 
@@ -362,7 +367,7 @@ def test_dropout_goes_on_as_if_not_interrupted(data: Data, tmp_path: Path) -> No
 
 
 def test_finished_training_is_returned_without_a_step(data: Data, tmp_path: Path) -> None:
-    stopping = StoppingSettings(best=True)
+    stopping = stopping_of(best=True)
     module = make_module()
     expected = run(module, make_data(data), tmp_path / "here", stopping=stopping)
     state = module.state_dict()
@@ -419,7 +424,7 @@ def test_killed_training_that_had_stopped_early_does_not_train_on(
     data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     stage(monkeypatch, 3.0, 1.0, 2.0, 2.0, 2.0, 2.0)
-    options = {"epochs": 6, "stopping": StoppingSettings(early=True, patience=1, best=True)}
+    options = {"epochs": 6, "stopping": stopping_of(early=True, patience=1, best=True)}
     module, made = make_module(), make_data(data)
     if how == "signal":
         stop_at(module, (2, made.train_strategy.steps - 1))
@@ -443,7 +448,7 @@ def test_patience_is_counted_on_after_a_resume(
     data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage(monkeypatch, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0)
-    options = {"epochs": 6, "stopping": StoppingSettings(early=True, patience=3)}
+    options = {"epochs": 6, "stopping": stopping_of(early=True, patience=3)}
     module = make_module()
     stop_at(module, (2, 1))
     with pytest.raises(Interrupted), handled():
@@ -456,7 +461,7 @@ def test_epochs_of_a_training_that_only_lacked_its_result_are_reported(
     data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, early: bool
 ) -> None:
     stage(monkeypatch, 1.0, 2.0, 2.0)
-    options = {"epochs": 3 if early else 2, "stopping": StoppingSettings(early=early, patience=1)}
+    options = {"epochs": 3 if early else 2, "stopping": stopping_of(early=early, patience=1)}
     expected = run(make_module(), make_data(data), tmp_path, **options)
     assert expected.epochs == 2
     (tmp_path / RESULT).unlink()
@@ -486,7 +491,7 @@ def test_training_that_stopped_at_a_figure_that_is_not_finite_does_not_train_on(
 ) -> None:
     # Lightning's early stopping ends such a training whatever the patience.
     stage(monkeypatch, 3.0, float("nan"), 1.0, 1.0)
-    options = {"epochs": 4, "stopping": StoppingSettings(early=True, patience=3)}
+    options = {"epochs": 4, "stopping": stopping_of(early=True, patience=3)}
     assert run(make_module(), make_data(data), tmp_path, **options).epochs == 2
     (tmp_path / RESULT).unlink()
     assert run(make_module(), make_data(data), tmp_path, **options).epochs == 2

@@ -10,7 +10,8 @@ import torch
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.training import hardware
-from fingerprints.training.hardware import TrainerSettings, describe, resolve
+from fingerprints.training.hardware import describe, resolve
+from fingerprints.training.settings import TrainerSettings
 
 
 @pytest.fixture

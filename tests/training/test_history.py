@@ -21,14 +21,19 @@ from fingerprints.data.datamodule import PairDataModule
 from fingerprints.data.index import Index
 from fingerprints.data.pairs import RandomPairs
 from fingerprints.data.store import ImageStore
-from fingerprints.encoders import build_network
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.checkpoint import LAST
-from fingerprints.training.fit import FitResult, StoppingSettings, fit
-from fingerprints.training.hardware import TrainerSettings
+from fingerprints.training.fit import FitResult, fit
 from fingerprints.training.history import History
-from fingerprints.training.optimise import OptimiserSettings, rate
-from fingerprints.training.siamese import SiameseModule, SiameseSettings
+from fingerprints.training.optimise import rate
+from fingerprints.training.settings import (
+    OptimiserSettings,
+    PairTrainingSettings,
+    StoppingSettings,
+    TrainerSettings,
+)
+from fingerprints.training.siamese import SiameseModule
+from tests.networks import build_network
 
 Data = tuple[Index, ImageStore]
 COLUMNS = {
@@ -55,7 +60,7 @@ def make_module(optimiser: OptimiserSettings | None = None, *, final_relu: bool 
     settings = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 8, "final_relu": final_relu}
     return SiameseModule(
         build_network(settings, size=48),
-        settings=SiameseSettings(),
+        settings=PairTrainingSettings(),
         optimiser=optimiser or OptimiserSettings(lr=1e-3),
         augmentation=Augmentation(),
     )

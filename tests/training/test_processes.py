@@ -18,7 +18,7 @@ from fingerprints import train
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.runs.status import read_status
 from fingerprints.training import processes
-from fingerprints.training.hardware import TrainerSettings
+from fingerprints.training.settings import TrainerSettings
 
 FAST = ["data.size=48", "evidence.resamples=20", "evidence.permutations=19", "trainer.max_epochs=1"]
 HERE = str(Path(__file__).parents[1])
@@ -123,28 +123,28 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
 
 def test_processes_that_do_not_fit_the_configuration_are_refused():
     two = TrainerSettings(accelerator="cpu", devices=2, strategy="ddp")
-    processes.check_world(two, around=1)  # we start them
-    processes.check_world(two, around=2)
+    processes.check_world(two, world_size=1)  # we start them
+    processes.check_world(two, world_size=2)
     with pytest.raises(FingerprintsError, match="4 processes were started"):
-        processes.check_world(two, around=4)
+        processes.check_world(two, world_size=4)
     nodes = TrainerSettings(accelerator="cpu", devices=2, num_nodes=3, strategy="ddp")
-    processes.check_world(nodes, around=6)
+    processes.check_world(nodes, world_size=6)
     with pytest.raises(FingerprintsError, match="torchrun --nnodes=3 --nproc-per-node=2"):
-        processes.check_world(nodes, around=1)
+        processes.check_world(nodes, world_size=1)
 
 
-def test_the_world_around_is_that_of_torchrun_or_slurm(monkeypatch):
+def test_the_started_world_size_is_that_of_torchrun_or_slurm(monkeypatch):
     for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    assert processes.world_around() == 1
+    assert processes.started_world_size() == 1
     with monkeypatch.context() as patch:
         patch.setenv("TORCHELASTIC_RUN_ID", "x")
         patch.setenv("WORLD_SIZE", "6")
-        assert processes.world_around() == 6
+        assert processes.started_world_size() == 6
     with monkeypatch.context() as patch:
         patch.setenv("SLURM_NTASKS", "4")
         patch.setenv("SLURM_JOB_NAME", "train")
         with pytest.raises(FingerprintsError, match="ntasks-per-node=4"):
-            processes.world_around()
+            processes.started_world_size()
         patch.setenv("SLURM_NTASKS_PER_NODE", "2")
-        assert processes.world_around() == 4
+        assert processes.started_world_size() == 4

@@ -7,7 +7,6 @@ import torch
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.images.masks import dice
 from fingerprints.images.unet import predict_masks
-from fingerprints.training.hardware import TrainerSettings
 from fingerprints.training.segmenter import (
     SegmenterSettings,
     augmented,
@@ -15,6 +14,7 @@ from fingerprints.training.segmenter import (
     segmentation_loss,
     soft_dice_loss,
 )
+from fingerprints.training.settings import TrainerSettings
 
 CPU = TrainerSettings(accelerator="cpu", max_epochs=20)
 

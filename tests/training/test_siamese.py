@@ -22,12 +22,12 @@ from fingerprints.data.datamodule import ImageBatch, PairDataModule
 from fingerprints.data.index import Index
 from fingerprints.data.pairs import AllPairs, PairStrategy, RandomPairs
 from fingerprints.data.store import ImageStore
-from fingerprints.encoders import build_network
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.hardware import TrainerSettings, make_trainer
+from fingerprints.training.hardware import make_trainer
 from fingerprints.training.history import History
-from fingerprints.training.optimise import OptimiserSettings
-from fingerprints.training.siamese import SiameseModule, SiameseSettings
+from fingerprints.training.settings import OptimiserSettings, PairTrainingSettings, TrainerSettings
+from fingerprints.training.siamese import SiameseModule
+from tests.networks import build_network
 
 CPU = torch.device("cpu")
 ENCODER = {"name": "siamese_cnn", "channels": [4, 8], "embedding": 8, "final_relu": False}
@@ -45,7 +45,7 @@ def make_module(
     torch.manual_seed(0)
     return SiameseModule(
         build_network({**ENCODER, **encoder}, size=48),
-        settings=SiameseSettings(margin=1.0, pair_threshold=0.5),
+        settings=PairTrainingSettings(margin=1.0, pair_threshold=0.5),
         optimiser=OptimiserSettings(lr=lr),
         augmentation=augmentation or Augmentation(),
     )
@@ -268,17 +268,22 @@ import torch
 import yaml
 
 from fingerprints.data.datamodule import PairDataModule, PixelSource
-from fingerprints.data.index import DataSettings, prepare
-from fingerprints.data.layout import Source
+from fingerprints.data.index import prepare
+from fingerprints.data.settings import DataSettings
+from fingerprints.data.settings import Source
 from fingerprints.data.pairs import AllPairs, RandomPairs
 from fingerprints.embeddings.embed import embed, frozen_features
-from fingerprints.encoders import build_network
+from fingerprints.encoders.build import build_network
+from fingerprints.encoders.settings import SiameseCNNSettings
 from fingerprints.core.tasks import get_task
 from fingerprints.training.augment import Augmentation
-from fingerprints.training.fit import StoppingSettings, fit
-from fingerprints.training.hardware import TrainerSettings, make_trainer
-from fingerprints.training.optimise import OptimiserSettings
-from fingerprints.training.siamese import SiameseModule, SiameseSettings
+from fingerprints.training.fit import fit
+from fingerprints.training.settings import StoppingSettings
+from fingerprints.training.hardware import make_trainer
+from fingerprints.training.settings import TrainerSettings
+from fingerprints.training.settings import OptimiserSettings
+from fingerprints.training.settings import PairTrainingSettings
+from fingerprints.training.siamese import SiameseModule
 
 
 class Watched(SiameseModule):
@@ -309,8 +314,8 @@ def main(root, layout, out, devices):
     for kind in ("random", "all"):
         torch.manual_seed(0)
         module = Watched(
-            build_network({"name": "siamese_cnn", "channels": [4, 8], "embedding": 8}, size=48),
-            settings=SiameseSettings(),
+            build_network(SiameseCNNSettings(channels=(4, 8), embedding=8), size=48),
+            settings=PairTrainingSettings(),
             optimiser=OptimiserSettings(lr=1e-3),
             augmentation=Augmentation(seed=0, flip=True, noise=0.02),
         )
