@@ -44,13 +44,17 @@ class GeneratorModule(pl.LightningModule):
         self, *, size: int, settings: Any, name: str = "", log_every: int = 50, identity: str = ""
     ) -> None:
         super().__init__()
-        self.augment = DiffAugment(**vars(settings.augment))
         self.check_size(size, settings)
         self.size, self.settings = size, settings
         self.automatic_optimization = False
         self.name, self.log_every, self.identity = name, log_every, identity
         self.curve: list[dict[str, float]] = []
         self._sums = torch.zeros(len(self.figures))
+
+    @property
+    def augment(self) -> DiffAugment:
+        """What training images, or the discriminator's images, go through."""
+        return DiffAugment(**vars(self.settings.augment))
 
     @classmethod
     def check_size(cls, size: int, settings: Any) -> None:
