@@ -26,6 +26,10 @@ class Task:
         positive: The label that one-class figures (ROC, `f1_used`) are about, if there is one.
         official: The key in `metrics.json` that the challenge ranks by.
         run_labels: How a label is written in a run file or truth file, where that differs.
+        headline: Metrics of a short summary, the official one first.
+        compared: Further metrics that tables of a comparison show where a run has them.
+        objective: The validation metric that a search maximises unless told otherwise.
+        clusters: Whether answers are names of clusters, which say nothing until matched to classes.
     """
 
     name: str
@@ -34,6 +38,10 @@ class Task:
     classes: tuple[str, ...] | None = None
     positive: str | None = None
     run_labels: dict[str, str] = field(default_factory=dict)
+    headline: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
+    objective: str = ""
+    clusters: bool = False
 
     def to_run(self, label: str) -> str:
         """The label as run files spell it (`used` -> `1`)."""
@@ -48,6 +56,7 @@ class Task:
         return text
 
 
+_OF_CLUSTERS = ("accuracy", "ari", "nmi", "accuracy_unmatched")  # where a clustering decides
 TASKS: dict[str, Task] = {
     "usage": Task(
         name="usage",
@@ -56,9 +65,27 @@ TASKS: dict[str, Task] = {
         classes=(NOT_USED, USED),
         positive=USED,
         run_labels={USED: "1", NOT_USED: "0"},
+        headline=("kappa", "auc", "accuracy"),
+        compared=("f1_used",),
+        objective="auc",  # without a threshold, because the threshold itself is learned on validation
     ),
-    "subset": Task(name="subset", unit="generated", official="accuracy"),
-    "model": Task(name="model", unit="generated", official="ari"),
+    "subset": Task(
+        name="subset",
+        unit="generated",
+        official="accuracy",
+        headline=("accuracy", "f1"),
+        compared=_OF_CLUSTERS,
+        objective="accuracy",
+    ),
+    "model": Task(
+        name="model",
+        unit="generated",
+        official="ari",
+        headline=("ari", "accuracy"),
+        compared=_OF_CLUSTERS,
+        objective="ari",
+        clusters=True,
+    ),
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import sys
 import time
@@ -12,14 +11,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from fingerprints import __version__
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import digest, remove_if_empty
 from fingerprints.core.signals import Interrupted, handled
 from fingerprints.experiment.perform import READING, check, load_data, perform
-from fingerprints.runs.folder import CONFIG, LOG, METRICS, refuse_used_folder
+from fingerprints.runs.folder import (
+    CONFIG,
+    LOG,
+    read_config,
+    read_metrics,
+    refuse_used_folder,
+    write_config,
+)
 from fingerprints.runs.status import (
     FAILED,
     FINISHED,
@@ -74,13 +78,11 @@ def start(
         with claimed(folder):
             if job is not None and (folder / CONFIG).exists():
                 _require_same(config, folder)
-                if (folder / METRICS).exists():
-                    return json.loads((folder / METRICS).read_text())
-                return _continue(config, folder, settings, around=around)
+                return read_metrics(folder) or _continue(config, folder, settings, around=around)
             refuse_used_folder(folder)
             status = new_status(overrides=overrides, job=job)
             try:
-                OmegaConf.save(OmegaConf.create(config), folder / CONFIG)
+                write_config(folder, config)
                 write_status(folder, {**status, "config_digest": digest(folder / CONFIG)})
                 return _guarded(config, folder, settings, around=around)
             except FingerprintsError:
@@ -101,17 +103,12 @@ def resume(folder: Path) -> dict[str, Any]:
         Interrupted: If a signal asked to stop.
     """
     folder = folder.resolve()
-    if not (folder / CONFIG).is_file():
-        raise FingerprintsError(
-            f"This is no run folder: it has no {CONFIG}.",
-            where=folder,
-            fix="give the folder that `python -m fingerprints.train` printed (run_dir), or that of a sweep",
-        )
+    config = read_config(folder)
     status = read_status(folder)
-    if (folder / METRICS).exists():
+    if document := read_metrics(folder):
         if status is not None and status["state"] != FINISHED:  # killed between the last file and the word
             update_status(folder, state=FINISHED, stage="finished", error=None)
-        return json.loads((folder / METRICS).read_text())
+        return document
     if status is None or status.get("version") != __version__:
         made_by = "an older version" if status is None else f"version {status.get('version')}"
         raise FingerprintsError(
@@ -125,7 +122,6 @@ def resume(folder: Path) -> dict[str, Any]:
             where=folder / CONFIG,
             fix="undo the change, or start a new run",
         )
-    config = read_config(folder)
     settings = TrainerSettings(**config["trainer"])
     around = processes.world_around()
     with _where_it_began(status):
@@ -141,11 +137,6 @@ def resume(folder: Path) -> dict[str, Any]:
 def work(folder: Path) -> None:
     """The share of one of several processes that `start` or `resume` has begun."""
     perform(read_config(folder), folder)
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The resolved configuration of a run, as plain data."""
-    return OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=True)  # type: ignore[return-value]
 
 
 def _continue(
@@ -169,7 +160,7 @@ def _guarded(
             load_data(config)
             update_status(folder, stage="starting processes")
             processes.run_workers("run", folder, settings)
-            document = json.loads((folder / METRICS).read_text())
+            document = read_metrics(folder)
         else:
             document = perform(config, folder)
         state, stage = FINISHED, "finished"

@@ -9,15 +9,16 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from fingerprints.comparison.fuse import align, fuse, shares, vote
-from fingerprints.comparison.records import data_sets, find_jobs, finished
+from fingerprints.comparison.systems import data_sets, finished
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.runs.folder import find_runs
 from tests.comparison.conftest import figure
 
 DRAWS = {"seed": 0, "resamples": 50, "permutations": 49}
 
 
 def the_set(workshop, pattern="runs/*"):
-    (data,) = data_sets(finished(find_jobs([pattern], within=workshop.folder))[0])
+    (data,) = data_sets(finished(find_runs([pattern], within=workshop.folder))[0])
     return data
 
 

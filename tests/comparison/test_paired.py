@@ -5,17 +5,18 @@ import shutil
 import numpy as np
 import pytest
 
-from fingerprints.comparison.answers import matched_answers, read_test_part
+from fingerprints.comparison.answers import matched_answers, read_truth
 from fingerprints.comparison.paired import compare, find_baseline
-from fingerprints.comparison.records import data_sets, find_jobs, finished
+from fingerprints.comparison.systems import data_sets, finished
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.runs.folder import find_runs
 from tests.comparison.conftest import figure
 
 DRAWS = {"seed": 0, "resamples": 200, "permutations": 199}
 
 
 def sets_of(workshop):
-    return data_sets(finished(find_jobs(["runs/*"], within=workshop.folder))[0])
+    return data_sets(finished(find_runs(["runs/*"], within=workshop.folder))[0])
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_clusters_are_matched_to_classes_before_they_are_compared(workshop, wron
     workshop.run("runs/b", answers, experiment="svm")
     (data,) = sets_of(workshop)
     first, second = data.records
-    part = read_test_part(first)
+    part = read_truth(first)
     np.testing.assert_array_equal(matched_answers(first, part), matched_answers(second, part))
     (row,) = compare(data, **DRAWS).rows
     assert (row.paired.difference, row.paired.p, row.paired.discordant) == (0, 1, 0)
@@ -113,7 +114,7 @@ def test_generators_are_averaged_and_groups_are_read(workshop, write_image):
     levels = {name: {"kappa": figure(value)} for name, value in (("m1", 0.0), ("m2", 1.0), ("mean", 0.5))}
     workshop.run("runs/b", half, task="usage", experiment="half", test=levels, sources=sources)
     (data,) = sets_of(workshop)
-    part = read_test_part(data.records[0])
+    part = read_truth(data.records[0])
     assert (set(part.generators), len(set(part.groups)), part.grouped_by) == (
         {"m1", "m2"},
         40,

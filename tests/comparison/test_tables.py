@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from fingerprints.comparison import tables
-from fingerprints.comparison.records import data_sets, find_jobs, finished
+from fingerprints.comparison.systems import data_sets, finished
+from fingerprints.runs.folder import find_runs
 from tests.comparison.conftest import figure
 
 
 def the_set(workshop):
-    (data,) = data_sets(finished(find_jobs(["runs/*"], within=workshop.folder))[0])
+    (data,) = data_sets(finished(find_runs(["runs/*"], within=workshop.folder))[0])
     return data
 
 

@@ -1,40 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from fingerprints.comparison.records import data_sets, find_jobs, finished, short_names
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.comparison.systems import data_sets, finished
+from fingerprints.runs.folder import find_runs
 
 
-def sets_of(workshop, *patterns):
-    return data_sets(finished(find_jobs(patterns or ["runs/*"], within=workshop.folder))[0])
-
-
-def test_globs_find_runs_once_and_sweeps_stand_for_their_jobs(workshop):
-    truth = workshop.truth()
-    one = workshop.run("runs/one", truth)
-    jobs = [workshop.run(f"sweeps/monday/{i}", truth, seed=i) for i in (0, 2, 10)]
-    (one / "checkpoints").mkdir()
-    (workshop.folder / "runs" / "note.txt").write_text("not a run")
-
-    def found(*patterns):
-        return [job.folder for job in find_jobs(patterns, within=workshop.folder)]
-
-    assert found("sweeps/*") == found("sweeps/monday") == found("sweeps/monday/*") == jobs
-    assert found(str(workshop.folder / "**")) == [one, *jobs]
-    assert found("runs/*", "runs/one", "sweeps") == [one, *jobs]
-    assert found("runs/*/*", "runs/one") == [one]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "message"), [("nowhere/*", "Nothing matches 'nowhere"), ("data*", "No run lies in")]
-)
-def test_a_glob_without_runs_is_an_error(workshop, pattern, message):
-    workshop.truth()
-    with pytest.raises(FingerprintsError, match=message):
-        find_jobs([pattern], within=workshop.folder)
+def sets_of(workshop):
+    return data_sets(finished(find_runs(["runs/*"], within=workshop.folder))[0])
 
 
 def test_runs_that_are_not_finished_are_named_with_the_reason(workshop):
@@ -44,7 +15,7 @@ def test_runs_that_are_not_finished_are_named_with_the_reason(workshop):
     workshop.run("runs/odd", truth, test={}, task="subset").joinpath("metrics.json").write_text(
         '{"task": "x"}'
     )
-    records, others = finished(find_jobs(["runs/*"], within=workshop.folder))
+    records, others = finished(find_runs(["runs/*"], within=workshop.folder))
     assert [record.name for record in records] == ["good"]
     assert [(job.name, why) for job, why in others] == [
         ("bad", "out of memory"),
@@ -110,9 +81,3 @@ def test_data_that_changed_under_their_folder_are_other_data(workshop):
     first, second = sets_of(workshop)
     assert [run.name for run in (*first.records, *second.records)] == ["after", "before"]
     assert "changed between runs" in first.notes[0]
-
-
-def test_short_names_are_as_long_as_needed():
-    paths = [Path("/x/a/0"), Path("/x/b/0")]
-    assert short_names(paths) == ["a/0", "b/0"]
-    assert short_names(paths[:1]) == ["0"]
