@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-from fingerprints.comparison.systems import data_sets, finished
+from fingerprints.comparison.systems import finished
 from fingerprints.runs.folder import find_runs
-
-
-def sets_of(workshop):
-    return data_sets(finished(find_runs(["runs/*"], within=workshop.folder))[0])
 
 
 def test_runs_that_are_not_finished_are_named_with_the_reason(workshop):
@@ -33,7 +29,7 @@ def test_a_system_is_an_experiment_with_what_its_runs_differ_in_but_seed_and_fol
     workshop.run("runs/d", truth, encoder={**resnet, "weights": "none"})
     workshop.run("runs/e", truth, experiment="other", trainer={"devices": 8})
     workshop.run("runs/f", truth, shuffle=True)
-    (data,) = sets_of(workshop)
+    data = workshop.only_set()
     assert {
         system.name: [run.name for run in system.records]
         for system in data.systems
@@ -53,7 +49,7 @@ def test_the_name_of_a_part_stands_for_its_settings(workshop):
     truth = workshop.truth()
     workshop.run("runs/a", truth, decision={"name": "svm", "kernel": "linear", "c": 1.0})
     workshop.run("runs/b", truth, decision={"name": "kmeans", "restarts": 10})
-    (data,) = sets_of(workshop)
+    data = workshop.only_set()
     assert [system.name for system in data.systems] == [
         "siamese_subtask2 decision=svm",
         "siamese_subtask2 decision=kmeans",
@@ -70,7 +66,7 @@ def test_other_tasks_and_other_data_are_other_tables(workshop):
     workshop.run("runs/c", truth, fingerprint="aaaa", data="copy")
     workshop.run("runs/d", ["used"] * 60, fingerprint="aaaa", data="usage", task="usage")
     workshop.run("runs/e", truth, fingerprint="split of seed 1", seed=1)
-    found = [sorted(run.name for run in data.records) for data in sets_of(workshop)]
+    found = [sorted(run.name for run in data.records) for data in workshop.sets()]
     assert sorted(found) == [["a", "c", "e"], ["b"], ["d"]]
 
 
@@ -78,6 +74,6 @@ def test_data_that_changed_under_their_folder_are_other_data(workshop):
     truth = workshop.truth()
     workshop.run("runs/before", truth, fingerprint="old")
     workshop.run("runs/after", truth, fingerprint="new")
-    first, second = sets_of(workshop)
+    first, second = workshop.sets()
     assert [run.name for run in (*first.records, *second.records)] == ["after", "before"]
     assert "changed between runs" in first.notes[0]
