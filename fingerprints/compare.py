@@ -10,7 +10,7 @@ from fingerprints.config.roots import CompareSettings
 from fingerprints.core.errors import FingerprintsError
 
 if TYPE_CHECKING:
-    from fingerprints.comparison.records import DataSet
+    from fingerprints.comparison.systems import DataSet
 
 USAGE = """\
 Put finished runs side by side: one table of systems and figures for each task and data set.
@@ -34,11 +34,12 @@ def main() -> None:
 
 
 def _job(config: CompareSettings, place: Place) -> None:
-    from fingerprints.comparison.records import data_sets, find_jobs, finished
+    from fingerprints.comparison.systems import data_sets, finished
+    from fingerprints.runs.folder import find_runs
 
     given = config.runs
     patterns = [str(pattern) for pattern in given] if isinstance(given, list) else [str(given)]
-    records, left_out = finished(find_jobs(patterns))
+    records, left_out = finished(find_runs(patterns))
     if not records:
         raise FingerprintsError(
             "None of the runs is finished: "

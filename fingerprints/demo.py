@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import subprocess
@@ -18,6 +17,7 @@ from fingerprints.config.launch import plain_errors
 from fingerprints.config.overrides import check_overrides
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.signals import handled
+from fingerprints.runs.folder import REPORT, read_metrics
 
 USAGE = """\
 Train and judge the Siamese systems on the embedded benchmark (phantoms, no patients): both tasks side by
@@ -30,8 +30,6 @@ usage: python -m fingerprints.demo [out=DIR] [KEY=VALUE ...]
 
 The commands that it runs are shown: they are ordinary trainings, with fewer epochs and folds.
 """
-
-METRICS = "metrics.json"  # as in `runs`, which would import torch
 
 # A quarter of the published epochs, and fewer folds: minutes on two cores instead of half an hour.
 SHORT = {
@@ -156,9 +154,9 @@ def run_side_by_side(lanes: Sequence[Sequence[Training]]) -> dict[str, int]:
 def summary(trainings: Sequence[Training]) -> list[str]:
     """A line a task, one that says what the best systems' figures mean, and where the reports are."""
     # Imported late: scikit-learn comes with it.
-    from fingerprints.reporting.summary import REPORT, brief
+    from fingerprints.reporting.summary import brief
 
-    documents = {t.experiment: json.loads((t.folder / METRICS).read_text()) for t in trainings}
+    documents = {t.experiment: read_metrics(t.folder) for t in trainings}
     folders = {t.experiment: t.folder for t in trainings}
     lines, meanings, reports = [], [], []
     for task, experiments in TASKS.items():

@@ -29,27 +29,27 @@ def main() -> None:
 
 def _job(config: EvaluateSettings, place: Place) -> None:
     from fingerprints.evidence.intervals import estimate_metrics
-    from fingerprints.evidence.runs import read_predictions
+    from fingerprints.evidence.submission import read_submission
 
-    answers = read_predictions(
+    submission = read_submission(
         task_name=config.task,
         predictions=config.predictions,
         truth=config.truth,
         groups=config.groups,
     )
     evaluation = estimate_metrics(
-        task=answers.task,
-        classes=answers.classes,
-        truth=answers.truth,
-        predicted=answers.predicted,
-        scores=answers.scores,
-        groups=answers.groups,
+        task=submission.task,
+        classes=submission.classes,
+        truth=submission.truth,
+        predicted=submission.predicted,
+        scores=submission.scores,
+        groups=submission.groups,
         seed=config.seed,
         resamples=config.resamples,
         permutations=config.permutations,
     )
     document = {
-        "task": answers.task.name,
+        "task": submission.task.name,
         "predictions": str(config.predictions),
         "n": evaluation.n,
         "n_groups": evaluation.n_groups,
@@ -59,7 +59,7 @@ def _job(config: EvaluateSettings, place: Place) -> None:
         out = config.out
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-    print(f"{answers.task.name}: {evaluation.n:,} images in {evaluation.n_groups:,} groups")
+    print(f"{submission.task.name}: {evaluation.n:,} images in {evaluation.n_groups:,} groups")
     for name, estimate in evaluation.metrics.items():
         if estimate.value is None:
             print(f"  {name:<22}     -  {estimate.reason}")

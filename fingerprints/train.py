@@ -123,7 +123,7 @@ def _job(config: TrainSettings, place: Place) -> float | None:
     document = train(config, place.folder, overrides=place.overrides, job=place.job)
     if place.sweep is None or not document:
         return None
-    from fingerprints.runs.sweeps import objective
+    from fingerprints.runs.figures import objective
 
     return objective(document, config.objective)
 
@@ -136,7 +136,9 @@ def _resume(folder: Path, others: list[str]) -> None:
             where="command line",
             fix="leave them out, or start a new run with them",
         )
-    if (folder / "sweep.json").is_file():
+    from fingerprints.runs.folder import SWEEP, read_metrics
+
+    if (folder / SWEEP).is_file():
         from fingerprints.config.sweep_record import sweep_command
 
         sys.argv[1:] = sweep_command(folder)
@@ -144,9 +146,8 @@ def _resume(folder: Path, others: list[str]) -> None:
         return
     from fingerprints.experiment.lifecycle import resume
     from fingerprints.reporting.summary import document_lines
-    from fingerprints.runs.folder import METRICS
 
-    finished = (folder / METRICS).is_file()
+    finished = bool(read_metrics(folder))
     document = resume(folder)
     if finished:
         print(f"The run is finished: {folder}")

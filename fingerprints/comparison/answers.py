@@ -8,20 +8,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.comparison.records import Record
 from fingerprints.comparison.tables import is_clustering
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.groups import read_groups
 from fingerprints.data.layout import Source, scan
 from fingerprints.data.runfiles import match_labels, read_labels
 from fingerprints.evidence.paired import match_clusters
-
-RUN_FILE = "run.csv"  # as in `runs`, which would import torch
+from fingerprints.runs.folder import RUN_FILE, RunRecord
 
 
 @dataclass(frozen=True)
-class TestPart:
-    """The images that were scored.
+class Truth:
+    """The images of a test part with what is true of them.
 
     Attributes:
         ids: `(n,)`, in the order of the truth file.
@@ -32,8 +30,6 @@ class TestPart:
         grouped_by: What a group is, in words.
     """
 
-    __test__ = False  # pytest: no test of ours
-
     ids: tuple[str, ...]
     labels: NDArray[np.str_]
     groups: NDArray[np.str_]
@@ -42,7 +38,7 @@ class TestPart:
     grouped_by: str
 
 
-def read_test_part(record: Record) -> TestPart:
+def read_truth(record: RunRecord) -> Truth:
     """What the run was scored against, read again from the data that its configuration names.
 
     Groups are those of `data.groups`, or `groups.csv` in the data folder; an image that has none there is
@@ -51,18 +47,19 @@ def read_test_part(record: Record) -> TestPart:
     Raises:
         FingerprintsError: If data or truth are gone, or do not belong together.
     """
-    root, truth = record.setting("data.root"), record.setting("data.truth")
-    if root is None or truth is None:
+    root, name = record.setting("data.root"), record.setting("data.truth")
+    if root is None or name is None:
         raise FingerprintsError(
             "The run's configuration names no data.",
             where=record.folder,
             fix="train again to compare in pairs",
         )
     folder, task = record.path(root), record.task
-    labels = read_labels(folder / truth, task, kind="truth file")
+    labels = read_labels(folder / name, task, kind="truth file")
     ids = list(labels)
     names, generators = ids, [""] * len(ids)
-    by_generator = bool(record.levels("test")) and "" not in record.levels("test")
+    levels = record.by_generator("test")
+    by_generator = bool(levels) and "" not in levels
     sources = [
         Source(**source)
         for source in record.setting("data.sources") or []
@@ -80,7 +77,7 @@ def read_test_part(record: Record) -> TestPart:
             fix="put the data back",
         )
     groups, grouped_by = _groups(record, folder, names)
-    return TestPart(
+    return Truth(
         ids=tuple(ids),
         labels=np.array(list(labels.values())),
         groups=np.array(groups),
@@ -90,7 +87,7 @@ def read_test_part(record: Record) -> TestPart:
     )
 
 
-def _groups(record: Record, folder: Path, names: list[str]) -> tuple[list[str], str]:
+def _groups(record: RunRecord, folder: Path, names: list[str]) -> tuple[list[str], str]:
     given = record.setting("data.groups")
     path = folder / "groups.csv" if given is None else record.path(given)
     if not path.is_file():
@@ -106,7 +103,7 @@ def _groups(record: Record, folder: Path, names: list[str]) -> tuple[list[str], 
     ], f"groups of {path.name}"
 
 
-def read_answers(record: Record, part: TestPart) -> NDArray[np.str_]:
+def read_answers(record: RunRecord, truth: Truth) -> NDArray[np.str_]:
     """What a run answered to each image, as its run file says it, `(n,)`.
 
     Raises:
@@ -114,16 +111,16 @@ def read_answers(record: Record, part: TestPart) -> NDArray[np.str_]:
     """
     path = record.folder / RUN_FILE
     labels = read_labels(path, record.task, kind="run file")
-    return np.array(match_labels(labels, part.ids, path=path, kind="run file"))
+    return np.array(match_labels(labels, truth.ids, path=path, kind="run file"))
 
 
-def matched_answers(record: Record, part: TestPart) -> NDArray[np.str_]:
+def matched_answers(record: RunRecord, truth: Truth) -> NDArray[np.str_]:
     """The answers with clusters named by the classes that the Hungarian method gives them, `(n,)`.
 
     Raises:
         FingerprintsError: As `read_answers`.
     """
-    answers = read_answers(record, part)
+    answers = read_answers(record, truth)
     if not is_clustering(record):
         return answers
-    return np.array(match_clusters(truth=part.labels, predicted=answers, classes=part.classes))
+    return np.array(match_clusters(truth=truth.labels, predicted=answers, classes=truth.classes))

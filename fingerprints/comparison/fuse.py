@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
-from fingerprints.comparison.answers import RUN_FILE, TestPart, read_answers, read_test_part
-from fingerprints.comparison.records import DataSet, Document, Record
+from fingerprints.comparison.answers import Truth, read_answers, read_truth
+from fingerprints.comparison.systems import DataSet, kind_of
 from fingerprints.comparison.tables import is_clustering
 from fingerprints.core.errors import FingerprintsError, listing
-from fingerprints.core.files import write_atomically
+from fingerprints.core.tasks import Task
 from fingerprints.data.runfiles import read_labels, write_run_file
 from fingerprints.decisions.clusters.labels import majority
 from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_evaluation
 from fingerprints.evidence.paired import match_clusters
 from fingerprints.evidence.verdict import figures_document
+from fingerprints.runs.figures import MEAN, Document
+from fingerprints.runs.folder import (
+    PREDICTIONS,
+    RUN_FILE,
+    RunRecord,
+    refuse_used_folder,
+    write_config,
+    write_metrics,
+)
 from fingerprints.runs.status import FINISHED, new_status, write_status
-from fingerprints.runs.sweeps import CONFIG, METRICS
 
 Rule = Literal["majority", "unanimous"]
-PREDICTIONS = "predictions.csv"  # as in `runs`, which would import torch
 
 
 def align(answers: Sequence[NDArray[np.str_]], *, clusters: Sequence[bool]) -> list[NDArray[np.str_]]:
@@ -92,6 +98,26 @@ def shares(answers: Sequence[NDArray[np.str_]], *, classes: Sequence[str]) -> ND
     return np.stack([(votes == name).mean(axis=0) for name in classes], axis=1).astype(np.float64)
 
 
+@dataclass(frozen=True)
+class Fused:
+    """What several runs answer together.
+
+    Attributes:
+        ids: The images, `(n,)`.
+        labels: The answer of the vote to each, `(n,)`.
+        classes: The labels that there are.
+        scores: Shares of votes in [0, 1]: `(n,)` for the positive label where the task has one, else `(n, C)`
+            in the order of the classes; `None` where a run answers with names of clusters.
+        clusters: Whether one of the runs does.
+    """
+
+    ids: tuple[str, ...]
+    labels: NDArray[np.str_]
+    classes: tuple[str, ...]
+    scores: NDArray[np.float64] | None
+    clusters: bool
+
+
 def fuse(
     data: DataSet, folder: Path, *, rule: Rule, seed: int, resamples: int, permutations: int
 ) -> Document:
@@ -115,72 +141,84 @@ def fuse(
         FingerprintsError: If there are fewer than two runs, they answered about different images, or the
             folder holds a run.
     """
-    records = [record for record in data.records if record.kind != "control"]
+    records = [record for record in data.records if kind_of(record) != "control"]
     if len(records) < 2:
         raise FingerprintsError(
             f"A vote needs at least two runs; there is {len(records)}, controls left out.",
             where="runs",
             fix="runs=GLOB that matches more finished runs",
         )
-    if (folder / CONFIG).exists():
-        raise FingerprintsError(
-            "The folder already holds a run.", where=folder, fix="out=DIR with a new folder"
-        )
-    task = data.task
+    refuse_used_folder(folder, fix="out=DIR with a new folder")
     try:
-        part: TestPart | None = read_test_part(records[0])
+        truth: Truth | None = read_truth(records[0])
     except FingerprintsError:
-        part = None
-    ids, answers = _read(records, part)
-    clusters = [is_clustering(record) for record in records]
-    aligned = align(answers, clusters=clusters)
-    positive = task.positive
-    negative = next((name for name in task.classes or () if name != positive), None)
-    labels = vote(aligned, rule=rule, positive=positive, negative=negative)
-    classes = tuple(sorted({str(x) for run in aligned for x in run})) if part is None else part.classes
-    named = not any(clusters)
-    scores = shares(aligned, classes=task.classes or classes) if named else None
-    table = pd.DataFrame({"id": ids, "label": [task.to_run(str(label)) for label in labels]})
-    if scores is not None and positive is not None:
-        scores = scores[:, list(task.classes or ()).index(positive)]
-        table["score"] = scores
-    elif scores is not None:
-        table = table.assign(**{f"score_{name}": scores[:, i] for i, name in enumerate(classes)})
-    test: dict[str, Evaluation] = {}
-    if part is not None:
-        for generator in np.unique(part.generators):
-            own = part.generators == generator
-            test[str(generator)] = estimate_metrics(
-                task=task,
-                classes=classes,
-                truth=part.labels[own],
-                predicted=labels[own],
-                scores=None if scores is None else scores[own],
-                groups=part.groups[own],
-                seed=seed,
-                resamples=resamples,
-                permutations=permutations,
-                clusters=any(clusters),
-            )
-        if len(test) > 1:
-            test["mean"] = mean_evaluation(list(test.values()))
+        truth = None
+    fused = _count(records, truth, task=data.task, rule=rule)
+    draws = {"seed": seed, "resamples": resamples, "permutations": permutations}
+    test = {} if truth is None else _evaluations(fused, truth, task=data.task, **draws)
     name = f"vote_{rule}"
-    config = _config(records, data, name=name, rule=rule, seed=seed)
     document = _document(records, data, test, name=name)
     folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / PREDICTIONS, index=False)
-    write_run_file(folder / RUN_FILE, ids, [str(label) for label in labels], task)
-    write_atomically(folder / CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
-    write_atomically(folder / METRICS, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
-    status = new_status()
-    write_status(folder, {**status, "state": FINISHED, "stage": FINISHED})
+    _table(fused, data.task).to_csv(folder / PREDICTIONS, index=False)
+    write_run_file(folder / RUN_FILE, fused.ids, fused.labels.tolist(), data.task)
+    write_config(folder, _config(records, data, name=name, rule=rule, seed=seed))
+    write_metrics(folder, document)
+    write_status(folder, {**new_status(), "state": FINISHED, "stage": FINISHED})
     return document
 
 
-def _read(records: Sequence[Record], part: TestPart | None) -> tuple[list[str], list[NDArray[np.str_]]]:
+def _count(records: Sequence[RunRecord], truth: Truth | None, *, task: Task, rule: Rule) -> Fused:
+    ids, answers = _read(records, truth)
+    clusters = [is_clustering(record) for record in records]
+    aligned = align(answers, clusters=clusters)
+    negative = next((name for name in task.classes or () if name != task.positive), None)
+    labels = vote(aligned, rule=rule, positive=task.positive, negative=negative)
+    given = {str(label) for answer in aligned for label in answer}
+    classes = tuple(sorted(given)) if truth is None else truth.classes
+    scores = None if any(clusters) else shares(aligned, classes=task.classes or classes)
+    if scores is not None and task.positive is not None:
+        scores = scores[:, list(task.classes or ()).index(task.positive)]
+    return Fused(tuple(ids), labels, classes, scores, clusters=any(clusters))
+
+
+def _evaluations(
+    fused: Fused, truth: Truth, *, task: Task, seed: int, resamples: int, permutations: int
+) -> dict[str, Evaluation]:
+    """Figures by generator, with their mean where there are several."""
+    found: dict[str, Evaluation] = {}
+    for generator in np.unique(truth.generators):
+        own = truth.generators == generator
+        found[str(generator)] = estimate_metrics(
+            task=task,
+            classes=fused.classes,
+            truth=truth.labels[own],
+            predicted=fused.labels[own],
+            scores=None if fused.scores is None else fused.scores[own],
+            groups=truth.groups[own],
+            seed=seed,
+            resamples=resamples,
+            permutations=permutations,
+            clusters=fused.clusters,
+        )
+    if len(found) > 1:
+        found[MEAN] = mean_evaluation(list(found.values()))
+    return found
+
+
+def _table(fused: Fused, task: Task) -> pd.DataFrame:
+    """`predictions.csv`: id, label as run files spell it, and the scores there are."""
+    table = pd.DataFrame({"id": fused.ids, "label": [task.to_run(label) for label in fused.labels.tolist()]})
+    if fused.scores is None:
+        return table
+    if fused.scores.ndim == 1:
+        return table.assign(score=fused.scores)
+    return table.assign(**{f"score_{name}": fused.scores[:, i] for i, name in enumerate(fused.classes)})
+
+
+def _read(records: Sequence[RunRecord], truth: Truth | None) -> tuple[list[str], list[NDArray[np.str_]]]:
     """Ids and the answers of every run to them."""
-    if part is not None:
-        return list(part.ids), [read_answers(record, part) for record in records]
+    if truth is not None:
+        return list(truth.ids), [read_answers(record, truth) for record in records]
     found = [read_labels(record.folder / RUN_FILE, record.task, kind="run file") for record in records]
     ids = list(found[0])
     strange = [r.name for r, labels in zip(records, found, strict=True) if set(labels) != set(ids)]
@@ -193,7 +231,9 @@ def _read(records: Sequence[Record], part: TestPart | None) -> tuple[list[str], 
     return ids, [np.array([labels[i] for i in ids]) for labels in found]
 
 
-def _config(records: Sequence[Record], data: DataSet, *, name: str, rule: Rule, seed: int) -> dict[str, Any]:
+def _config(
+    records: Sequence[RunRecord], data: DataSet, *, name: str, rule: Rule, seed: int
+) -> dict[str, Any]:
     """What `compare` needs to read the folder as a run: the data, and what was fused."""
     of = [
         f"{system.name} x {len(system.records)}" if len(system.records) > 1 else system.name
@@ -212,7 +252,7 @@ def _config(records: Sequence[Record], data: DataSet, *, name: str, rule: Rule, 
         "fused": {
             "rule": rule,
             "of": of,
-            "random_weights": any(record.kind == "random_weights" for record in records),
+            "random_weights": any(kind_of(record) == "random_weights" for record in records),
             "runs": [str(record.folder.resolve()) for record in records],
         },
         "published": {"source": "", "test": {}},
@@ -220,14 +260,14 @@ def _config(records: Sequence[Record], data: DataSet, *, name: str, rule: Rule, 
 
 
 def _document(
-    records: Sequence[Record], data: DataSet, test: dict[str, Evaluation], *, name: str
+    records: Sequence[RunRecord], data: DataSet, test: dict[str, Evaluation], *, name: str
 ) -> Document:
     return {
         "task": data.task.name,
         "experiment": name,
         "validation": {},
         "test": figures_document(test),
-        "baselines": records[0].document.get("baselines", {}),
+        "baselines": records[0].metrics.get("baselines", {}),
         "controls": {},
         "run": {"data_fingerprint": records[0].fingerprint, "fused": [record.name for record in records]},
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from fingerprints.comparison.answers import TestPart, matched_answers, read_test_part
-from fingerprints.comparison.records import DataSet, System
+from fingerprints.comparison.answers import Truth, matched_answers, read_truth
+from fingerprints.comparison.systems import DataSet, System
 from fingerprints.comparison.tables import ranked, system_cell
 from fingerprints.core.errors import FingerprintsError, nearest
 from fingerprints.evidence.multiplicity import benjamini_hochberg, holm
@@ -98,93 +98,104 @@ def compare(
         resamples: Bootstrap draws.
         permutations: Trades at least; with many comparisons more, `TRADES_PER_COMPARISON` for each.
     """
-    task = data.task
     able = [
         system
-        for system in ranked(data.systems, task)
-        if system.kind != "control" and system_cell(system, "test", task.official).value is not None
+        for system in ranked(data.systems, data.task)
+        if system.kind != "control" and system_cell(system, "test", data.task.official).value is not None
     ]
     if len(able) < 2:
-        return Comparisons(
-            None, (), 0, ("Nothing to compare in pairs: fewer than two systems have test figures.",)
-        )
+        return _nothing("Nothing to compare in pairs: fewer than two systems have test figures.")
     try:
-        part = _test_part(able)
+        truth = _truth(able)
     except FingerprintsError as error:
-        return Comparisons(None, (), 0, (f"No paired differences: {error.what} ({error.where})",))
-    answers, notes = _answers(able, part)
-    names = [index for index in range(len(able)) if str(index) in answers]
-    chosen = None if baseline is None else able.index(baseline) if baseline in able else None
-    if baseline is not None and (chosen is None or chosen not in names):
+        return _nothing(f"No paired differences: {error.what} ({error.where})")
+    answers, notes = _answers(able, truth)
+    there = [system for system in able if system in answers]
+    named = baseline is not None and baseline in there
+    if baseline is not None and not named:
         notes.append(f"'{baseline.name}' cannot be the reference here: its answers are not known.")
-        chosen = None
-    if len(names) < 2:
-        return Comparisons(None, (), 0, (*notes, "No paired differences: fewer than two systems are left."))
-    reference = names[0] if chosen is None else chosen
-    others = [index for index in names if index != reference]
-    family = len(others) if chosen is not None else len(names) * (len(names) - 1) // 2
+    if len(there) < 2:
+        return _nothing(*notes, "No paired differences: fewer than two systems are left.")
+    reference = baseline if baseline is not None and named else there[0]
+    others = [system for system in there if system is not reference]
+    family = len(others) if named else len(there) * (len(there) - 1) // 2
     trades = max(permutations, min(TRADES_PER_COMPARISON * family - 1, MOST_TRADES))
+    keys = {system: str(place) for place, system in enumerate(there)}
     found = paired_differences(
-        task=task,
-        classes=part.classes,
-        truth=part.labels,
-        answers=answers,
-        reference=str(reference),
-        groups=part.groups,
-        strata=part.generators,
+        task=data.task,
+        classes=truth.classes,
+        truth=truth.labels,
+        answers={keys[system]: answers[system] for system in there},
+        reference=keys[reference],
+        groups=truth.groups,
+        strata=truth.generators,
         seed=seed,
         resamples=resamples,
         permutations=trades,
     )
-    if family / (trades + 1) > 0.05:
-        notes.append(
-            f"No adjusted p can be below {family / (trades + 1):.2f} with {trades:,} trades: compare fewer "
-            "systems, or give permutations=N."
-        )
-    p = [found[str(index)].p for index in others]
-    rows = zip(others, holm(p, family=family), benjamini_hochberg(p, family=family), strict=True)
+    notes += _trade_notes(family, trades)
+    notes += _how(reference, truth, named=named, family=family, shown=len(others))
     return Comparisons(
-        reference=able[reference],
-        rows=tuple(Comparison(able[i], found[str(i)], float(h), float(b)) for i, h, b in rows),
-        family=family,
-        notes=(*notes, *_how(able[reference], part, chosen is not None, family, len(others))),
+        reference,
+        _rows({system: found[keys[system]] for system in others}, family=family),
+        family,
+        tuple(notes),
     )
 
 
-def _test_part(systems: Sequence[System]) -> TestPart:
-    """The test part of the first run whose data are still there."""
+def _nothing(*notes: str) -> Comparisons:
+    return Comparisons(None, (), 0, notes)
+
+
+def _rows(found: Mapping[System, PairedDifference], *, family: int) -> tuple[Comparison, ...]:
+    p = [paired.p for paired in found.values()]
+    adjusted = zip(found, holm(p, family=family), benjamini_hochberg(p, family=family), strict=True)
+    return tuple(Comparison(system, found[system], float(h), float(b)) for system, h, b in adjusted)
+
+
+def _trade_notes(family: int, trades: int) -> list[str]:
+    least = family / (trades + 1)
+    if least <= 0.05:
+        return []
+    return [
+        f"No adjusted p can be below {least:.2f} with {trades:,} trades: compare fewer systems, or give "
+        "permutations=N."
+    ]
+
+
+def _truth(systems: Sequence[System]) -> Truth:
+    """What is true of the images, by the first run whose data are still there."""
     problem: FingerprintsError | None = None
     for system in systems:
         for record in system.records:
             try:
-                return read_test_part(record)
+                return read_truth(record)
             except FingerprintsError as error:
                 problem = problem or error
     assert problem is not None
     raise problem
 
 
-def _answers(systems: Sequence[System], part: TestPart) -> tuple[dict[str, list[np.ndarray]], list[str]]:
-    """Answers of each system's runs by its place; a system with a run about other images is left out."""
-    answers: dict[str, list[np.ndarray]] = {}
+def _answers(systems: Sequence[System], truth: Truth) -> tuple[dict[System, list[np.ndarray]], list[str]]:
+    """Answers of each system's runs; a system with a run about other images is left out."""
+    answers: dict[System, list[np.ndarray]] = {}
     notes: list[str] = []
-    for index, system in enumerate(systems):
+    for system in systems:
         try:
-            answers[str(index)] = [matched_answers(record, part) for record in system.records]
+            answers[system] = [matched_answers(record, truth) for record in system.records]
         except FingerprintsError as error:
             what = error.what.split("\n", 1)[0].rstrip(": ")
             notes.append(f"'{system.name}' is in no paired difference: {what} ({error.where})")
     return answers, notes
 
 
-def _how(reference: System, part: TestPart, given: bool, family: int, shown: int) -> list[str]:
-    which = "" if given else ", the one with the highest test figure"
-    why = (
-        ""
-        if given
-        else f" (every pair there is, since the reference was chosen by these figures; {shown} shown)"
-    )
-    images = f"{len(part.ids):,} images, {part.grouped_by}"
+def _how(reference: System, truth: Truth, *, named: bool, family: int, shown: int) -> list[str]:
+    which, why = ", the one with the highest test figure", ""
+    if named:
+        which = ""
+    else:
+        why = f" (every pair there is, since the reference was chosen by these figures; {shown} shown)"
+    images = f"{len(truth.ids):,} images, {truth.grouped_by}"
     return [
         f"Difference to '{reference.name}'{which}, on {images}. Interval: paired bootstrap over groups; p: "
         "two-sided, the two systems trade their answers group by group. With several runs the mean over "

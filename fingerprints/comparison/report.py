@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fingerprints.comparison.paired import Comparisons
-from fingerprints.comparison.records import KINDS, DataSet, Kind, System
+from fingerprints.comparison.systems import KINDS, DataSet, Kind, System
 from fingerprints.comparison.tables import (
     PARTS,
     Baseline,
@@ -24,8 +24,7 @@ from fingerprints.data.embedded import describe_data, embedded_notes
 from fingerprints.reporting.comparison_page import ComparisonPage, Section, ShownCell, ShownTable, column
 from fingerprints.reporting.comparison_plot import SystemPoint, systems_plot
 from fingerprints.reporting.html import metric_label, number, p_value, printed_figure
-from fingerprints.reporting.summary import headline_metrics
-from fingerprints.runs.sweeps import Job
+from fingerprints.runs.folder import RunRecord
 
 TITLES: dict[Kind, str] = {
     "system": "Systems",
@@ -45,7 +44,7 @@ KIND_NOTES: dict[Kind, str] = {
 def comparison_page(
     sets: Sequence[DataSet],
     compared: Sequence[Comparisons],
-    left_out: Sequence[tuple[Job, str]],
+    left_out: Sequence[tuple[RunRecord, str]],
     *,
     patterns: Sequence[str],
 ) -> ComparisonPage:
@@ -139,7 +138,7 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
     shown = [
         (part, metric)
         for metric in names
-        for part in (PARTS if metric in headline_metrics(data.task) else PARTS[:1])
+        for part in (PARTS if metric in data.task.headline else PARTS[:1])
         if any(system_cell(system, part, metric) != Cell(None) for system in rows)
     ]
     columns = ["System", "Runs", *(f"{metric_label(metric)}, {SHORT[part]}" for part, metric in shown)]
@@ -168,7 +167,7 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
             "Accuracy and F1 of clusters are after the Hungarian method has matched them to classes; "
             "unmatched accuracy takes cluster k for class k, as the 2025 paper prints it."
         )
-    elif data.task.name == "model":
+    elif data.task.clusters:
         notes.append("Accuracy is after the Hungarian method has matched clusters to classes.")
     return ShownTable(TITLES[kind], tuple(columns), tuple(body), tuple(notes))
 
@@ -287,20 +286,17 @@ def _alt(points: Sequence[SystemPoint], metric: str) -> str:
     return f"{metric} of {len(there)} systems, {ends}."
 
 
-def _left_out(jobs: Sequence[tuple[Job, str]]) -> ShownTable | None:
+def _left_out(jobs: Sequence[tuple[RunRecord, str]]) -> ShownTable | None:
     if not jobs:
         return None
-    rows = tuple(
-        column([str(job.config.get("name") or job.name), job.state, why, str(job.folder)])
-        for job, why in jobs
-    )
+    rows = tuple(column([job.experiment or job.name, job.state, why, str(job.folder)]) for job, why in jobs)
     return ShownTable("Runs left out", ("Run", "State", "Why", "Folder"), rows, numeric=False)
 
 
 def console_lines(
     sets: Sequence[DataSet],
     compared: Sequence[Comparisons],
-    left_out: Sequence[tuple[Job, str]],
+    left_out: Sequence[tuple[RunRecord, str]],
     *,
     out: Path,
 ) -> list[str]:

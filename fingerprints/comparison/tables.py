@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from fingerprints.comparison.records import KINDS, MEAN, DataSet, Document, Record, System, levels
+from fingerprints.comparison.systems import KINDS, DataSet, System, kind_of
 from fingerprints.core.tasks import Task
 from fingerprints.evidence.baselines import TRIVIAL
 from fingerprints.evidence.intervals import in_reading_order
-from fingerprints.reporting.summary import headline_metrics
+from fingerprints.runs.figures import MEAN, Document, overall
+from fingerprints.runs.folder import RunRecord
 
 PARTS = ("test", "validation")
 
@@ -72,7 +73,9 @@ def system_cell(system: System, part: str, metric: str, *, generator: str | None
     controls.
     """
     figures = [
-        (record.overall(part) if generator is None else record.levels(part).get(generator, {})).get(metric)
+        (record.figures(part) if generator is None else record.by_generator(part).get(generator, {})).get(
+            metric
+        )
         for record in system.records
     ]
     printed = None
@@ -81,7 +84,7 @@ def system_cell(system: System, part: str, metric: str, *, generator: str | None
     return cell(figures, printed=printed)
 
 
-def _printed(record: Record, part: str) -> dict[str, float]:
+def _printed(record: RunRecord, part: str) -> dict[str, float]:
     found = record.setting(f"published.{part}")
     return found if isinstance(found, dict) else {}
 
@@ -97,22 +100,20 @@ def printed_sources(data: DataSet) -> dict[str, list[str]]:
     return found
 
 
-def is_clustering(record: Record) -> bool:
+def is_clustering(record: RunRecord) -> bool:
     """Whether its answers are names of clusters, which mean nothing until matched to classes."""
-    return record.task.name == "model" or "accuracy_unmatched" in record.overall("test")
+    return record.task.clusters or "accuracy_unmatched" in record.figures("test")
 
 
 def shown_metrics(data: DataSet) -> list[str]:
     """What tables show of a data set, the official metric first."""
-    names = list(headline_metrics(data.task))
-    more = ("f1_used",) if data.task.name == "usage" else ("accuracy", "ari", "nmi", "accuracy_unmatched")
-    there = _metrics(data)
-    return [name for name in dict.fromkeys([*names, *more]) if name in names or name in there]
+    first, there = data.task.headline, _metrics(data)
+    return [*first, *(name for name in data.task.compared if name in there and name not in first)]
 
 
 def _metrics(data: DataSet) -> list[str]:
     """Every metric that a run of the data set has, in reading order."""
-    found = dict.fromkeys(name for record in data.records for part in PARTS for name in record.overall(part))
+    found = dict.fromkeys(name for record in data.records for part in PARTS for name in record.figures(part))
     ordered = in_reading_order(found, task=data.task)
     return [*ordered, *(name for name in found if name not in ordered)]
 
@@ -120,7 +121,7 @@ def _metrics(data: DataSet) -> list[str]:
 def generators(data: DataSet) -> list[str]:
     """Names of the generators, where there are several that are scored one by one."""
     found = dict.fromkeys(
-        name for record in data.records for part in PARTS for name in record.levels(part) if name
+        name for record in data.records for part in PARTS for name in record.by_generator(part) if name
     )
     return [name for name in found if name != MEAN]
 
@@ -152,19 +153,14 @@ def baselines(data: DataSet) -> list[Baseline]:
 
     Runs with shuffled labels are asked last, since their baselines were fitted on shuffled labels.
     """
-    runs = sorted(data.records, key=lambda record: record.kind == "control")
-    document = next((run.document for run in runs if run.document.get("baselines")), None)
+    runs = sorted(data.records, key=lambda record: kind_of(record) == "control")
+    document = next((run.metrics for run in runs if run.metrics.get("baselines")), None)
     if document is None:
         return []
     found = []
     for name, section in document["baselines"].items():
-        by_generator = levels(section)
-        figures = by_generator.get("", by_generator.get(MEAN, {}))
-        found.append(
-            Baseline(
-                name, name not in TRIVIAL, {metric: cell([figure]) for metric, figure in figures.items()}
-            )
-        )
+        cells = {metric: cell([figure]) for metric, figure in overall(section).items()}
+        found.append(Baseline(name, name not in TRIVIAL, cells))
     return found
 
 
@@ -180,7 +176,7 @@ def _value(baseline: Baseline, metric: str) -> float | None:
 
 def chance(data: DataSet) -> float | None:
     """What chance gives in the official metric: median over runs of the mean under permuted labels."""
-    found = [record.overall("test").get(data.task.official, {}).get("chance") for record in data.records]
+    found = [record.figures("test").get(data.task.official, {}).get("chance") for record in data.records]
     values = [value for value in found if value is not None]
     return statistics.median(values) if values else None
 

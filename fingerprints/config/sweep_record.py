@@ -12,9 +12,9 @@ from hydra.experimental.callback import Callback
 from fingerprints import __version__
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import write_atomically
-from fingerprints.runs.status import FAILED
+from fingerprints.runs.folder import SWEEP, read_sweep
+from fingerprints.runs.status import FAILED, FINISHED
 
-SWEEP = "sweep.json"
 _begun: list[Path] = []  # in the process that sweeps; jobs may run in others
 
 
@@ -57,9 +57,7 @@ def all_succeeded() -> bool:
     folder = begun()
     if folder is None:
         return True
-    from fingerprints.runs.sweeps import read_jobs
-
-    return not any(job.state == FAILED for job in read_jobs(folder))
+    return not any(job.state == FAILED for job in read_sweep(folder))
 
 
 def conclude() -> bool:
@@ -71,15 +69,15 @@ def conclude() -> bool:
     folder = begun()
     if folder is None:
         return True
-    from fingerprints.runs.sweeps import read_jobs, table_lines, write_table
+    from fingerprints.runs.sweeps import table_lines, write_table
 
-    jobs = read_jobs(folder)
+    jobs = read_sweep(folder)
     if not jobs:
         return True
     print()
     print("\n".join(table_lines(jobs)))
     print(f"table: {write_table(folder, jobs)}")
-    complete = all(job.state == "finished" for job in jobs)
+    complete = all(job.state == FINISHED for job in jobs)
     if not complete:
         print(f"to go on with the jobs that have not finished: python -m fingerprints.train resume={folder}")
     return complete

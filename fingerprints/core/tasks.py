@@ -29,8 +29,11 @@ class Task:
         generated_label: The label that every generated image counts as, because it comes from real images of
             that label; `None` where each generated image has a label of its own.
         has_real: Whether there are real images at all.
-        clusters: Whether answers are scored as clusters, whose names mean nothing.
         open_set: Whether an image may belong to none of the known labels and be called `none`.
+        headline: Metrics of a short summary, the official one first.
+        compared: Further metrics that tables of a comparison show where a run has them.
+        objective: The validation metric that a search maximises unless told otherwise.
+        clusters: Whether answers are names of clusters, which say nothing until matched to classes.
     """
 
     name: str
@@ -41,8 +44,11 @@ class Task:
     run_labels: dict[str, str] = field(default_factory=dict)
     generated_label: str | None = None
     has_real: bool = True
-    clusters: bool = False
     open_set: bool = False
+    headline: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
+    objective: str = ""
+    clusters: bool = False
 
     def to_run(self, label: str) -> str:
         """The label as run files spell it (`used` -> `1`)."""
@@ -57,6 +63,7 @@ class Task:
         return text
 
 
+_OF_CLUSTERS = ("accuracy", "ari", "nmi", "accuracy_unmatched")  # where a clustering decides
 TASKS: dict[str, Task] = {
     "usage": Task(
         name="usage",
@@ -65,10 +72,30 @@ TASKS: dict[str, Task] = {
         classes=(NOT_USED, USED),
         positive=USED,
         run_labels={USED: "1", NOT_USED: "0"},
+        headline=("kappa", "auc", "accuracy"),
+        compared=("f1_used",),
         generated_label=USED,
+        objective="auc",  # without a threshold, because the threshold itself is learned on validation
     ),
-    "subset": Task(name="subset", unit="generated", official="accuracy", open_set=True),
-    "model": Task(name="model", unit="generated", official="ari", has_real=False, clusters=True),
+    "subset": Task(
+        name="subset",
+        unit="generated",
+        official="accuracy",
+        headline=("accuracy", "f1"),
+        compared=_OF_CLUSTERS,
+        objective="accuracy",
+        open_set=True,
+    ),
+    "model": Task(
+        name="model",
+        unit="generated",
+        official="ari",
+        headline=("ari", "accuracy"),
+        compared=_OF_CLUSTERS,
+        objective="ari",
+        clusters=True,
+        has_real=False,
+    ),
 }
 
 

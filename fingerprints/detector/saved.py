@@ -1,20 +1,18 @@
-"""The run folder: what a run leaves, and how a finished one is read back without Hydra."""
+"""What a run keeps of its detectors, and how a finished run is read back without Hydra."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState, load_fitted, save_fitted
 from fingerprints.core.options import build_option, settings_class
-from fingerprints.core.tasks import Task, get_task
+from fingerprints.core.tasks import Task
 from fingerprints.core.weights import load_into, read_weights
 from fingerprints.decisions.registry import restore_decision
 from fingerprints.detector.detector import Decider
@@ -24,7 +22,8 @@ from fingerprints.encoders.identity import weights_digest
 from fingerprints.encoders.network import EmbeddingNetwork
 from fingerprints.encoders.settings import EncoderSettings
 from fingerprints.reductions.registry import restore_reduction
-from fingerprints.runs.folder import CHECKPOINTS, CONFIG, METRICS
+from fingerprints.runs.figures import Document
+from fingerprints.runs.folder import CHECKPOINTS, RunRecord, read_run
 
 NETWORK_PREFIX = "network."
 DECIDER = "decision"  # stem of the files of a fitted reduction and decision
@@ -52,21 +51,35 @@ def save_decider(
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """A finished run with its networks and decisions.
 
     Attributes:
-        folder: Where it lies.
-        config: The resolved configuration, as plain data.
-        task: The task.
+        record: What its folder tells.
         generators: Generators it has a detector for (`['']` where there is one).
-        metrics: `metrics.json`, or `None` if the run was stopped before it.
     """
 
-    folder: Path
-    config: dict[str, Any]
-    task: Task
+    record: RunRecord
     generators: list[str]
-    metrics: dict[str, Any] | None
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.record.folder
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration, as plain data."""
+        return self.record.config
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+        return self.record.task
+
+    @property
+    def metrics(self) -> Document:
+        """What `metrics.json` holds; empty if the run was stopped before it."""
+        return self.record.metrics
 
     @property
     def encoder(self) -> EncoderSettings:
@@ -131,27 +144,14 @@ def load_run(folder: str | Path) -> Run:
     Raises:
         FingerprintsError: If the folder is no run, or the run was stopped before its decision.
     """
-    folder = Path(folder)
-    if not (folder / CONFIG).is_file():
-        raise FingerprintsError(
-            f"This is no run folder: it has no {CONFIG}.",
-            where=folder,
-            fix="give the folder that `python -m fingerprints.train` printed (run_dir)",
-        )
-    config: Any = OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=True)
-    found = sorted((folder / CHECKPOINTS).glob(f"**/{DECIDER}.safetensors"))
+    record = read_run(folder)
+    checkpoints = record.folder / CHECKPOINTS
+    found = sorted(checkpoints.glob(f"**/{DECIDER}.safetensors"))
     if not found:
         raise FingerprintsError(
             "The run was stopped before it made its decision.",
             where=folder,
             fix=f"python -m fingerprints.train resume={folder}",
         )
-    generators = [path.parent.relative_to(folder / CHECKPOINTS).as_posix() for path in found]
-    metrics = folder / METRICS
-    return Run(
-        folder=folder,
-        config=config,
-        task=get_task(config["task"]),
-        generators=["" if name == "." else name for name in generators],
-        metrics=json.loads(metrics.read_text()) if metrics.is_file() else None,
-    )
+    generators = [path.parent.relative_to(checkpoints).as_posix() for path in found]
+    return Run(record, ["" if name == "." else name for name in generators])

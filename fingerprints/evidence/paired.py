@@ -112,6 +112,35 @@ def paired_differences(
     Raises:
         FingerprintsError: On unequal lengths, unknown true labels, or an unknown reference.
     """
+    _require_pairs(truth, answers, reference=reference, groups=groups)
+    coded = _Coded.of(classes, truth, answers)
+    parts = np.zeros(len(truth), dtype=str) if strata is None else np.asarray(strata, dtype=str)
+    levels = np.unique(parts)
+    found = {name: _Draws.empty(resamples, permutations) for name in answers if name != reference}
+    group_counts, effective = [], 0.0
+    for level, child in zip(levels, np.random.SeedSequence(seed).spawn(len(levels)), strict=True):
+        inside = np.flatnonzero(parts == level)
+        own = np.unique(np.asarray(groups, dtype=str)[inside], return_inverse=True)[1].astype(np.int64)
+        group_counts.append(int(own.max()) + 1)
+        effective += effective_count(own)
+        here = _stratum(coded, inside, own, reference, task=task, seed=child, like=found)
+        found = {name: before.plus(here[name], share=1 / len(levels)) for name, before in found.items()}
+    return {
+        name: _difference(
+            draws,
+            task=task,
+            n=len(truth),
+            group_counts=group_counts,
+            effective=effective,
+            discordant=coded.discordant(name, reference),
+        )
+        for name, draws in found.items()
+    }
+
+
+def _require_pairs(
+    truth: Labels, answers: Mapping[str, Sequence[Labels]], *, reference: str, groups: Labels
+) -> None:
     if reference not in answers:
         raise FingerprintsError(
             f"There is no system '{reference}' among those compared.",
@@ -124,44 +153,41 @@ def paired_differences(
             f"True labels, groups and answers do not make pairs: there are {sorted(lengths)} of them.",
             fix="one of each for every image, and at least one image",
         )
-    parts = np.zeros(len(truth), dtype=str) if strata is None else np.asarray(strata, dtype=str)
-    others = [name for name in answers if name != reference]
-    rows = encode(truth, classes=classes)
-    names = list(classes) + sorted(
-        {str(x) for runs in answers.values() for run in runs for x in np.unique(run)} - set(classes)
-    )
-    codes = {name: [encode(run, classes=names) for run in runs] for name, runs in answers.items()}
-    group = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1].astype(np.int64)
-    shape = (len(classes), len(names))
-    found = {name: _Draws.empty(resamples, permutations) for name in others}
-    levels = np.unique(parts)
-    seeds = np.random.SeedSequence(seed).spawn(len(levels))
-    counts, effective = 0, 0.0
-    for level, child in zip(levels, seeds, strict=True):
-        inside = np.flatnonzero(parts == level)
-        own = np.unique(group[inside], return_inverse=True)[1].astype(np.int64)
-        counts += int(own.max()) + 1
-        effective += effective_count(own)
-        cells = {
-            name: [_by_group(rows[inside], run[inside], own, shape) for run in runs]
-            for name, runs in codes.items()
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """Labels as numbers: true ones (n,), answers by system and run (n,), and the shape of their table."""
+
+    rows: IntArray
+    columns: dict[str, list[IntArray]]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, classes: Sequence[str], truth: Labels, answers: Mapping[str, Sequence[Labels]]) -> _Coded:
+        given = {str(label) for runs in answers.values() for run in runs for label in np.unique(run)}
+        names = [*classes, *sorted(given - set(classes))]
+        columns = {name: [encode(run, classes=names) for run in runs] for name, runs in answers.items()}
+        return cls(encode(truth, classes=classes), columns, (len(classes), len(names)))
+
+    def by_group(self, inside: IntArray, group: IntArray) -> dict[str, list[csr_array]]:
+        """For each run the images of each cell of its table in each group: (cells, groups).
+
+        Args:
+            inside: The images that count, shape (m,).
+            group: Their groups, numbered from 0 without gaps, shape (m,).
+        """
+        size, ones = (self.shape[0] * self.shape[1], int(group.max()) + 1), np.ones(len(inside))
+        first = self.rows[inside] * self.shape[1]
+        return {
+            name: [csr_array((ones, (first + run[inside], group)), shape=size) for run in runs]
+            for name, runs in self.columns.items()
         }
-        draws = _stratum(cells, reference, task=task, shape=shape, seed=child, like=found)
-        found = {name: found[name].plus(draws[name], share=1 / len(levels)) for name in others}
-    fewest = min(len(np.unique(group[parts == level])) for level in levels)
-    right = {name: [run == rows for run in runs] for name, runs in codes.items()}
-    return {
-        name: _difference(
-            found[name],
-            task=task,
-            n=len(rows),
-            n_groups=counts,
-            fewest=fewest,
-            effective=effective,
-            discordant=float(np.mean([(a != b).sum() for a in right[name] for b in right[reference]])),
-        )
-        for name in others
-    }
+
+    def discordant(self, name: str, reference: str) -> float:
+        """Images that one of two systems has right and the other wrong, mean over pairs of runs."""
+        here, there = ([run == self.rows for run in self.columns[system]] for system in (name, reference))
+        return float(np.mean([(a != b).sum() for a in here for b in there]))
 
 
 def match_clusters(
@@ -206,27 +232,22 @@ class _Draws:
         )
 
 
-def _by_group(rows: IntArray, columns: IntArray, group: IntArray, shape: tuple[int, int]) -> csr_array:
-    """Images of each cell of the contingency table in each group: (cells, groups)."""
-    size = (shape[0] * shape[1], int(group.max()) + 1)
-    ones = np.ones(len(rows))
-    return csr_array((ones, (rows * shape[1] + columns, group)), shape=size)
-
-
 def _stratum(
-    cells: Mapping[str, list[csr_array]],
+    coded: _Coded,
+    inside: IntArray,
+    group: IntArray,
     reference: str,
     *,
     task: Task,
-    shape: tuple[int, int],
     seed: np.random.SeedSequence,
     like: Mapping[str, _Draws],
 ) -> dict[str, _Draws]:
-    """Difference of every system with its draws within one stratum."""
+    """Difference of every system with its draws within one stratum: the images `inside` with their groups."""
 
     def figure(tables: FloatArray) -> FloatArray:
-        return official_figure(tables.T.reshape(-1, *shape), task=task)
+        return official_figure(tables.T.reshape(-1, *coded.shape), task=task)
 
+    cells = coded.by_group(inside, group)
     groups = cells[reference][0].shape[1]
     bootstrap, trading = (np.random.default_rng(child) for child in seed.spawn(2))
     first = next(iter(like.values()), None)
@@ -275,9 +296,9 @@ def _blocks(draws: int, groups: int) -> list[int]:
 
 
 def _difference(
-    draws: _Draws, *, task: Task, n: int, n_groups: int, fewest: int, effective: float, discordant: float
+    draws: _Draws, *, task: Task, n: int, group_counts: list[int], effective: float, discordant: float
 ) -> PairedDifference:
-    samples = draws.samples
+    samples, fewest = draws.samples, min(group_counts)
     if task.official == "ari" and samples.size:
         # Copies of an image agree with each other, which flatters the better of two partitions more.
         samples = samples - np.nanmean(samples) + draws.value
@@ -291,4 +312,4 @@ def _difference(
     else:
         low, high = percentiles(samples)
     p = p_value(observed=abs(draws.value), null=np.abs(draws.null))
-    return PairedDifference(draws.value, low, high, p, n, n_groups, effective, discordant, reason)
+    return PairedDifference(draws.value, low, high, p, n, sum(group_counts), effective, discordant, reason)

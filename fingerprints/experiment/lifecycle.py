@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import sys
 import time
@@ -12,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fingerprints import __version__
 from fingerprints.config.roots import TrainSettings
 from fingerprints.core.errors import FingerprintsError
@@ -21,7 +18,14 @@ from fingerprints.core.files import digest, remove_if_empty
 from fingerprints.core.options import build, plain
 from fingerprints.core.signals import Interrupted, handled
 from fingerprints.experiment.perform import READING, check, load_data, perform
-from fingerprints.runs.folder import CONFIG, LOG, METRICS, refuse_used_folder
+from fingerprints.runs.folder import (
+    CONFIG,
+    LOG,
+    read_config,
+    read_metrics,
+    refuse_used_folder,
+    write_config,
+)
 from fingerprints.runs.status import (
     FAILED,
     FINISHED,
@@ -77,13 +81,11 @@ def start(
         with claimed(folder):
             if job is not None and (folder / CONFIG).exists():
                 _require_same(config, folder)
-                if (folder / METRICS).exists():
-                    return json.loads((folder / METRICS).read_text())
-                return _continue(config, folder, settings, world_size=world_size)
+                return read_metrics(folder) or _continue(config, folder, settings, world_size=world_size)
             refuse_used_folder(folder)
             status = new_status(overrides=overrides, job=job)
             try:
-                (folder / CONFIG).write_text(yaml.safe_dump(plain(config), sort_keys=False))
+                write_config(folder, plain(config))
                 write_status(folder, {**status, "config_digest": digest(folder / CONFIG)})
                 return _guarded(config, folder, settings, world_size=world_size)
             except FingerprintsError:
@@ -104,17 +106,12 @@ def resume(folder: Path) -> dict[str, Any]:
         Interrupted: If a signal asked to stop.
     """
     folder = folder.resolve()
-    if not (folder / CONFIG).is_file():
-        raise FingerprintsError(
-            f"This is no run folder: it has no {CONFIG}.",
-            where=folder,
-            fix="give the folder that `python -m fingerprints.train` printed (run_dir), or that of a sweep",
-        )
+    read_config(folder)  # refuses a folder that is none of a run
     status = read_status(folder)
-    if (folder / METRICS).exists():
+    if document := read_metrics(folder):
         if status is not None and status["state"] != FINISHED:  # killed between the last file and the word
             update_status(folder, state=FINISHED, stage="finished", error=None)
-        return json.loads((folder / METRICS).read_text())
+        return document
     if status is None or status.get("version") != __version__:
         made_by = "an older version" if status is None else f"version {status.get('version')}"
         raise FingerprintsError(
@@ -128,7 +125,7 @@ def resume(folder: Path) -> dict[str, Any]:
             where=folder / CONFIG,
             fix="undo the change, or start a new run",
         )
-    config = read_config(folder)
+    config = read_settings(folder)
     settings = config.trainer
     world_size = processes.started_world_size()
     with _where_it_began(status):
@@ -143,12 +140,12 @@ def resume(folder: Path) -> dict[str, Any]:
 
 def work(folder: Path) -> None:
     """The share of one of several processes that `start` or `resume` has begun."""
-    perform(read_config(folder), folder)
+    perform(read_settings(folder), folder)
 
 
-def read_config(folder: Path) -> TrainSettings:
+def read_settings(folder: Path) -> TrainSettings:
     """The settings that a run was begun with."""
-    return build(TrainSettings, yaml.safe_load((folder / CONFIG).read_text()))
+    return build(TrainSettings, read_config(folder))
 
 
 def _continue(
@@ -172,7 +169,7 @@ def _guarded(
             load_data(config)
             update_status(folder, stage="starting processes")
             processes.run_workers("run", folder, settings)
-            document = json.loads((folder / METRICS).read_text())
+            document = read_metrics(folder)
         else:
             document = perform(config, folder)
         state, stage = FINISHED, "finished"
@@ -192,7 +189,7 @@ def _guarded(
 
 def _require_same(config: TrainSettings, folder: Path) -> None:
     """A job's folder of an earlier sweep holds the same job."""
-    now, earlier = plain(config), plain(read_config(folder))
+    now, earlier = plain(config), plain(read_settings(folder))
     # Which folder it is called by does not matter, nor what only logging knows.
     different = [key for key in now if key not in ("run_dir", "logger") and now[key] != earlier[key]]
     if different:

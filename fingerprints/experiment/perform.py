@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import logging
 import secrets
 import time
@@ -17,7 +16,6 @@ from pytorch_lightning.loggers import Logger
 
 from fingerprints.config.roots import TrainSettings
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.files import write_atomically
 from fingerprints.core.options import plain
 from fingerprints.core.progress import console_progress
 from fingerprints.core.tasks import get_task
@@ -47,7 +45,7 @@ from fingerprints.reporting.run_report import report_content
 from fingerprints.reporting.summary import document_lines
 from fingerprints.reporting.tables import predictions_table
 from fingerprints.reporting.tracking import log_results
-from fingerprints.runs.folder import CHECKPOINTS, LOG, METRICS, PREDICTIONS, REPORT, RUN_FILE
+from fingerprints.runs.folder import CHECKPOINTS, LOG, PREDICTIONS, REPORT, RUN_FILE, write_metrics
 from fingerprints.runs.provenance import data_fingerprint, peak_memory, provenance
 from fingerprints.runs.status import read_status, update_status
 from fingerprints.training.hardware import describe, make_trainer
@@ -144,8 +142,7 @@ def perform(config: TrainSettings, folder: Path) -> dict[str, Any]:
                 log_images=config.logger.log_images,
             )
         # Last, since it marks a finished run.
-        text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-        write_atomically(folder / METRICS, text.encode())
+        write_metrics(folder, document)
         for line in document_lines(document, folder):
             log.info(line)
     return document

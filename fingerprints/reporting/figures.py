@@ -19,9 +19,9 @@ from fingerprints.evidence.baselines import blind, file_features, histogram_feat
 from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_evaluation
 from fingerprints.evidence.settings import EvidenceSettings
 from fingerprints.evidence.verdict import figures_document
+from fingerprints.runs.figures import MEAN
 
 Figures = dict[str, Evaluation]  # by generator; with several also under MEAN
-MEAN = "mean"
 HELD_OUT_REAL = "held_out_real"
 
 

@@ -21,8 +21,9 @@ from fingerprints.evidence.intervals import Evaluation
 from fingerprints.evidence.metrics import confusion, matched_confusion, roc_curve
 from fingerprints.evidence.verdict import Verdict
 from fingerprints.reporting import plots
-from fingerprints.reporting.figures import MEAN, Scores, judged_part, labels_asked, overall
+from fingerprints.reporting.figures import Scores, judged_part, labels_asked, overall
 from fingerprints.reporting.html import Baseline, FigurePanel, MetricRow, ReportContent, Section
+from fingerprints.runs.figures import MEAN
 from fingerprints.training.settings import PairTrainingSettings
 
 DESCRIPTIONS = {

@@ -1,30 +1,21 @@
-"""A run's result in a few lines of text, out of what `metrics.json` holds; needs no torch."""
+"""A run's result in a few lines of text, out of what `metrics.json` holds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from fingerprints.core.tasks import Task, get_task
+from fingerprints.core.tasks import get_task
 from fingerprints.evidence.baselines import TRIVIAL
-
-MEAN, REPORT = "mean", "report.html"  # as in `scoring` and `runs`, which would import torch
-
-Document = dict[str, Any]
-
-
-def headline_metrics(task: Task) -> tuple[str, ...]:
-    """The metrics that a short summary names, the official one first."""
-    others = {"usage": ("auc", "accuracy"), "subset": ("f1",), "model": ("accuracy",)}[task.name]
-    return (task.official, *others)
+from fingerprints.runs.figures import MEAN, Document, overall
+from fingerprints.runs.folder import REPORT
 
 
 def document_lines(document: Document, folder: Path) -> list[str]:
     """What the terminal says of a finished run: six lines at most, however many generators there are."""
-    names = headline_metrics(get_task(document["task"]))
+    names = get_task(document["task"]).headline
     lines = []
-    if test := _overall(document["test"]):
+    if test := overall(document["test"]):
         generators = [name for name in document["test"] if test is not document["test"] and name != MEAN]
         title = f"test, mean of {len(generators)} generators" if generators else "test"
         lines.append(f"{title}: {_shown(test, names)}")
@@ -34,7 +25,7 @@ def document_lines(document: Document, folder: Path) -> list[str]:
         if beside := _beside(document, names[0]):
             lines.append(f"  beside it, {names[0]}: {beside}")
     budget = f"encoder budget: {sum(document['encoder_budget'].values()):,} images encoded in training"
-    held_out = _shown(_overall(document["validation"]), names)
+    held_out = _shown(overall(document["validation"]), names)
     lines.append(f"validation: {held_out}; {budget}" if held_out else budget)
     return [*lines, document["verdict"]["headline"], f"report: {folder / REPORT}"]
 
@@ -68,14 +59,9 @@ def brief(documents: Mapping[str, Document]) -> str:
     return "; ".join(texts)
 
 
-def _overall(levels: Document) -> Document:
-    """The metrics of the one generator, or of the mean over several."""
-    one = all("value" in figure for figure in levels.values())
-    return levels if one else levels.get(MEAN, {})
-
-
 def _figure(levels: Document, metric: str) -> Document | None:
-    figure = _overall(levels).get(metric)
+    """The figure of a section, or `None` where it has no value."""
+    figure = overall(levels).get(metric)
     return None if figure is None or figure["value"] is None else figure
 
 

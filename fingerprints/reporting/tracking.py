@@ -20,10 +20,10 @@ from fingerprints.decisions.clusters.labels import align
 from fingerprints.detector.detector import Detection, Predictions
 from fingerprints.evidence.metrics import encode, roc_curve
 from fingerprints.reporting import plots
-from fingerprints.reporting.figures import MEAN, judged_part, labels_asked
+from fingerprints.reporting.figures import judged_part, labels_asked
 from fingerprints.reporting.run_report import judged_confusion
-from fingerprints.reporting.summary import headline_metrics
 from fingerprints.reporting.tables import predictions_table, score_names
+from fingerprints.runs.figures import MEAN, by_generator
 
 MAX_IMAGES = 16
 """Most test images that are logged, if any are."""
@@ -75,7 +75,7 @@ def summary(document: dict[str, Any]) -> dict[str, float | str]:
     `figures_table` has everything, and the reasons.
     """
     flat: dict[str, float | str] = {}
-    headlines = headline_metrics(get_task(document["task"]))
+    headlines = get_task(document["task"]).headline
     for part, generator, metric, estimate in _estimates(document):
         if "/" in part and (generator or metric not in headlines):
             continue
@@ -247,8 +247,7 @@ def _estimates(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[s
     parts |= {f"baseline/{name}": figures for name, figures in document["baselines"].items()}
     parts |= {f"control/{name}": figures for name, figures in document["controls"].items()}
     for part, figures in parts.items():
-        one_level = all("value" in figure for figure in figures.values())
-        levels = {"": figures} if one_level else figures
+        levels = by_generator(figures)
         for generator, metrics in levels.items():
             name = "" if generator == MEAN or len(levels) == 1 else generator
             for metric, estimate in metrics.items():

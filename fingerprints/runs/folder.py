@@ -1,17 +1,220 @@
-"""What a run folder holds."""
+"""The run folder: what lies in it, and the one way to read it back.
+
+Needs neither torch nor pandas, so that every command can look into a run folder.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.files import write_atomically
+from fingerprints.core.tasks import Task, get_task
+from fingerprints.runs.figures import Document, by_generator, figure, overall
+from fingerprints.runs.status import FINISHED, INTERRUPTED, NOT_STARTED, REFUSED, RUNNING, STATUS, is_gone
 
 CONFIG, METRICS, PREDICTIONS, RUN_FILE = "config.yaml", "metrics.json", "predictions.csv", "run.csv"
 REPORT, CHECKPOINTS, LOG = "report.html", "checkpoints", "train.log"
+SWEEP = "sweep.json"  # in the folder above the jobs of a sweep
+DEPTH = 3  # levels below a sweep folder at which a job's folder may lie (hydra.sweep.subdir)
 
 
-def refuse_used_folder(folder: Path) -> None:
+@dataclass(frozen=True)
+class RunRecord:
+    """One run, as its folder tells it.
+
+    Attributes:
+        folder: The run folder.
+        name: What it is called beside others: its folder's name, or its path below the sweep's folder.
+        state: `running`, `finished`, `failed`, `stopped`; `interrupted` where it says `running` but its
+            process is gone; `not started` where the folder is empty.
+        config: The resolved configuration as plain data; empty if the run failed before it was written.
+        metrics: What `metrics.json` holds; empty before the run finished.
+        error: Why it failed, or `None`.
+        overrides: What the command line said.
+        started_in: The working directory that relative paths of the configuration belong to, if known.
+        seconds: Wall time, or `None`.
+    """
+
+    folder: Path
+    name: str
+    state: str
+    config: dict[str, Any]
+    metrics: Document
+    error: str | None = None
+    overrides: tuple[str, ...] = ()
+    started_in: Path | None = None
+    seconds: float | None = None
+
+    @property
+    def task_name(self) -> str:
+        """The name of its task; empty where nothing tells it."""
+        return str(self.config.get("task") or self.metrics.get("task") or "")
+
+    @property
+    def task(self) -> Task:
+        """Its task.
+
+        Raises:
+            FingerprintsError: If nothing tells it, or there is no such task.
+        """
+        return get_task(self.task_name)
+
+    @property
+    def experiment(self) -> str:
+        """The name of its experiment; empty where nothing tells it."""
+        return str(self.config.get("name") or self.metrics.get("experiment") or "")
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Digest of its images with their roles, labels and splits."""
+        return self.metrics.get("run", {}).get("data_fingerprint")
+
+    def setting(self, key: str) -> Any:
+        """What its configuration has for a dotted key; `None` where it has no such key."""
+        value: Any = self.config
+        for word in key.split("."):
+            value = value.get(word) if isinstance(value, dict) else None
+        return value
+
+    def by_generator(self, part: str) -> dict[str, Document]:
+        """Figures of a part by generator: `''` where there is one, else their names and `MEAN`."""
+        return by_generator(self.metrics.get(part) or {})
+
+    def figures(self, part: str) -> Document:
+        """Figures of the one generator, or their mean over several; empty where there are none."""
+        return overall(self.metrics.get(part) or {})
+
+    def figure(self, part: str, name: str) -> Document | None:
+        """One figure of a part, with several generators the mean over them; `None` where there is none."""
+        return figure(self.metrics.get(part) or {}, name)
+
+    def path(self, text: str) -> Path:
+        """A path of its configuration, which may be relative to where the run was started."""
+        path = Path(text)
+        if path.is_absolute() or path.exists() or self.started_in is None:
+            return path
+        return self.started_in / path
+
+
+def read_run(folder: str | Path) -> RunRecord:
+    """The run in a folder, also one of an earlier version.
+
+    Raises:
+        FingerprintsError: If the folder holds no configuration, or one that cannot be read.
+    """
+    folder = Path(folder)
+    return _record(
+        folder, folder.name, _read_json(folder / STATUS), read_config(folder), read_metrics(folder)
+    )
+
+
+def read_job(folder: str | Path, *, name: str | None = None) -> RunRecord:
+    """What became of a job of a sweep, also of one that failed before it had a configuration.
+
+    A job is refused if its folder holds another run: then this tells of the job and not of that run.
+
+    Args:
+        folder: The job's folder, which exists.
+        name: What to call it; by default its folder's name.
+
+    Raises:
+        FingerprintsError: If the configuration cannot be read.
+    """
+    folder = Path(folder)
+    name = folder.name if name is None else name
+    if (refused := _read_json(folder / REFUSED)) is not None:
+        return _record(folder, name, refused, {}, {})
+    config = read_config(folder) if (folder / CONFIG).is_file() else {}
+    return _record(folder, name, _read_json(folder / STATUS), config, read_metrics(folder))
+
+
+def _record(
+    folder: Path, name: str, status: dict[str, Any] | None, config: dict[str, Any], metrics: Document
+) -> RunRecord:
+    if status is None:
+        # A folder of an earlier version: what it holds tells how far it came.
+        status = {"state": FINISHED if metrics else INTERRUPTED if config else NOT_STARTED}
+    elif status.get("state") == RUNNING and is_gone(status):
+        status = {**status, "state": INTERRUPTED}
+    seconds = status.get("seconds")
+    return RunRecord(
+        folder=folder,
+        name=name,
+        state=str(status.get("state", "unknown")),
+        config=config,
+        metrics=metrics,
+        error=status.get("error"),
+        overrides=tuple(status.get("overrides") or ()),
+        started_in=Path(status["cwd"]) if status.get("cwd") else None,
+        seconds=metrics.get("run", {}).get("seconds") if seconds is None else seconds,
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The resolved configuration of a run, as plain data.
+
+    Raises:
+        FingerprintsError: If there is none, or it cannot be read.
+    """
+    import yaml
+    from omegaconf import OmegaConf  # here: help texts must not wait for it
+    from omegaconf.errors import OmegaConfBaseException
+
+    path = folder / CONFIG
+    if not path.is_file():
+        raise FingerprintsError(
+            f"This is no run folder: it has no {CONFIG}.",
+            where=folder,
+            fix="give the folder that `python -m fingerprints.train` printed (run_dir)",
+        )
+    try:
+        config: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        if not isinstance(config, dict):
+            raise ValueError("it is no mapping of keys to values")
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
+        raise FingerprintsError(
+            f"The run's configuration cannot be read: {error}", where=path, fix="start a new run"
+        ) from error
+    return config
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write the resolved configuration of a run."""
+    from omegaconf import OmegaConf
+
+    write_atomically(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(config)).encode())
+
+
+def read_metrics(folder: Path) -> Document:
+    """What `metrics.json` holds; empty where there is none, or its writer was killed half-way."""
+    return _read_json(folder / METRICS) or {}
+
+
+def write_metrics(folder: Path, document: Document) -> None:
+    """Write `metrics.json`, the last file of a run: it marks a finished one."""
+    write_atomically(folder / METRICS, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        read = json.loads(path.read_text())
+    except (OSError, ValueError):  # absent, or cut off as its writer was killed
+        return None
+    return read if isinstance(read, dict) else None
+
+
+def refuse_used_folder(folder: Path, *, fix: str | None = None) -> None:
     """A run folder holds one run.
+
+    Args:
+        folder: The folder that a new run would fill.
+        fix: What to do if it holds one already; by default what the training command can do.
 
     Raises:
         FingerprintsError: If the folder already holds one.
@@ -20,5 +223,112 @@ def refuse_used_folder(folder: Path) -> None:
         raise FingerprintsError(
             "The run folder already holds a run.",
             where=folder,
-            fix=f"run_dir=DIR with another folder, or to go on with that run: resume={folder}",
+            fix=fix or f"run_dir=DIR with another folder, or to go on with that run: resume={folder}",
         )
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a folder is that of one run, however far it came."""
+    return any((folder / name).is_file() for name in (STATUS, CONFIG, REFUSED))
+
+
+def read_sweep(folder: str | Path) -> list[RunRecord]:
+    """The jobs of a sweep, in the order of their folders' names; each is called by its path below it.
+
+    Raises:
+        FingerprintsError: If there is no such folder, or it is the folder of one run.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FingerprintsError("There is no such sweep folder.", where=folder, fix="give hydra.sweep.dir")
+    if holds_run(folder):
+        raise FingerprintsError(
+            "This is the folder of one run, not of a sweep.", where=folder, fix="give the folder above it"
+        )
+    found = sorted(_job_folders(folder, DEPTH), key=natural_order)
+    return [read_job(path, name=path.relative_to(folder).as_posix()) for path in found]
+
+
+def _job_folders(folder: Path, depth: int) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.name.startswith(".") or not path.is_dir():
+            continue
+        if holds_run(path):
+            yield path
+        elif path.name.isdigit() and not any(path.iterdir()):
+            yield path  # made for a job that never came to its first line
+        elif depth > 1:
+            yield from _job_folders(path, depth - 1)
+
+
+def natural_order(path: Path) -> list[tuple[int, str]]:
+    """A key to sort paths by: numbers in names count as numbers, so that 2 comes before 10."""
+    words = re.split(r"(\d+)", path.as_posix())
+    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
+
+
+def find_runs(patterns: Sequence[str], *, within: Path | None = None) -> list[RunRecord]:
+    """The runs in the folders that globs name; folders of sweeps stand for their jobs.
+
+    Args:
+        patterns: Globs, absolute or relative, `**` for any folders.
+        within: What relative ones are relative to; the working directory by default.
+
+    Raises:
+        FingerprintsError: If nothing matches, or nothing that matches is or holds a run.
+    """
+    base = Path.cwd() if within is None else within
+    matched = [found for pattern in patterns for found in _glob(base, pattern)]
+    words = " ".join(patterns)
+    if not matched:
+        raise FingerprintsError(
+            f"Nothing matches '{words}'.",
+            where=f"runs (from {base})",
+            fix="runs='outputs/*/*' with the folders of finished runs, in quotes so that the shell leaves it",
+        )
+    runs: dict[Path, RunRecord] = {}
+    for folder in matched:
+        if not folder.is_dir():
+            continue
+        if holds_run(folder):
+            found = [read_job(folder)]
+        elif any(holds_run(above) for above in folder.parents):
+            continue  # a part of a run, `checkpoints` for one
+        else:
+            found = read_sweep(folder)
+        for run in found:
+            runs.setdefault(run.folder.resolve(), run)
+    if not runs:
+        raise FingerprintsError(
+            f"No run lies in what '{words}' matches ({len(matched)} file(s) and folder(s)).",
+            where="runs",
+            fix="folders of runs (they hold config.yaml and metrics.json), or of sweeps",
+        )
+    return list(runs.values())
+
+
+def _glob(base: Path, pattern: str) -> list[Path]:
+    path = Path(pattern).expanduser()
+    if path.is_absolute():
+        base, path = Path(path.anchor), path.relative_to(path.anchor)
+    return sorted(base.glob(str(path)), key=natural_order)
+
+
+def short_names(folders: Sequence[Path]) -> list[str]:
+    """The end of each path, as long as it takes to tell them all apart."""
+    resolved = [folder.resolve() for folder in folders]
+    longest = max((len(path.parts) for path in resolved), default=1)
+    for count in range(1, longest + 1):
+        names = ["/".join(path.parts[-count:]) for path in resolved]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in resolved]
+
+
+def leaves(node: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Dotted keys of nested mappings with their values; a list is one value."""
+    if not isinstance(node, dict):
+        yield prefix, node
+        return
+    for key, value in node.items():
+        yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))

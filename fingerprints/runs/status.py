@@ -20,6 +20,7 @@ from fingerprints.core.files import write_atomically
 STATUS, LOCK = "status.json", ".lock"
 REFUSED = "refused.json"  # a job of a sweep whose folder is another run's: that one's status stays
 RUNNING, FINISHED, FAILED, STOPPED = "running", "finished", "failed", "stopped"
+INTERRUPTED, NOT_STARTED = "interrupted", "not started"  # no process writes these; a reader finds them
 
 
 def new_status(*, overrides: Sequence[str] = (), job: int | None = None) -> dict[str, Any]:
@@ -68,6 +69,20 @@ def update_status(folder: Path, **facts: Any) -> None:
     """Change some facts; a full disk is no reason to end a run that can go on."""
     with contextlib.suppress(OSError):
         write_status(folder, {**(read_status(folder) or {}), **facts})
+
+
+def is_gone(status: dict[str, Any]) -> bool:
+    """Whether the process that wrote a status ran on this machine and has ended."""
+    pid = status.get("pid")
+    if not isinstance(pid, int) or status.get("host") != platform.node():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # it is there, and somebody else's
+        return False
+    return False
 
 
 @contextlib.contextmanager

@@ -1,34 +1,21 @@
-"""A sweep folder: its jobs, one table of their figures, and what a search over them maximises."""
+"""The jobs of a sweep as tables: one row a job, and figures over seeds and folds."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import socket
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
-from omegaconf import OmegaConf
 
-from fingerprints.core.errors import FingerprintsError
-from fingerprints.runs.status import REFUSED, STATUS
+from fingerprints.core.tasks import TASKS
+from fingerprints.runs.figures import PARTS
+from fingerprints.runs.folder import RunRecord, leaves
+from fingerprints.runs.status import FAILED, FINISHED
 
-CONFIG, METRICS = "config.yaml", "metrics.json"  # `runs` would import torch
 TABLE, SUMMARY, PAGE = "sweep.csv", "sweep_summary.csv", "sweep.md"
-DEPTH = 3  # levels below the sweep folder at which a job's folder may lie (hydra.sweep.subdir)
 WIDTH = 110  # of a line on the console
-
-PARTS = ("validation", "test")
-# What the table shows of a task, the official metric first.
-FIGURES = {"usage": ("kappa", "auc"), "subset": ("accuracy",), "model": ("ari",)}
-# What a search maximises unless told otherwise: chosen on validation, never on the test part. For
-# `usage` a figure without a threshold, because the threshold itself is learned on validation.
-OBJECTIVES = {"usage": "validation.auc", "subset": "validation.accuracy", "model": "validation.ari"}
 
 REPEATS = ("seed", "data.fold")  # keys that repeat an experiment rather than make another
 # Overrides that say where and how a sweep runs, not what a job is.
@@ -36,151 +23,29 @@ _NOT_THE_JOB = ("run_dir", "resume", "sweep", "paths", "hydra")
 _FIXED = ("job", "state", "task", "seconds", "error")
 
 
-@dataclass(frozen=True)
-class Job:
-    """One job of a sweep, as its folder tells it.
-
-    Attributes:
-        number: Its number: the folder's name, or its place in their order where folders have other names.
-        folder: Its run folder.
-        name: The folder relative to the sweep's.
-        state: `running`, `finished`, `failed`, `stopped`; `interrupted` where it says `running` but its
-            process is gone; `not started` where the folder is empty.
-        error: Why it failed, or `None`.
-        overrides: The overrides that it was started with.
-        config: Its resolved configuration; empty if it failed before that was written.
-        metrics: `metrics.json`, or `None` before it finished.
-        seconds: Wall time, or `None`.
-    """
-
-    number: int
-    folder: Path
-    name: str
-    state: str
-    error: str | None
-    overrides: tuple[str, ...]
-    config: dict[str, Any]
-    metrics: dict[str, Any] | None
-    seconds: float | None
-
-    @property
-    def task(self) -> str:
-        """Its task; empty where nothing tells it."""
-        return str(self.config.get("task") or (self.metrics or {}).get("task") or "")
+def _metrics_of(task: str) -> tuple[str, ...]:
+    """What the table shows of a task: the official metric, and what a search maximises."""
+    if task not in TASKS:
+        return ()
+    return tuple(dict.fromkeys((TASKS[task].official, TASKS[task].objective)))
 
 
-def read_jobs(folder: str | Path) -> list[Job]:
-    """The jobs of a sweep, in the order of their numbers.
-
-    Raises:
-        FingerprintsError: If there is no such folder, or it is the folder of one run.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FingerprintsError("There is no such sweep folder.", where=folder, fix="give hydra.sweep.dir")
-    if (folder / STATUS).is_file():
-        raise FingerprintsError(
-            "This is the folder of one run, not of a sweep.", where=folder, fix="give the folder above it"
-        )
-    found = sorted(_job_folders(folder, DEPTH), key=lambda path: _natural(path.relative_to(folder)))
-    names = [path.relative_to(folder).as_posix() for path in found]
-    numbered = all(name.isdigit() for name in names)
-    return [
-        _read_job(path, name, number=int(name) if numbered else place)
-        for place, (path, name) in enumerate(zip(found, names, strict=True))
-    ]
-
-
-def read_job(folder: str | Path) -> Job:
-    """One run, whether or not it is part of a sweep; its name is that of its folder."""
-    return _read_job(Path(folder), Path(folder).name, number=0)
-
-
-def _job_folders(folder: Path, depth: int) -> Iterable[Path]:
-    for path in folder.iterdir():
-        if path.name.startswith(".") or not path.is_dir():
-            continue
-        if any((path / name).is_file() for name in (STATUS, CONFIG)):
-            yield path
-        elif path.name.isdigit() and not any(path.iterdir()):
-            yield path  # made for a job that never came to its first line
-        elif depth > 1:
-            yield from _job_folders(path, depth - 1)
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Numbers in names count as numbers: 2 comes before 10."""
-    words = re.split(r"(\d+)", path.as_posix())
-    return [(int(word), "") if word.isdigit() else (-1, word) for word in words]
-
-
-def _read_job(folder: Path, name: str, *, number: int) -> Job:
-    status, metrics = _read_json(folder / STATUS), _read_json(folder / METRICS)
-    config: Any = {}
-    if (refused := _read_json(folder / REFUSED)) is not None:
-        status, metrics = refused, None
-    elif (folder / CONFIG).is_file():
-        config = OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=True)
-    if status is None:
-        # A folder of an earlier version: what it holds tells how far it came.
-        state = "finished" if metrics else "interrupted" if config else "not started"
-        status = {"state": state}
-    elif status.get("state") == "running" and _is_gone(status):
-        status["state"] = "interrupted"
-    seconds = status.get("seconds")
-    if seconds is None and metrics:
-        seconds = metrics.get("run", {}).get("seconds")
-    return Job(
-        number=number,
-        folder=folder,
-        name=name,
-        state=str(status.get("state", "unknown")),
-        error=status.get("error"),
-        overrides=tuple(status.get("overrides") or ()),
-        config=config,
-        metrics=metrics,
-        seconds=seconds,
-    )
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        read = json.loads(path.read_text())
-    except (OSError, ValueError):  # absent, or cut off as its writer was killed
-        return None
-    return read if isinstance(read, dict) else None
-
-
-def _is_gone(status: dict[str, Any]) -> bool:
-    """Whether the process that wrote a status ran here and no longer does."""
-    pid = status.get("pid")
-    if not isinstance(pid, int) or status.get("host") != socket.gethostname():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
-def sweep_table(jobs: Sequence[Job]) -> pd.DataFrame:
+def sweep_table(jobs: Sequence[RunRecord]) -> pd.DataFrame:
     """One row a job.
 
     Columns: `job` (folder below the sweep's), `state`, `task`, then what varies between the jobs, the
-    figures of `FIGURES` (`validation.auc`, `validation.auc_low`, ..., `test.auc_high`; empty where a job
+    figures of its task (`validation.auc`, `validation.auc_low`, ..., `test.auc_high`; empty where a job
     has none), `seconds`, and the first line of `error`.
     """
     keys = _varying(jobs)
-    names = dict.fromkeys(name for task in _tasks(jobs) for name in FIGURES.get(task, ()))
+    names = dict.fromkeys(name for task in _tasks(jobs) for name in _metrics_of(task))
     rows: list[dict[str, Any]] = []
     for job, task in zip(jobs, _tasks(jobs), strict=True):
         row: dict[str, Any] = {"job": job.name, "state": job.state, "task": task}
         row |= {key: _setting(job, key) for key in keys}
         for part in PARTS:
             for name in names:
-                figure = _figure(job.metrics or {}, part, name) if name in FIGURES.get(task, ()) else None
+                figure = job.figure(part, name) if name in _metrics_of(task) else None
                 for suffix, key in (("", "value"), ("_low", "low"), ("_high", "high")):
                     row[f"{part}.{name}{suffix}"] = None if figure is None else figure.get(key)
         row["seconds"] = job.seconds
@@ -191,21 +56,21 @@ def sweep_table(jobs: Sequence[Job]) -> pd.DataFrame:
     return table.astype(dict.fromkeys([*figures, "seconds"], float))
 
 
-def _tasks(jobs: Sequence[Job]) -> list[str]:
+def _tasks(jobs: Sequence[RunRecord]) -> list[str]:
     """Task of each job; one that failed too early to say has that of its experiment, or of all others."""
-    by_experiment = {_setting(job, "experiment"): job.task for job in jobs if job.task}
+    by_experiment = {_setting(job, "experiment"): job.task_name for job in jobs if job.task_name}
     known = set(by_experiment.values())
     others = known.pop() if len(known) == 1 else ""
-    return [job.task or by_experiment.get(_setting(job, "experiment"), others) for job in jobs]
+    return [job.task_name or by_experiment.get(_setting(job, "experiment"), others) for job in jobs]
 
 
-def _varying(jobs: Sequence[Job]) -> list[str]:
+def _varying(jobs: Sequence[RunRecord]) -> list[str]:
     """Keys whose values differ between jobs, seed and fold last.
 
     The overrides say it best: one that chooses an experiment or a part changes many leaves at once.
     Where they say nothing, the leaves that differ are named.
     """
-    for values in ([_overrides(job) for job in jobs], [dict(_leaves(job.config)) for job in jobs]):
+    for values in ([_overrides(job) for job in jobs], [dict(leaves(job.config)) for job in jobs]):
         keys = dict.fromkeys(key for found in values for key in found)
         differ = [
             key
@@ -218,7 +83,7 @@ def _varying(jobs: Sequence[Job]) -> list[str]:
     return []
 
 
-def _overrides(job: Job) -> dict[str, str]:
+def _overrides(job: RunRecord) -> dict[str, str]:
     found = {}
     for word in job.overrides:
         key, equals, value = word.partition("=")
@@ -227,24 +92,14 @@ def _overrides(job: Job) -> dict[str, str]:
     return found
 
 
-def _leaves(node: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
-    if not isinstance(node, dict):
-        yield prefix, node
-        return
-    for key, value in node.items():
-        yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
-
-
-def _setting(job: Job, key: str) -> Any:
+def _setting(job: RunRecord, key: str) -> Any:
     """What a job has for a key: as resolved, else as it was told; `None` where it has no such key."""
-    value: Any = job.config
-    for word in key.split("."):
-        value = value.get(word) if isinstance(value, dict) else None
+    value = job.setting(key)
     if value is not None and not isinstance(value, dict):
         return str(value) if isinstance(value, list) else value
     told = _overrides(job).get(key)
     if told is None:
-        return job.config.get("name") if key == "experiment" else None
+        return (job.experiment or None) if key == "experiment" else None
     try:
         read = yaml.safe_load(told)
     except yaml.YAMLError:
@@ -267,11 +122,11 @@ def aggregate(table: pd.DataFrame) -> pd.DataFrame:
     columns = [*keys, "jobs", "finished", "failed", "figure", "n", "mean", "std", "min", "max"]
     rows = []
     for values, part in table.groupby(keys, dropna=False, sort=False):
-        done = part[part["state"] == "finished"]
+        done = part[part["state"] == FINISHED]
         head = dict(zip(keys, values, strict=True)) | {
             "jobs": len(part),
             "finished": len(done),
-            "failed": int((part["state"] == "failed").sum()),
+            "failed": int((part["state"] == FAILED).sum()),
         }
         for figure in _figure_names(str(head["task"])):
             found = done[figure].dropna()
@@ -286,68 +141,10 @@ def _keys(table: pd.DataFrame) -> list[str]:
 
 
 def _figure_names(task: str) -> list[str]:
-    return [f"{part}.{name}" for part in PARTS for name in FIGURES.get(task, ())]
+    return [f"{part}.{name}" for part in PARTS for name in _metrics_of(task)]
 
 
-def objective(document: dict[str, Any], metric: str | None = None) -> float:
-    """A figure out of `metrics.json`, for a search to maximise.
-
-    Args:
-        document: What `metrics.json` holds.
-        metric: Part and name, such as `validation.accuracy`; `None`: the task's in `OBJECTIVES`. A search
-            that looks at `test` figures chooses on the test part, which then says nothing any more.
-
-    Returns:
-        Its value, with several generators the mean over them.
-
-    Raises:
-        FingerprintsError: If there is no such figure, or it could not be estimated; names those there are.
-    """
-    if metric is None:
-        metric = OBJECTIVES[document["task"]]
-    part, _, name = metric.partition(".")
-    figure = _figure(document, part, name) if part in PARTS else None
-    if figure is not None and figure.get("value") is not None:
-        return float(figure["value"])
-    there = [
-        f"{part}.{name}"
-        for part in PARTS
-        for name in _names(document.get(part) or {})
-        if (found := _figure(document, part, name)) is not None and found.get("value") is not None
-    ]
-    why = "is not among the figures" if figure is None else f"has no value: {figure.get('reason')}"
-    raise FingerprintsError(
-        f"'{metric}' {why}.",
-        where="objective",
-        fix=f"one of {', '.join(there)}" if there else "hold images out (data.validation, data.fold)",
-    )
-
-
-def _by_generator(section: dict[str, Any]) -> bool:
-    return any("value" not in figure for figure in section.values())
-
-
-def _names(section: dict[str, Any]) -> list[str]:
-    """Metrics of one part of `metrics.json`."""
-    levels = section.values() if _by_generator(section) else [section]
-    return list(dict.fromkeys(name for level in levels for name in level))
-
-
-def _figure(document: dict[str, Any], part: str, name: str) -> dict[str, Any] | None:
-    """A figure of a part; with several generators their mean, as recorded or else made here."""
-    section = document.get(part) or {}
-    if not _by_generator(section):
-        return section.get(name)
-    if name in section.get("mean", {}):
-        return section["mean"][name]
-    found = [level[name] for level in section.values() if name in level]
-    values = [figure["value"] for figure in found if figure["value"] is not None]
-    if not found or len(values) < len(found):
-        return next((figure for figure in found if figure["value"] is None), None)
-    return {"value": sum(values) / len(values), "low": None, "high": None}
-
-
-def write_table(folder: str | Path, jobs: Sequence[Job]) -> Path:
+def write_table(folder: str | Path, jobs: Sequence[RunRecord]) -> Path:
     """Write `sweep.csv` (a row a job), `sweep_summary.csv` (over seeds and folds) and `sweep.md` (both).
 
     Returns:
@@ -376,7 +173,7 @@ def write_table(folder: str | Path, jobs: Sequence[Job]) -> Path:
     return page
 
 
-def table_lines(jobs: Sequence[Job]) -> list[str]:
+def table_lines(jobs: Sequence[RunRecord]) -> list[str]:
     """What the console says at the end of a sweep: jobs by task, then figures over seeds and folds."""
     table = sweep_table(jobs)
     summary = aggregate(table)

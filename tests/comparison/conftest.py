@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import yaml
 
+from fingerprints.comparison.systems import DataSet, data_sets, finished
 from fingerprints.core.tasks import get_task
+from fingerprints.runs.folder import find_runs
 
 CLASSES = ("t1", "t2", "t3")
 
@@ -113,6 +115,15 @@ class Workshop:
             folder / "run.csv", [[f"g{i}", get_task(task).to_run(label)] for i, label in enumerate(answers)]
         )
         return folder
+
+    def sets(self, pattern: str = "runs/*") -> list[DataSet]:
+        """The finished runs by task and data."""
+        return data_sets(finished(find_runs([pattern], within=self.folder))[0])
+
+    def only_set(self) -> DataSet:
+        """All finished runs, which are of one task and on the same data."""
+        (data,) = self.sets()
+        return data
 
 
 @pytest.fixture

@@ -9,16 +9,10 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from fingerprints.comparison.fuse import align, fuse, shares, vote
-from fingerprints.comparison.records import data_sets, find_jobs, finished
 from fingerprints.core.errors import FingerprintsError
 from tests.comparison.conftest import figure
 
 DRAWS = {"seed": 0, "resamples": 50, "permutations": 49}
-
-
-def the_set(workshop, pattern="runs/*"):
-    (data,) = data_sets(finished(find_jobs([pattern], within=workshop.folder))[0])
-    return data
 
 
 def rows_of(path):
@@ -63,7 +57,7 @@ def test_a_vote_is_a_run_that_can_be_compared_and_is_better_than_its_runs(worksh
         workshop.run(f"runs/{seed}", answers, seed=seed, baselines=baselines)
     workshop.run("runs/control", truth, shuffle=True)
     out = workshop.folder / "runs" / "vote"
-    document = fuse(the_set(workshop), out, rule="majority", **DRAWS)
+    document = fuse(workshop.only_set(), out, rule="majority", **DRAWS)
     labels = [label for _, label in rows_of(out / "run.csv")]
     accuracy = document["test"]["accuracy"]
     assert accuracy["value"] == accuracy_score(truth, labels) > 0.7
@@ -73,7 +67,7 @@ def test_a_vote_is_a_run_that_can_be_compared_and_is_better_than_its_runs(worksh
     header, first, *_ = rows_of(out / "predictions.csv")
     assert header == ["id", "label", "score_t1", "score_t2", "score_t3"]
     assert sum(map(float, first[2:])) == pytest.approx(1)
-    data = the_set(workshop)
+    data = workshop.only_set()
     assert {system.name: len(system.records) for system in data.systems if system.kind == "system"} == {
         "siamese_subtask2": 3,
         "vote_majority": 1,
@@ -90,12 +84,12 @@ def test_usage_votes_have_scores_and_random_weights_stay_marked(workshop, wrong)
             f"runs/{i}", answers, task="usage", experiment=f"e{i}", encoder={"name": "x", "weights": "none"}
         )
     out = workshop.folder / "runs" / "vote"
-    document = fuse(the_set(workshop), out, rule="unanimous", **DRAWS)
+    document = fuse(workshop.only_set(), out, rule="unanimous", **DRAWS)
     table = rows_of(out / "predictions.csv")
     assert table[0] == ["id", "label", "score"]
     assert all((label == "1") == (float(score) == 1.0) for _, label, score in table[1:])
     assert document["test"]["auc"]["value"] > 0.8
-    assert {system.name: system.kind for system in the_set(workshop).systems}[
+    assert {system.name: system.kind for system in workshop.only_set().systems}[
         "vote_unanimous"
     ] == "random_weights"
 
@@ -106,7 +100,7 @@ def test_clusters_vote_without_truth(workshop, wrong):
         named = dict(zip(("t1", "t2", "t3"), np.roll(["0", "1", "2"], i), strict=True))
         answers = [named[label] for label in wrong(truth, 0.1, seed=i)]
         workshop.run(f"runs/{i}", answers, task="model", experiment=f"e{i}", test={"ari": figure(0.7)})
-    data = the_set(workshop)
+    data = workshop.only_set()
     with_truth = fuse(data, workshop.folder / "a", rule="majority", **DRAWS)
     assert with_truth["test"]["ari"]["value"] > 0.8
     (workshop.folder / "data" / "test_truth.csv").unlink()
@@ -118,8 +112,8 @@ def test_a_vote_needs_two_runs_on_the_same_images(workshop):
     truth = workshop.truth()
     workshop.run("runs/0", truth)
     with pytest.raises(FingerprintsError, match="at least two runs; there is 1"):
-        fuse(the_set(workshop), workshop.folder / "x", rule="majority", **DRAWS)
+        fuse(workshop.only_set(), workshop.folder / "x", rule="majority", **DRAWS)
     workshop.run("runs/1", truth, seed=1).joinpath("run.csv").write_text("g0,t1\n")
     with pytest.raises(FingerprintsError, match="does not fit the images"):
-        fuse(the_set(workshop), workshop.folder / "x", rule="majority", **DRAWS)
+        fuse(workshop.only_set(), workshop.folder / "x", rule="majority", **DRAWS)
     assert not (workshop.folder / "x").exists()

@@ -5,17 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from fingerprints.comparison.answers import matched_answers, read_test_part
+from fingerprints.comparison.answers import matched_answers, read_truth
 from fingerprints.comparison.paired import compare, find_baseline
-from fingerprints.comparison.records import data_sets, find_jobs, finished
 from fingerprints.core.errors import FingerprintsError
 from tests.comparison.conftest import figure
 
 DRAWS = {"seed": 0, "resamples": 200, "permutations": 199}
-
-
-def sets_of(workshop):
-    return data_sets(finished(find_jobs(["runs/*"], within=workshop.folder))[0])
 
 
 @pytest.fixture
@@ -32,7 +27,7 @@ def three(workshop, wrong):
 
 
 def test_systems_are_compared_with_the_best_for_every_pair_there_is(three):
-    (data,) = sets_of(three)
+    data = three.only_set()
     found = compare(data, **DRAWS)
     assert found.reference.name == "good"
     assert [row.system.name for row in found.rows] == ["fair", "poor"]
@@ -46,14 +41,14 @@ def test_systems_are_compared_with_the_best_for_every_pair_there_is(three):
 
 
 def test_there_are_trades_enough_for_the_number_of_comparisons(three):
-    (data,) = sets_of(three)
+    data = three.only_set()
     found = compare(data, seed=0, resamples=10, permutations=9)
     assert found.rows[1].paired.p == pytest.approx(1 / 120)
     assert found.rows[1].holm == pytest.approx(0.025)
 
 
 def test_a_baseline_can_be_named(three):
-    sets = sets_of(three)
+    sets = three.sets()
     for name in ("poor", "a", str(three.folder / "runs" / "a")):
         (system,) = find_baseline(sets, name)
         assert system.name == "poor"
@@ -66,7 +61,7 @@ def test_a_baseline_can_be_named(three):
 
 
 def test_without_data_there_are_no_differences_but_a_note(three):
-    (data,) = sets_of(three)
+    data = three.only_set()
     shutil.rmtree(three.folder / "data")
     found = compare(data, **DRAWS)
     assert found.rows == ()
@@ -75,7 +70,7 @@ def test_without_data_there_are_no_differences_but_a_note(three):
 
 def test_a_run_about_other_images_is_left_out_by_name(three):
     (three.folder / "runs" / "b" / "run.csv").write_text("g0,t1\n")
-    (data,) = sets_of(three)
+    data = three.only_set()
     found = compare(data, **DRAWS)
     assert [row.system.name for row in found.rows] == ["poor"]
     assert "'fair' is in no paired difference" in found.notes[0]
@@ -88,9 +83,9 @@ def test_clusters_are_matched_to_classes_before_they_are_compared(workshop, wron
     answers = wrong(truth, 0.1)
     workshop.run("runs/a", [named[label] for label in answers], experiment="kmeans", test=right)
     workshop.run("runs/b", answers, experiment="svm")
-    (data,) = sets_of(workshop)
+    data = workshop.only_set()
     first, second = data.records
-    part = read_test_part(first)
+    part = read_truth(first)
     np.testing.assert_array_equal(matched_answers(first, part), matched_answers(second, part))
     (row,) = compare(data, **DRAWS).rows
     assert (row.paired.difference, row.paired.p, row.paired.discordant) == (0, 1, 0)
@@ -112,8 +107,8 @@ def test_generators_are_averaged_and_groups_are_read(workshop, write_image):
     workshop.run("runs/a", truth, task="usage", experiment="right", test=levels, sources=sources)
     levels = {name: {"kappa": figure(value)} for name, value in (("m1", 0.0), ("m2", 1.0), ("mean", 0.5))}
     workshop.run("runs/b", half, task="usage", experiment="half", test=levels, sources=sources)
-    (data,) = sets_of(workshop)
-    part = read_test_part(data.records[0])
+    data = workshop.only_set()
+    part = read_truth(data.records[0])
     assert (set(part.generators), len(set(part.groups)), part.grouped_by) == (
         {"m1", "m2"},
         40,

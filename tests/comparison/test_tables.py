@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 
 from fingerprints.comparison import tables
-from fingerprints.comparison.records import data_sets, find_jobs, finished
 from tests.comparison.conftest import figure
-
-
-def the_set(workshop):
-    (data,) = data_sets(finished(find_jobs(["runs/*"], within=workshop.folder))[0])
-    return data
 
 
 def test_one_run_keeps_its_interval_and_several_give_mean_and_spread():
@@ -32,7 +26,7 @@ def test_printed_figures_stand_beside_systems_only(workshop):
     workshop.run("runs/a", truth, published=published, validation=held_out)
     workshop.run("runs/b", truth, published=published, encoder={"name": "resnet18", "weights": "none"})
     workshop.run("runs/c", truth, published=published, shuffle=True)
-    data = the_set(workshop)
+    data = workshop.only_set()
     printed = {
         system.kind: [tables.system_cell(system, part, "accuracy").printed for part in tables.PARTS]
         for system in data.systems
@@ -47,7 +41,7 @@ def test_generators_and_their_mean(workshop):
         name: {"kappa": figure(value)} for name, value in (("m1", 0.1), ("m2", 0.5), ("mean", 0.3))
     }
     workshop.run("runs/a", ["used"] * 60, task="usage", test=by_generator)
-    data = the_set(workshop)
+    data = workshop.only_set()
     assert tables.generators(data) == ["m1", "m2"]
     assert tables.system_cell(data.systems[0], "test", "kappa").value == 0.3
     table = tables.wide_table([data])
@@ -65,7 +59,7 @@ def test_baselines_come_once_and_the_best_blind_one_is_named(workshop):
     }
     workshop.run("runs/a", truth, shuffle=True, baselines=shuffled)
     workshop.run("runs/b", truth, baselines=baselines)
-    found = tables.baselines(the_set(workshop))
+    found = tables.baselines(workshop.only_set())
     assert [(one.name, one.blind) for one in found][:2] == [("majority", False), ("file", True)]
     assert tables.best_blind(found, "accuracy").name == "histogram_real"
     assert tables.best_blind(found[:1], "accuracy") is None
@@ -85,7 +79,7 @@ def test_the_table_has_a_row_for_each_system_best_first(workshop, wrong):
         )
     more = {name: figure(0.5) for name in ("accuracy", "accuracy_unmatched", "ari", "nmi")}
     workshop.run("runs/c", truth, experiment="clusters", test=more, seed=5)
-    data = the_set(workshop)
+    data = workshop.only_set()
     assert tables.shown_metrics(data) == ["accuracy", "f1", "ari", "nmi", "accuracy_unmatched"]
     assert [tables.is_clustering(run) for run in data.records] == [False, False, False, True]
     table = tables.wide_table([data])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.tasks import TASKS, get_task
+from fingerprints.core.tasks import TASKS, Task, get_task
 
 
 def test_units_and_metrics_are_those_of_the_challenge() -> None:
@@ -17,6 +17,12 @@ def test_units_and_metrics_are_those_of_the_challenge() -> None:
     }
     assert TASKS["usage"].classes == ("not_used", "used")
     assert TASKS["usage"].positive == "used"
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
+def test_summaries_name_the_official_metric_first_and_what_a_search_maximises(task: Task) -> None:
+    assert task.headline[0] == task.official
+    assert task.objective in task.headline
 
 
 @pytest.mark.parametrize(("written", "label"), [("1", "used"), ("0", "not_used")])

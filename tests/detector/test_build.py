@@ -47,7 +47,7 @@ def test_what_goes_together_passes():
         ({"decision": "head", "training": "classifier", "reduction": "pca"}, "not reduced ones"),
         ({"reduction": "tsne"}, "cannot place new images"),
         ({"task": "model", "decision__fit_on": "real"}, "no real images"),
-        ({"task": "model", "training__fit_on": "real"}, "no real images"),
+        ({"task": "model", "training": "classifier", "training__fit_on": "real"}, "no real images"),
         ({"task": "model", "decision__open_set": True}, "no 'none of these'"),
     ],
 )

@@ -15,7 +15,7 @@ from fingerprints.detector.detector import Decider
 from fingerprints.embeddings.sources import Encoder
 from fingerprints.reductions.registry import fit_reduction
 from fingerprints.reductions.settings import NoReductionSettings
-from fingerprints.runs.folder import refuse_used_folder
+from fingerprints.runs.folder import CHECKPOINTS, CONFIG
 from fingerprints.training.fit import FitResult
 from tests.networks import build_network
 
@@ -29,10 +29,10 @@ def folder(tmp_path):
 
     def make(decision, generators=("",)):
         config = {"task": "subset", "encoder": ENCODER, "data": {"size": 16}, "training": {"name": "pairs"}}
-        OmegaConf.save(OmegaConf.create(config), tmp_path / runs.CONFIG)
+        OmegaConf.save(OmegaConf.create(config), tmp_path / CONFIG)
         networks = {}
         for generator in generators:
-            checkpoint = tmp_path / runs.CHECKPOINTS / generator / "last.ckpt"
+            checkpoint = tmp_path / CHECKPOINTS / generator / "last.ckpt"
             checkpoint.parent.mkdir(parents=True, exist_ok=True)
             network = build_network(ENCODER, size=16)
             state = {f"network.{key}": value for key, value in network.state_dict().items()}
@@ -54,7 +54,7 @@ def test_centroids_and_network_come_back_as_they_were(folder):
     run = runs.load_run(path)
     np.testing.assert_array_equal(run.decider().decision.centroids, CENTROID.centroids)
     assert run.decider().decision.classes == run.classes() == ("a", "b")
-    assert run.metrics is None
+    assert run.metrics == {}
     images = torch.rand(3, 1, 16, 16)
     torch.testing.assert_close(run.network()(images), networks[""](images))
     assert not run.network().training
@@ -78,18 +78,12 @@ def test_what_is_wrong_with_a_run_folder_is_said(folder, tmp_path):
     path, _ = folder(CENTROID)
     with pytest.raises(FingerprintsError, match="generator 'm9'"):
         runs.load_run(path).network("m9")
-    (path / runs.CHECKPOINTS / "last.ckpt").write_bytes(b"nothing")
+    (path / CHECKPOINTS / "last.ckpt").write_bytes(b"nothing")
     with pytest.raises(FingerprintsError, match="cannot be read"):
         runs.load_run(path).network()
-    (path / runs.CHECKPOINTS / "last.ckpt").unlink()
+    (path / CHECKPOINTS / "last.ckpt").unlink()
     with pytest.raises(FingerprintsError, match="do not exist"):
         runs.load_run(path).network()
-    (path / runs.CHECKPOINTS / "decision.safetensors").unlink()
+    (path / CHECKPOINTS / "decision.safetensors").unlink()
     with pytest.raises(FingerprintsError, match="stopped before"):
         runs.load_run(path)
-
-
-def test_a_used_folder_is_refused(folder):
-    path, _ = folder(CENTROID)
-    with pytest.raises(FingerprintsError, match="already holds a run"):
-        refuse_used_folder(path)

@@ -11,7 +11,7 @@ import pytest
 
 from fingerprints import train
 from fingerprints.detector.saved import load_run
-from fingerprints.experiment.lifecycle import read_config, start
+from fingerprints.experiment.lifecycle import read_settings, start
 from fingerprints.reporting import figures as scoring
 from fingerprints.runs.status import claimed, read_status, update_status
 from fingerprints.training.siamese import SiameseModule
@@ -261,5 +261,5 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_a_run_that_can_go_on(
 def test_start_is_a_function_of_settings(command, words, tmp_path):
     assert command(train, *words, f"run_dir={tmp_path / 'run'}")[0] == 0
     run = load_run(tmp_path / "run")
-    document = start(read_config(tmp_path / "run"), tmp_path / "again")
+    document = start(read_settings(tmp_path / "run"), tmp_path / "again")
     assert document["test"] == run.metrics["test"]

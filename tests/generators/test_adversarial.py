@@ -80,7 +80,7 @@ def test_losses_are_hinges_of_the_scores_of_real_and_of_generated_images_each_sc
     with torch.no_grad():
         generated = copy.deepcopy(module.generator)(latents)
         real = given.images.float() / 127.5 - 1
-        augment = module.settings.augment
+        augment = module.augment
         seen = augment(torch.cat([real, generated]), augment.draws(2 * n, rng))
         real_scores = module.discriminator(seen[:n]).tolist()
         generated_scores = module.discriminator(seen[n:]).tolist()
@@ -119,7 +119,7 @@ def test_either_network_learns_from_its_own_loss_alone() -> None:
     rng = torch.Generator().manual_seed(given.seed)
     generated = generator(torch.randn(4, 4, generator=rng))
     real = given.images.float() / 127.5 - 1
-    augment = module.settings.augment
+    augment = module.augment
     seen = augment(torch.cat([real, generated.detach()]), augment.draws(8, rng))
     losses = (1 - discriminator(seen[:4])).clamp_min(0) + (1 + discriminator(seen[4:])).clamp_min(0)
     expected = torch.autograd.grad(losses.mean(), list(discriminator.parameters()))

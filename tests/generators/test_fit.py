@@ -22,10 +22,10 @@ from fingerprints.core.signals import Interrupted, handled
 from fingerprints.core.weights import read_weights
 from fingerprints.generators import fit as fit_module
 from fingerprints.generators import settings as _registers  # noqa: F401
-from fingerprints.generators.diff_augment import DiffAugment
 from fingerprints.generators.fit import RESULT, WEIGHTS, TrainedGenerator, Training, train_generator
 from fingerprints.generators.gan import GANModule
 from fingerprints.generators.module import GeneratorModule
+from fingerprints.generators.settings import DiffAugmentSettings
 from fingerprints.training.checkpoint import LAST
 from fingerprints.training.settings import TrainerSettings
 
@@ -341,7 +341,7 @@ def test_training_is_told_from_others_by_all_that_its_weights_depend_on(design: 
                 {"lr": 0.1},
                 {"ema": 0.5},
                 {"batch_size": 2},
-                {"augment": DiffAugment(cutout=0.1)},
+                {"augment": DiffAugmentSettings(cutout=0.1)},
             )
         ),
     ]
@@ -371,7 +371,7 @@ def test_folder_of_another_training_is_refused(tmp_path: Path, finished: bool) -
 
 @every_design
 def test_training_survives_writing_and_reading(tmp_path: Path, design: str) -> None:
-    augment = DiffAugment(brightness=0.1, cutout=0.3, enabled=design != "gan")
+    augment = DiffAugmentSettings(brightness=0.1, cutout=0.3, enabled=design != "gan")
     settings = settings_of(design, lr=0.1 + 0.2, augment=augment)
     training = Training(images(), settings, STEPS, 2**63 + 7, "gen_ä")
     hardware = TrainerSettings(accelerator="cpu", devices=2, strategy="ddp")

@@ -16,7 +16,7 @@ POINTS = np.random.default_rng(0).normal(size=(40, 9)).astype(np.float32)
 SETTINGS = [
     {"name": "none"},
     {"name": "pca", "variance": 0.9, "components": None},
-    {"name": "pca", "components": 3},
+    {"name": "pca", "variance": None, "components": 3},
     {"name": "autoencoder", "latent": 2, "hidden": 5, "epochs": 2},
     {"name": "tsne", "perplexity": 5.0, "iterations": 250},
 ]

@@ -4,13 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fingerprints.reporting import figures as scoring
+from fingerprints.core.tasks import get_task
 from fingerprints.reporting import summary
-from fingerprints.runs import folder
-
-
-def test_names_are_those_of_the_modules_that_it_does_without():
-    assert (summary.MEAN, summary.REPORT) == (scoring.MEAN, folder.REPORT)
 
 
 def figure(value, low=None, high=None, chance=None):
@@ -68,7 +63,7 @@ def test_every_run_is_said_in_six_lines(task, detected, subset_root, usage_root)
     found = detected(root, task)[-1]
     lines = summary.document_lines(found, Path("OUT"))
     assert len(lines) <= 6
-    official = summary.headline_metrics(summary.get_task(found["task"]))[0]
+    official = get_task(found["task"]).official
     assert lines[0].startswith("test")
     assert f"{official} " in lines[0]
     assert "(chance " in lines[0]

@@ -1,4 +1,4 @@
-"""Run files and truth files as answers that can be evaluated."""
+"""A run file with the truth that it is judged by: what `estimate_metrics` takes, read from files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from fingerprints.data.runfiles import image_id, match_labels, read_labels
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What `estimate_metrics` takes, read from files.
+class Submission:
+    """A run file matched to the truth, image by image.
 
     Attributes:
         task: The task.
@@ -36,7 +36,7 @@ class Answers:
     groups: NDArray[np.str_]
 
 
-def read_predictions(*, task_name: str, predictions: Path, truth: Path, groups: Path | None) -> Answers:
+def read_submission(*, task_name: str, predictions: Path, truth: Path, groups: Path | None) -> Submission:
     """Read a run file and match it to the truth, image by image.
 
     Raises:
@@ -50,7 +50,7 @@ def read_predictions(*, task_name: str, predictions: Path, truth: Path, groups: 
     predicted = match_labels(answers, ids, path=predictions, kind="run file")
     classes = task.classes or tuple(sorted(set(true.values())))
     strange = sorted(set(predicted) - set(classes))
-    if strange and task.name != "model":
+    if strange and not task.clusters:
         raise FingerprintsError(
             f"The run file has label(s) that the truth lacks: {', '.join(strange)}.",
             where=predictions,
@@ -66,7 +66,7 @@ def read_predictions(*, task_name: str, predictions: Path, truth: Path, groups: 
                 where=groups,
                 fix="a row for every image: file,group",
             )
-    return Answers(
+    return Submission(
         task=task,
         classes=classes,
         truth=np.array(list(true.values())),

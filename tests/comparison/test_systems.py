@@ -1,40 +1,7 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from fingerprints.comparison.records import data_sets, find_jobs, finished, short_names
-from fingerprints.core.errors import FingerprintsError
-
-
-def sets_of(workshop, *patterns):
-    return data_sets(finished(find_jobs(patterns or ["runs/*"], within=workshop.folder))[0])
-
-
-def test_globs_find_runs_once_and_sweeps_stand_for_their_jobs(workshop):
-    truth = workshop.truth()
-    one = workshop.run("runs/one", truth)
-    jobs = [workshop.run(f"sweeps/monday/{i}", truth, seed=i) for i in (0, 2, 10)]
-    (one / "checkpoints").mkdir()
-    (workshop.folder / "runs" / "note.txt").write_text("not a run")
-
-    def found(*patterns):
-        return [job.folder for job in find_jobs(patterns, within=workshop.folder)]
-
-    assert found("sweeps/*") == found("sweeps/monday") == found("sweeps/monday/*") == jobs
-    assert found(str(workshop.folder / "**")) == [one, *jobs]
-    assert found("runs/*", "runs/one", "sweeps") == [one, *jobs]
-    assert found("runs/*/*", "runs/one") == [one]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "message"), [("nowhere/*", "Nothing matches 'nowhere"), ("data*", "No run lies in")]
-)
-def test_a_glob_without_runs_is_an_error(workshop, pattern, message):
-    workshop.truth()
-    with pytest.raises(FingerprintsError, match=message):
-        find_jobs([pattern], within=workshop.folder)
+from fingerprints.comparison.systems import finished
+from fingerprints.runs.folder import find_runs
 
 
 def test_runs_that_are_not_finished_are_named_with_the_reason(workshop):
@@ -44,7 +11,7 @@ def test_runs_that_are_not_finished_are_named_with_the_reason(workshop):
     workshop.run("runs/odd", truth, test={}, task="subset").joinpath("metrics.json").write_text(
         '{"task": "x"}'
     )
-    records, others = finished(find_jobs(["runs/*"], within=workshop.folder))
+    records, others = finished(find_runs(["runs/*"], within=workshop.folder))
     assert [record.name for record in records] == ["good"]
     assert [(job.name, why) for job, why in others] == [
         ("bad", "out of memory"),
@@ -62,7 +29,7 @@ def test_a_system_is_an_experiment_with_what_its_runs_differ_in_but_seed_and_fol
     workshop.run("runs/d", truth, encoder={**resnet, "weights": "none"})
     workshop.run("runs/e", truth, experiment="other", trainer={"devices": 8})
     workshop.run("runs/f", truth, shuffle=True)
-    (data,) = sets_of(workshop)
+    data = workshop.only_set()
     assert {
         system.name: [run.name for run in system.records]
         for system in data.systems
@@ -82,7 +49,7 @@ def test_the_name_of_a_part_stands_for_its_settings(workshop):
     truth = workshop.truth()
     workshop.run("runs/a", truth, decision={"name": "svm", "kernel": "linear", "c": 1.0})
     workshop.run("runs/b", truth, decision={"name": "kmeans", "restarts": 10})
-    (data,) = sets_of(workshop)
+    data = workshop.only_set()
     assert [system.name for system in data.systems] == [
         "siamese_subtask2 decision=svm",
         "siamese_subtask2 decision=kmeans",
@@ -99,7 +66,7 @@ def test_other_tasks_and_other_data_are_other_tables(workshop):
     workshop.run("runs/c", truth, fingerprint="aaaa", data="copy")
     workshop.run("runs/d", ["used"] * 60, fingerprint="aaaa", data="usage", task="usage")
     workshop.run("runs/e", truth, fingerprint="split of seed 1", seed=1)
-    found = [sorted(run.name for run in data.records) for data in sets_of(workshop)]
+    found = [sorted(run.name for run in data.records) for data in workshop.sets()]
     assert sorted(found) == [["a", "c", "e"], ["b"], ["d"]]
 
 
@@ -107,12 +74,6 @@ def test_data_that_changed_under_their_folder_are_other_data(workshop):
     truth = workshop.truth()
     workshop.run("runs/before", truth, fingerprint="old")
     workshop.run("runs/after", truth, fingerprint="new")
-    first, second = sets_of(workshop)
+    first, second = workshop.sets()
     assert [run.name for run in (*first.records, *second.records)] == ["after", "before"]
     assert "changed between runs" in first.notes[0]
-
-
-def test_short_names_are_as_long_as_needed():
-    paths = [Path("/x/a/0"), Path("/x/b/0")]
-    assert short_names(paths) == ["a/0", "b/0"]
-    assert short_names(paths[:1]) == ["0"]

@@ -1,0 +1,224 @@
+"""Which finished runs saw the same data, and which are repeats of one system."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from fingerprints.core.tasks import TASKS, Task
+from fingerprints.runs.folder import RunRecord, leaves, short_names
+from fingerprints.runs.status import FINISHED
+
+Kind = Literal["system", "random_weights", "control"]
+KINDS: tuple[Kind, ...] = ("system", "random_weights", "control")
+
+NULL = "null"
+
+NOT_THE_SYSTEM = (
+    *("seed", "run_dir", "objective", "paths", "logger", "evidence", "published", "fused.runs"),
+    *("data.root", "data.name", "data.sources", "data.truth", "data.fold", "data.shuffle_labels"),
+    *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
+)
+"""Settings that repeat a system, or say where and how it ran, rather than make another one."""
+
+_SPLIT = (
+    *("seed", "data.fold", "data.folds", "data.folds_below", "data.validation", "data.near_duplicate"),
+    *("data.groups", "data.shuffle_labels", "data.on_bad_image"),
+)
+"""Settings that enter the data fingerprint, since it tells which image was held out."""
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """One row of a table: an experiment with its settings, and its repeats over seeds and folds.
+
+    Attributes:
+        name: The experiment and the settings in which runs of it differ.
+        kind: Which table it stands in.
+        records: Its runs, by seed.
+    """
+
+    name: str
+    kind: Kind
+    records: tuple[RunRecord, ...]
+
+    @property
+    def seeds(self) -> list[Any]:
+        """The seeds of its runs."""
+        return [record.config.get("seed") for record in self.records]
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Runs of one task on the same data; only these stand in one table.
+
+    Attributes:
+        task: The task.
+        systems: The systems, in the order they were found.
+        fingerprints: Digests of the data that the runs recorded, without repeats.
+        notes: What to know about how runs were put together.
+    """
+
+    task: Task
+    systems: tuple[System, ...]
+    fingerprints: tuple[str, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """All runs."""
+        return [record for system in self.systems for record in system.records]
+
+
+def finished(runs: Sequence[RunRecord]) -> tuple[list[RunRecord], list[tuple[RunRecord, str]]]:
+    """The finished runs, named unlike each other, and the others with the reason why they are in no table."""
+    found: list[RunRecord] = []
+    others: list[tuple[RunRecord, str]] = []
+    for run in runs:
+        if run.state != FINISHED:
+            others.append((run, (run.error or run.state).strip().split("\n", 1)[0]))
+        elif run.task_name not in TASKS or "test" not in run.metrics:
+            others.append((run, "finished, but its metrics.json holds no figures of a task"))
+        else:
+            found.append(run)
+    names = short_names([run.folder for run in found])
+    return [replace(run, name=name) for run, name in zip(found, names, strict=True)], others
+
+
+def kind_of(run: RunRecord) -> Kind:
+    """`control` with shuffled labels, `random_weights` where a backbone was not pretrained."""
+    if run.setting("data.shuffle_labels") is True:
+        return "control"
+    several = run.config.get("encoders")
+    encoders = [run.config.get("encoder"), *(several if isinstance(several, list) else [])]
+    bare = any(isinstance(part, dict) and part.get("weights") == "none" for part in encoders)
+    return "random_weights" if bare or run.setting("fused.random_weights") is True else "system"
+
+
+def data_sets(records: Sequence[RunRecord]) -> list[DataSet]:
+    """Runs by task and data.
+
+    Runs are on the same data if their data fingerprints are equal. The fingerprint also tells which images
+    were held out, which another seed or fold changes; so runs with equal folder, layout and truth file are
+    on the same data as well, unless two of them with the same split settings disagree: then the data
+    under that folder have changed in between, and only the fingerprint counts.
+    """
+    places: dict[tuple[Any, ...], list[RunRecord]] = {}
+    for record in records:
+        places.setdefault(_place(record), []).append(record)
+    sets: list[tuple[list[RunRecord], list[str]]] = []
+    for place, members in places.items():
+        if _agree(members):
+            sets.append((members, []))
+            continue
+        note = f"The data under {place[1]} changed between runs: runs with other data stand in other tables."
+        by_print: dict[str | None, list[RunRecord]] = {}
+        for record in members:
+            by_print.setdefault(record.fingerprint, []).append(record)
+        sets += [(part, [note]) for part in by_print.values()]
+    return [_data_set(members, notes) for members, notes in _joined(sets)]
+
+
+def _place(record: RunRecord) -> tuple[Any, ...]:
+    root = record.setting("data.root")
+    return (
+        record.task.name,
+        None if root is None else str(record.path(root).resolve()),
+        record.setting("data.name"),
+        json.dumps(record.setting("data.sources"), sort_keys=True),
+        record.setting("data.truth"),
+    )
+
+
+def _agree(records: Sequence[RunRecord]) -> bool:
+    """Whether equal split settings always gave equal fingerprints."""
+    seen: dict[str, str] = {}
+    for record in records:
+        key = json.dumps([record.setting(name) for name in _SPLIT], default=str)
+        if record.fingerprint is not None and seen.setdefault(key, record.fingerprint) != record.fingerprint:
+            return False
+    return True
+
+
+def _joined(sets: Sequence[tuple[list[RunRecord], list[str]]]) -> list[tuple[list[RunRecord], list[str]]]:
+    """Sets of one task that share a fingerprint (a copy of the data elsewhere) made one."""
+    out: list[tuple[list[RunRecord], list[str]]] = []
+    for members, notes in sets:
+        prints = {(r.task.name, r.fingerprint) for r in members if r.fingerprint is not None}
+        for index in reversed(range(len(out))):
+            if prints & {(r.task.name, r.fingerprint) for r in out[index][0]}:
+                before, said = out.pop(index)
+                members, notes = [*before, *members], [*said, *(n for n in notes if n not in said)]
+        out.append((members, notes))
+    return out
+
+
+def _data_set(records: Sequence[RunRecord], notes: Sequence[str]) -> DataSet:
+    prints = tuple(dict.fromkeys(r.fingerprint for r in records if r.fingerprint is not None))
+    return DataSet(records[0].task, tuple(systems(records)), prints, tuple(notes))
+
+
+def systems(records: Sequence[RunRecord]) -> list[System]:
+    """Runs as systems: repeats over seeds and folds are one, named by what tells it from its kin."""
+    by_experiment: dict[str, list[RunRecord]] = {}
+    for record in records:
+        by_experiment.setdefault(record.experiment or "unnamed", []).append(record)
+    found: list[System] = []
+    for experiment, members in by_experiment.items():
+        settings = [{key: _text(value) for key, value in leaves(record.config)} for record in members]
+        keys = [key for key in dict.fromkeys(k for own in settings for k in own) if not _ignored(key)]
+        differ = [key for key in keys if len({own.get(key) for own in settings}) > 1]
+        shown = _shown(differ, settings)
+        rows: dict[tuple[Any, ...], list[int]] = {}
+        for index, record in enumerate(members):
+            values = (settings[index].get(key) for key in differ)
+            rows.setdefault((kind_of(record), *values), []).append(index)
+        for (kind, *_), row in rows.items():
+            own = settings[row[0]]
+            words = [f"{title}={own[key]}" for title, key in shown.items() if own.get(key, NULL) != NULL]
+            order = sorted(
+                row, key=lambda index: (str(members[index].config.get("seed")), members[index].name)
+            )
+            found.append(
+                System(" ".join([experiment, *words]), kind, tuple(members[index] for index in order))
+            )
+    return found
+
+
+def _shown(differ: Sequence[str], settings: Sequence[dict[str, str]]) -> dict[str, str]:
+    """What a row is named by: title -> key.
+
+    The name of a part (`encoder.name`) stands for those of its settings that always go with it.
+    """
+    named = [key.removesuffix(".name") for key in differ if key.endswith(".name")]
+
+    def goes_along(key: str) -> bool:
+        part = next((name for name in named if key.startswith(f"{name}.")), None)
+        if part is None or key == f"{part}.name":
+            return False
+        values: dict[str | None, set[str | None]] = {}
+        for own in settings:
+            values.setdefault(own.get(f"{part}.name"), set()).add(own.get(key))
+        return all(len(found) == 1 for found in values.values())
+
+    keys = [key for key in differ if not goes_along(key)]
+    keys.sort(key=lambda key: not key.endswith(".name"))
+    last = [key.removesuffix(".name").rsplit(".", 1)[-1] for key in keys]
+    return {
+        (word if last.count(word) == 1 else key.removesuffix(".name")): key
+        for word, key in zip(last, keys, strict=True)
+    }
+
+
+def _ignored(key: str) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in NOT_THE_SYSTEM)
+
+
+def _text(value: Any) -> str:
+    """A setting as text, by which settings are compared and shown."""
+    if isinstance(value, list):
+        simple = all(not isinstance(item, dict | list) for item in value)
+        return f"[{','.join(map(str, value))}]" if simple else json.dumps(value, sort_keys=True)
+    return NULL if value is None else str(value).lower() if isinstance(value, bool) else str(value)
