@@ -390,10 +390,10 @@ def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.fixture
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are made but not drawn, which is half of a tiny run, in tests about something else."""
-    from fingerprints.reporting import plots
+    from fingerprints.reporting import drawing
 
     blank = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
-    monkeypatch.setattr(plots, "_saved", lambda figure, **options: blank)
+    monkeypatch.setattr(drawing, "_saved", lambda figure, **options: blank)
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.tasks import Task
 from fingerprints.data.runfiles import read_labels, write_run_file
 from fingerprints.decisions.clusters.labels import majority
-from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_evaluation
+from fingerprints.evidence.estimates import Evaluation
+from fingerprints.evidence.intervals import estimate_metrics
+from fingerprints.evidence.mean import mean_evaluation
 from fingerprints.evidence.paired import match_clusters
 from fingerprints.evidence.verdict import figures_document
 from fingerprints.runs.figures import MEAN, Document

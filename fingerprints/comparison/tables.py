@@ -12,7 +12,7 @@ import pandas as pd
 from fingerprints.comparison.systems import KINDS, DataSet, System, kind_of
 from fingerprints.core.tasks import Task
 from fingerprints.evidence.baselines import TRIVIAL
-from fingerprints.evidence.intervals import in_reading_order
+from fingerprints.evidence.estimates import in_reading_order
 from fingerprints.runs.figures import MEAN, Document, overall
 from fingerprints.runs.folder import RunRecord
 

@@ -159,11 +159,7 @@ def _fill_in(plain: dict[str, Any]) -> None:
     """What a training configuration leaves open and its other parts decide."""
     if plain["run_dir"] == MISSING:
         plain["run_dir"] = None
-    if "encoders" in plain["encoder"]:
-        entries = plain["encoder"]["encoders"]
-        plain["encoder"]["encoders"] = [
-            _entry("encoder", entry, where="encoder.encoders") for entry in entries
-        ]
+    _expand(plain["encoder"])
     if plain["decision"].get("fit_on", "") is None:
         plain["decision"]["fit_on"] = "real" if get_task(plain["task"]).has_real else "generated"
     if not plain["published"]["source"]:
@@ -212,7 +208,15 @@ def _entry(group: str, entry: Any, *, where: str) -> dict[str, Any]:
             fix=f"some of {', '.join(key for key in keys(cls) if '.' not in key)}",
         ) from error
     plain: Any = OmegaConf.to_container(merged)
+    _expand(plain)
     return plain
+
+
+def _expand(encoder: dict[str, Any]) -> None:
+    """Give each of several encoders all its settings."""
+    if "encoders" in encoder:
+        where = "encoder.encoders"
+        encoder["encoders"] = [_entry("encoder", entry, where=where) for entry in encoder["encoders"]]
 
 
 def unknown_option(group: str, name: str) -> FingerprintsError:

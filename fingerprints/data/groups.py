@@ -57,6 +57,26 @@ def read_groups(
             where=path,
             fix="a CSV with a header and two columns, file and group",
         )
+    by_path = _by_path(table, path)
+    stems = Counter(key.rsplit("/", 1)[-1] for key in by_path)
+    by_name = {key.rsplit("/", 1)[-1]: key for key in by_path if stems[key.rsplit("/", 1)[-1]] == 1}
+    used: set[str] = set()
+    groups: list[str | None] = []
+    for name in names:
+        key = _without_suffix(name)
+        if key not in by_path and by_file_name:
+            key = by_name.get(key.rsplit("/", 1)[-1], "")
+        groups.append(by_path.get(key))
+        used.add(key)
+    return groups, len(by_path.keys() - used)
+
+
+def _by_path(table: pd.DataFrame, path: Path) -> dict[str, str]:
+    """Group of each file, named without its ending.
+
+    Raises:
+        FingerprintsError: If a file has two groups.
+    """
     by_path: dict[str, str] = {}
     conflicts = []
     for file, group in zip(table.iloc[:, 0], table.iloc[:, 1], strict=True):
@@ -71,17 +91,7 @@ def read_groups(
             where=path,
             fix="keep one row per file",
         )
-    stems = Counter(key.rsplit("/", 1)[-1] for key in by_path)
-    by_name = {key.rsplit("/", 1)[-1]: key for key in by_path if stems[key.rsplit("/", 1)[-1]] == 1}
-    used: set[str] = set()
-    groups: list[str | None] = []
-    for name in names:
-        key = _without_suffix(name)
-        if key not in by_path and by_file_name:
-            key = by_name.get(key.rsplit("/", 1)[-1], "")
-        groups.append(by_path.get(key))
-        used.add(key)
-    return groups, len(by_path.keys() - used)
+    return by_path
 
 
 def _without_suffix(name: str) -> str:

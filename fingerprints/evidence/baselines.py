@@ -27,14 +27,8 @@ from sklearn.preprocessing import StandardScaler
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import Task
-from fingerprints.evidence.intervals import (
-    Estimate,
-    Evaluation,
-    estimate_metrics,
-    in_reading_order,
-    percentiles,
-    table_figures,
-)
+from fingerprints.evidence.estimates import Estimate, Evaluation, in_reading_order, percentiles
+from fingerprints.evidence.intervals import estimate_metrics, table_figures
 from fingerprints.evidence.metrics import FloatArray, Labels, encode
 
 TRIVIAL = ("all_used", "majority", "random")
@@ -111,9 +105,7 @@ def _random(*, task: Task, classes: Sequence[str], truth: Labels, groups: Labels
     rng = np.random.default_rng(seed)
     chances = np.full(len(classes), 1 / len(classes))
     tables = np.stack([rng.multinomial(count, chances, size=_GUESSES) for count in support], axis=1)
-    draws = table_figures(
-        tables.astype(np.float64), task=task, classes=classes, clusters=task.name == "model"
-    )
+    draws = table_figures(tables.astype(np.float64), task=task, classes=classes, clusters=task.clusters)
     metrics: dict[str, Estimate] = {}
     for name in in_reading_order(draws, task=task):
         if np.isnan(draws[name]).any():

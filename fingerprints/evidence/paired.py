@@ -26,7 +26,7 @@ from scipy.sparse import csr_array
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import Task
 from fingerprints.evidence.bounds import effective_count
-from fingerprints.evidence.intervals import MIN_GROUPS, p_value, percentiles
+from fingerprints.evidence.estimates import MIN_GROUPS, p_value, percentiles
 from fingerprints.evidence.metrics import (
     FloatArray,
     IntArray,

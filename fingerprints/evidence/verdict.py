@@ -1,6 +1,19 @@
 """The verdict in words, before any table.
 
-Thresholds here choose words, not figures: every headline carries the figure, its interval and p.
+Thresholds here choose words, not figures: every headline carries the figure, its interval and p. Judged by
+the metric the challenge ranks by:
+- `unscored`: there is no truth, or the metric has no value;
+- `nothing_found`: p is 0.05 or more, or the interval reaches down to chance (the mean of the permutations).
+  For `usage` the AUC gets a second look (p at most 0.025), since a bad threshold hides a good ranking: such a
+  signal is `weak`;
+- `confounded`: a blind baseline comes within 0.02, or is above chance (p < 0.05) with an interval that
+  reaches the detector's figure;
+- `weak`: the interval's lower end is less than a fifth of the way from chance to 1, or there is no interval,
+  or a trivial answer scores as well, or a blind baseline cannot be told apart;
+- `clear`: none of these.
+
+Intervals of detector and baseline are compared as if independent, though both saw the same images: that errs
+towards `confounded`.
 """
 
 from __future__ import annotations
@@ -11,7 +24,7 @@ from typing import Any, Literal
 
 from fingerprints.core.tasks import Task
 from fingerprints.evidence.baselines import TRIVIAL
-from fingerprints.evidence.intervals import Estimate, Evaluation
+from fingerprints.evidence.estimates import Estimate, Evaluation
 
 Level = Literal["nothing_found", "weak", "clear", "confounded", "unscored"]
 
@@ -50,21 +63,7 @@ def verdict(
     held_out_real: Evaluation | None = None,
     clustered: bool = False,
 ) -> Verdict:
-    """What the figures allow one to say.
-
-    Judged by the metric the challenge ranks by:
-    - `unscored`: there is no truth, or the metric has no value;
-    - `nothing_found`: p is 0.05 or more, or the interval reaches down to chance (the mean of the
-      permutations). For `usage` the AUC gets a second look (p at most 0.025), since a bad threshold
-      hides a good ranking: such a signal is `weak`;
-    - `confounded`: a blind baseline comes within 0.02, or is above chance (p < 0.05) with an interval
-      that reaches the detector's figure;
-    - `weak`: the interval's lower end is less than a fifth of the way from chance to 1, or there is no
-      interval, or a trivial answer scores as well, or a blind baseline cannot be told apart;
-    - `clear`: none of these.
-
-    Intervals of detector and baseline are compared as if independent, though both saw the same images:
-    that errs towards `confounded`.
+    """What the figures allow one to say; the module tells what each level means.
 
     Args:
         task: The task.
@@ -95,37 +94,40 @@ def verdict(
     if evaluation is None or ours is None or ours.value is None:
         why = "there are no true labels" if ours is None or ours.reason is None else ours.reason
         return Verdict(f"Not scored: {why}.", "unscored", notes)
-
-    where = f"on {evaluation.n} images in {evaluation.n_groups} groups"
-    figure = f"{_named(task.official)} {_figure(ours)} {where}"
+    figure = (
+        f"{_named(task.official)} {_figure(ours)} on {evaluation.n} images in {evaluation.n_groups} groups"
+    )
     chance = chance_level(evaluation, task.official)
     if not _above(ours, chance=chance, alpha=ALPHA):
         return _nothing(task=task, evaluation=evaluation, figure=figure, chance=chance, notes=notes)
+    headline, level = _above_chance(ours, baselines, figure, chance=chance, metric=task.official)
+    unrecognised = held_out_real is not None and not _recognises_data(held_out_real, metric=task.official)
+    if level == "clear" and unrecognised:
+        headline += " It may be of the generators alone: held-out real images are not told apart."
+    return Verdict(headline, level, notes)
 
+
+def _above_chance(
+    ours: Estimate, baselines: Mapping[str, Evaluation], figure: str, *, chance: float, metric: str
+) -> tuple[str, Level]:
+    """Headline and level of a figure above chance."""
     blind = {name: other for name, other in baselines.items() if name not in TRIVIAL}
-    as_good = _as_good(ours, blind, metric=task.official)
+    as_good = _as_good(ours, blind, metric=metric)
     if as_good:
-        rivals = " and ".join(
-            f"'{name}' reaches {_figure(blind[name].metrics[task.official])}" for name in as_good
+        rivals = " and ".join(f"'{name}' reaches {_figure(blind[name].metrics[metric])}" for name in as_good)
+        return (
+            f"Confounded: {figure}, but the blind baseline {rivals}, so that the figure proves nothing.",
+            "confounded",
         )
-        headline = (
-            f"Confounded: {figure}, but the blind baseline {rivals}, so that the figure proves nothing."
-        )
-        return Verdict(headline, "confounded", notes)
-
-    doubts = _doubts(ours, baselines, metric=task.official)
+    doubts = _doubts(ours, baselines, metric=metric)
     corrected = None if ours.low is None or chance >= 1 else (ours.low - chance) / (1 - chance)
     if corrected is None:
         doubts.append(ours.reason or "there is no interval")
     elif corrected < CLEAR:
         doubts.append("the interval reaches down to near chance")
     if doubts:
-        headline = f"Weak signal: {figure}, above chance ({chance:.2f}), but {'; '.join(doubts)}."
-        return Verdict(headline, "weak", notes)
-    of_what = ""
-    if held_out_real is not None and not _recognises_data(held_out_real, metric=task.official):
-        of_what = " It may be of the generators alone: held-out real images are not told apart."
-    return Verdict(f"Clear signal: {figure}, where chance gives {chance:.2f}.{of_what}", "clear", notes)
+        return f"Weak signal: {figure}, above chance ({chance:.2f}), but {'; '.join(doubts)}.", "weak"
+    return f"Clear signal: {figure}, where chance gives {chance:.2f}.", "clear"
 
 
 def figures_document(figures: Mapping[str, Evaluation]) -> dict[str, Any]:
@@ -213,9 +215,9 @@ def _notes(
             "No groups (patients) were given: clusters of near-duplicates stand in for them. The effective "
             f"sample size{size} is {effective_n} at most; true groups may be fewer."
         )
-    if task.name == "usage":
+    if task.positive is not None:
         notes.append(_member_note(shared_groups))
-    if task.name == "subset":
+    if task.unit == "generated" and task.has_real:
         notes.append(_attribution_note(baselines, metric=task.official))
     if evaluation is not None:
         notes.extend(_score_notes(task=task, evaluation=evaluation, generators=generators))

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import write_atomically
-from fingerprints.reporting import plots
+from fingerprints.reporting import drawing
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,8 @@ def _escaped(text: str) -> str:
 
 def _picture(figure: Figure) -> tuple[str, int, int]:
     """A figure as a `data:` address with its size in CSS pixels."""
-    width, height = (round(float(side) * plots.DPI) for side in figure.get_size_inches())
-    data = base64.b64encode(plots.png_bytes(figure)).decode()
+    width, height = (round(float(side) * drawing.DPI) for side in figure.get_size_inches())
+    data = base64.b64encode(drawing.png_bytes(figure)).decode()
     return f"data:image/png;base64,{data}", width, height
 
 

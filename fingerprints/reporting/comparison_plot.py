@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fingerprints.reporting.plots import BLUE, DPI, FAINT, INK, MUTED, PURPLE, VERMILLION, style
+from fingerprints.reporting.drawing import BLUE, DPI, FAINT, INK, MUTED, PURPLE, VERMILLION, style
 
 WIDTH = 10.4
 """Inches: names of systems are long, and the page is wide."""
@@ -61,24 +62,13 @@ def systems_plot(
     there = [point for point in points if point.value is not None]
     if not there:
         return None
-    groups = list(dict.fromkeys(point.group for point in there))
-    titled = len(groups) > 1
-    ticks: list[tuple[float, str]] = []
-    heads: list[tuple[float, str]] = []
-    placed: list[tuple[float, SystemPoint]] = []
-    row = 0.0
-    for group in groups:
-        if titled:
-            heads.append((row, group))
-            row += 0.9
-        for point in (p for p in there if p.group == group):
-            placed.append((row, point))
-            ticks.append((row, _wrapped(point.name)))
-            row += 1.0
-        row += 0.3
+    placed, heads, rows = _placed(there)
+    ticks = [(at, _wrapped(point.name)) for at, point in placed]
     tall = any("\n" in name for _, name in ticks)
     with style():
-        figure = Figure(figsize=(WIDTH, 1.35 + (0.42 if tall else 0.31) * row), dpi=DPI, layout="constrained")
+        figure = Figure(
+            figsize=(WIDTH, 1.35 + (0.42 if tall else 0.31) * rows), dpi=DPI, layout="constrained"
+        )
         FigureCanvasAgg(figure)
         axes = figure.subplots()
         handles: dict[str, Line2D] = {}
@@ -90,39 +80,9 @@ def systems_plot(
             label = f"best blind baseline: {blind[0]} {blind[1]:.3f}"
             handles[label] = Line2D([], [], color=VERMILLION, linestyle="--", linewidth=1.4)
         for at, point in placed:
-            several = point.runs > 1
-            colour = PURPLE if several else BLUE
-            if point.low is not None and point.high is not None:
-                axes.hlines(at, point.low, point.high, color=colour, linewidth=4, alpha=0.45)
-            marker = "s" if several else "o"
-            axes.plot(
-                [np.nan if point.value is None else point.value], [at], marker, color=colour, markersize=6
-            )
-            name = "mean and range over runs" if several else "one run and its 95 % interval"
-            handles.setdefault(name, Line2D([], [], color=colour, marker=marker, linewidth=4, alpha=0.7))
-            if point.printed is not None:
-                axes.plot(
-                    [point.printed], [at], "D", markerfacecolor="white", markeredgecolor=INK, markersize=6
-                )
-                handles.setdefault(
-                    "printed, on the source’s own data",
-                    Line2D([], [], color="none", marker="D", markerfacecolor="white", markeredgecolor=INK),
-                )
-        axes.set_yticks([at for at, _ in ticks], [name for _, name in ticks])
-        for at, group in heads:
-            axes.annotate(
-                group,
-                (0, at),
-                xycoords=("axes fraction", "data"),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-                color=MUTED,
-                fontsize=9,
-                fontweight="bold",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
-            )
-        axes.set_ylim(row - 0.5, -0.8)
+            _draw_point(axes, at, point, handles)
+        _label_rows(axes, ticks, heads)
+        axes.set_ylim(rows - 0.5, -0.8)
         axes.grid(visible=False, axis="y")
         for at, _ in ticks:
             axes.axhline(at, color=FAINT, linewidth=0.7, zorder=0)
@@ -131,6 +91,60 @@ def systems_plot(
         axes.margins(x=0.04)
         figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=2)
     return figure
+
+
+def _placed(
+    points: Sequence[SystemPoint],
+) -> tuple[list[tuple[float, SystemPoint]], list[tuple[float, str]], float]:
+    """Points and titles of groups with their rows, and how many rows there are."""
+    groups = list(dict.fromkeys(point.group for point in points))
+    heads: list[tuple[float, str]] = []
+    placed: list[tuple[float, SystemPoint]] = []
+    row = 0.0
+    for group in groups:
+        if len(groups) > 1:
+            heads.append((row, group))
+            row += 0.9
+        for point in (p for p in points if p.group == group):
+            placed.append((row, point))
+            row += 1.0
+        row += 0.3
+    return placed, heads, row
+
+
+def _draw_point(axes: Axes, at: float, point: SystemPoint, handles: dict[str, Line2D]) -> None:
+    """One system with its interval and its printed figure; entries of the legend as they come up."""
+    several = point.runs > 1
+    colour, marker = (PURPLE, "s") if several else (BLUE, "o")
+    if point.low is not None and point.high is not None:
+        axes.hlines(at, point.low, point.high, color=colour, linewidth=4, alpha=0.45)
+    value = np.nan if point.value is None else point.value
+    axes.plot([value], [at], marker, color=colour, markersize=6)
+    name = "mean and range over runs" if several else "one run and its 95 % interval"
+    handles.setdefault(name, Line2D([], [], color=colour, marker=marker, linewidth=4, alpha=0.7))
+    if point.printed is not None:
+        axes.plot([point.printed], [at], "D", markerfacecolor="white", markeredgecolor=INK, markersize=6)
+        handles.setdefault(
+            "printed, on the source’s own data",
+            Line2D([], [], color="none", marker="D", markerfacecolor="white", markeredgecolor=INK),
+        )
+
+
+def _label_rows(axes: Axes, ticks: Sequence[tuple[float, str]], heads: Sequence[tuple[float, str]]) -> None:
+    axes.set_yticks([at for at, _ in ticks], [name for _, name in ticks])
+    for at, group in heads:
+        axes.annotate(
+            group,
+            (0, at),
+            xycoords=("axes fraction", "data"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=MUTED,
+            fontsize=9,
+            fontweight="bold",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
+        )
 
 
 def _wrapped(name: str) -> str:

@@ -16,7 +16,9 @@ from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
 from fingerprints.detector.detector import Detection, Predictions
 from fingerprints.evidence.baselines import blind, file_features, histogram_features, trivial
-from fingerprints.evidence.intervals import Evaluation, estimate_metrics, mean_evaluation
+from fingerprints.evidence.estimates import Evaluation
+from fingerprints.evidence.intervals import estimate_metrics
+from fingerprints.evidence.mean import mean_evaluation
 from fingerprints.evidence.settings import EvidenceSettings
 from fingerprints.evidence.verdict import figures_document
 from fingerprints.runs.figures import MEAN

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import TASKS
-from fingerprints.reporting import plots
+from fingerprints.reporting import drawing
 
 Level = Literal["nothing_found", "weak", "clear", "confounded", "unscored"]
 Estimate = tuple[float | None, float | None, float | None]
@@ -320,10 +320,10 @@ class _Picture:
     @classmethod
     def of(cls, panel: FigurePanel) -> _Picture:
         inches = panel.figure.get_size_inches()
-        width, height = (round(float(side) * plots.DPI) for side in inches)
-        data, kind = plots.svg_bytes(panel.figure), "svg+xml"
+        width, height = (round(float(side) * drawing.DPI) for side in inches)
+        data, kind = drawing.svg_bytes(panel.figure), "svg+xml"
         if len(data) > MAX_SVG_BYTES:
-            data, kind = plots.png_bytes(panel.figure), "png"
+            data, kind = drawing.png_bytes(panel.figure), "png"
         return cls(panel, f"data:image/{kind};base64,{base64.b64encode(data).decode()}", width, height)
 
 

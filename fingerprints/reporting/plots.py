@@ -1,110 +1,40 @@
-"""The figures of a report: arrays in, one matplotlib `Figure` out.
-
-Nothing here touches pyplot or its global state, and nothing is written to disk. Every figure is 6.4
-inches wide, that is 640 px at its own 100 dpi, and is meant to be read at that width. `svg_bytes` and
-`png_bytes` turn one into a file; the same figure always gives the same bytes.
-"""
+"""The figures of a report: arrays in, one matplotlib `Figure` out; nothing is written to disk."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, to_rgb, to_rgba_array
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 from sklearn.decomposition import PCA
 
-from fingerprints.core.tasks import NOT_USED, USED
+from fingerprints.reporting.drawing import (
+    BLUE,
+    CLASS_COLOURS,
+    INK,
+    MUTED,
+    USAGE_COLOURS,
+    VERMILLION,
+    key_entry,
+    legend_below,
+    new_figure,
+    short,
+    style,
+)
 
-WIDTH = 6.4
-"""Width of every figure, in inches."""
-
-DPI = 100
 MAX_POINTS = 2_000
 """Most points of one domain that `embedding_pca` draws."""
 
 MIN_NEGATIVES = 100
 """Fewest non-members with which a false positive rate of 1 % can be observed at all."""
-
-BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-ORANGE, SKY, YELLOW = "#E69F00", "#56B4E9", "#F0E442"
-INK, MUTED, FAINT = "#22272E", "#68717C", "#DDE1E6"
-
-# Okabe and Ito's colours, the pale yellow last but one; darker shades of four of them after these.
-CLASS_COLOURS = (
-    *(BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, YELLOW, INK),
-    *("#003F63", "#7A3600", "#005840", "#7C3A5C"),
-)
-
-USAGE_COLOURS = {USED: VERMILLION, NOT_USED: BLUE}
-
-_STYLE: dict[Any, Any] = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": MUTED,
-    "axes.grid": True,
-    "axes.labelcolor": INK,
-    "axes.labelsize": 10,
-    "axes.linewidth": 0.8,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "figure.dpi": DPI,
-    "figure.facecolor": "white",
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so figures look alike everywhere
-    "font.size": 10,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.7,
-    "legend.columnspacing": 1.5,
-    "legend.fontsize": 9,
-    "legend.frameon": False,
-    "legend.handlelength": 1.8,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "fingerprints",
-    "text.color": INK,
-    "text.parse_math": False,  # a class may be called `$x$`
-    "xtick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "xtick.labelsize": 9,
-    "ytick.color": MUTED,
-    "ytick.labelcolor": INK,
-    "ytick.labelsize": 9,
-}
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """The report's look, whatever the user's own matplotlib settings are; restores them afterwards."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
-        yield
-
-
-def svg_bytes(figure: Figure) -> bytes:
-    """The figure as an SVG file without date, creator or random identifiers."""
-    nameless = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    return _saved(figure, kind="svg", dpi=DPI, metadata=nameless)
-
-
-def png_bytes(figure: Figure, *, scale: int = 2) -> bytes:
-    """The figure as a PNG file of `scale` times 100 dots an inch, in 256 colours and without metadata."""
-    full = _saved(figure, kind="png", dpi=DPI * scale, metadata={"Software": None})
-    buffer = io.BytesIO()
-    with Image.open(io.BytesIO(full)) as image:
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
-    return buffer.getvalue()
 
 
 def confusion_matrix(
@@ -123,11 +53,11 @@ def confusion_matrix(
         raise ValueError(f"matrix has the shape {counts.shape}, expected {(n_classes, len(answers))}")
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    names = [_short(name, 14) for name in classes]
-    columns = [_short(name.replace("_", " "), 14) for name in answers] if clusters is not None else names
+    names = [short(name, 14) for name in classes]
+    columns = [short(name.replace("_", " "), 14) for name in answers] if clusters is not None else names
     size = float(np.clip(13 - 0.5 * n_classes, 6.5, 12))
     with style():
-        figure, (axes,) = _figure(height=float(np.clip(1.5 + 0.5 * n_classes, 3.2, 7.5)))
+        figure, (axes,) = new_figure(height=float(np.clip(1.5 + 0.5 * n_classes, 3.2, 7.5)))
         axes.pcolormesh(shares, cmap=_BLUES, vmin=0, vmax=1, edgecolors="white", linewidth=1.5)
         for i, j in np.ndindex(counts.shape):
             colour = "white" if shares[i, j] > 0.55 else INK
@@ -177,29 +107,29 @@ def embedding_pca(
     made_points, made_names = _sample(generated, generated_labels, seed=[seed, 1])
     project, shares = _pca([real_points, made_points], seed=seed)
     shown = {*real_names, *made_names}
-    handles: list[Artist] = [Patch(color=colours[c], label=_short(c)) for c in colours if c in shown]
+    handles: list[Artist] = [Patch(color=colours[c], label=short(c)) for c in colours if c in shown]
     with style():
-        figure, (axes,) = _figure(height=5.2)
+        figure, (axes,) = new_figure(height=5.2)
         # The crosses first: they are usually many, and thin enough to be seen around a circle.
         if made_names:
             x, y = project(made_points).T
             axes.scatter(x, y, marker="x", s=22, linewidths=0.9, c=_tints(made_names, colours))
-            handles.append(_key("x", "generated"))
+            handles.append(key_entry("x", "generated"))
         if real_names:
             (x, y), tints = project(real_points).T, _tints(real_names, colours)
             axes.scatter(x, y, marker="o", s=18, linewidths=0.4, c=tints, edgecolors="white")
-            handles.append(_key("o", "real"))
+            handles.append(key_entry("o", "real"))
         if centroids is not None:
             middles = np.asarray(centroids, dtype=np.float64).reshape(len(colours), -1)
             known = np.isfinite(middles).all(axis=1)
             (x, y), tints = project(middles[known]).T, to_rgba_array(list(colours.values()))[known]
             axes.scatter(x, y, marker="*", s=560, c="white", zorder=5)
             axes.scatter(x, y, marker="*", s=300, linewidths=1.1, c=tints, edgecolors=INK, zorder=6)
-            handles.append(_key("*", "class centroid", size=13))
+            handles.append(key_entry("*", "class centroid", size=13))
         axes.set_xlabel(f"component 1 ({100 * shares[0]:.1f} % of the variance)")
         axes.set_ylabel(f"component 2 ({100 * shares[1]:.1f} % of the variance)")
         axes.margins(0.06)
-        _legend_below(figure, handles)
+        legend_below(figure, handles)
     return figure
 
 
@@ -213,11 +143,11 @@ def pair_distances(*, positive: ArrayLike, negative: ArrayLike, threshold: float
     """
     groups = {"positive pairs": _finite(positive), "negative pairs": _finite(negative)}
     with style():
-        figure, (axes,) = _figure(height=3.6)
+        figure, (axes,) = new_figure(height=3.6)
         _histograms(axes, groups, [BLUE, VERMILLION], density=True)
         _threshold_line(axes, threshold)
         axes.set(xlabel="distance between the two embeddings", ylabel="density")
-        _legend_below(figure, axes.get_legend_handles_labels()[0])
+        legend_below(figure, axes.get_legend_handles_labels()[0])
     return figure
 
 
@@ -253,94 +183,46 @@ def roc_log(
         if low is not None and high is not None:
             label += f" ({low:.3f} to {high:.3f})"
     with style():
-        figure, (axes,) = _figure(height=4.6)
+        figure, (axes,) = new_figure(height=4.6)
         chance = np.geomspace(start, 1, 50)
         axes.plot(chance, chance, color=MUTED, linestyle="--", linewidth=1.2, label="chance")
         inside = x > start
         curve_x = np.concatenate([[start], x[inside], [1.0]])
         curve_y = np.concatenate([[_tpr_at(x, y, start)], y[inside], [1.0]])
         axes.plot(curve_x, curve_y, color=BLUE, linewidth=1.8, drawstyle="steps-post", label=label)
-        if n_negative >= MIN_NEGATIVES:
-            rate = _tpr_at(x, y, 0.01)
-            axes.axvline(0.01, color=INK, linestyle=":", linewidth=1)
-            name = f"TPR {100 * rate:.1f} % at 1 % FPR"
-            axes.plot([0.01], [rate], "D", color=VERMILLION, markersize=7, clip_on=rate <= 0, label=name)
-        else:
-            note = f"{n_negative} non-members: 1 % FPR cannot be estimated"
-            axes.text(0.98, 0.03, note, transform=axes.transAxes, ha="right", color=MUTED, fontsize=9)
+        _mark_one_percent(axes, x, y, n_negative=n_negative)
         positive = curve_y[curve_y > 0]
-        axes.set(
-            xscale="log",
-            yscale="log",
-            xlim=(start, 1),
-            ylim=(min(start, float(positive.min()), 0.1), 1.0),
-            xlabel="false positive rate (share of non-members called used)",
-            ylabel="true positive rate",
-        )
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if start > 0.005 else (1,)))
-            axis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:g} %"))
-            axis.set_minor_formatter(NullFormatter())
-        _legend_below(figure, axes.get_legend_handles_labels()[0])
+        _log_axes(axes, start=start, lowest=min(start, float(positive.min()), 0.1))
+        legend_below(figure, axes.get_legend_handles_labels()[0])
     return figure
 
 
-def leakage_dial(table: pd.DataFrame, *, x: str, series: Sequence[str]) -> Figure:
-    """How well members of a generator's training set are told from others, as leakage is turned up.
-
-    Args:
-        table: A row for each generator: the columns `x` and `series`, and for non-members of the
-            `same_groups` and of `other_groups` the columns `KIND.auc` and `KIND.tpr_at_fpr_0.01`.
-        x: Column along the horizontal axis; numbers.
-        series: Columns that tell lines apart. Rows that agree in them and in `x` are repeats: each is a
-            point, and the line goes through their mean.
-    """
-    lines = list(table.groupby(list(series))) if series else [((), table)]
-    colours = [CLASS_COLOURS[i % len(CLASS_COLOURS)] for i in range(len(lines))]
-    panels_of = {"auc": ("AUC", 0.5), "tpr_at_fpr_0.01": ("TPR at 1 % FPR", 0.01)}
-    kinds: dict[str, tuple[str, Any]] = {"same_groups": ("o", "-"), "other_groups": ("s", "--")}
-    places = {value: place for place, value in enumerate(sorted(table[x].unique()))}
-    with style():
-        figure, panels = _figure(height=6.4, ratios=(1, 1))
-        for axes, (column, (title, chance)) in zip(panels, panels_of.items(), strict=True):
-            axes.axhline(chance, color=MUTED, linestyle=":", linewidth=1.2)
-            for (_, rows), colour in zip(lines, colours, strict=True):
-                for kind, (marker, line) in kinds.items():
-                    found = rows[[x, f"{kind}.{column}"]].dropna()
-                    at = [places[value] for value in found[x]]
-                    face = colour if marker == "o" else "white"
-                    points: dict[str, Any] = {"linestyle": "", "markerfacecolor": face, "alpha": 0.8}
-                    axes.plot(at, found[f"{kind}.{column}"], marker, color=colour, markersize=5, **points)
-                    means = found.groupby(x)[f"{kind}.{column}"].mean()
-                    axes.plot([places[v] for v in means.index], means, line, color=colour, linewidth=1.4)
-            axes.set(ylabel=title, ylim=(-0.03, 1.03))
-        # As many steps apart as there are values: they mostly are multiples of each other.
-        panels[-1].set_xticks(list(places.values()), [f"{value:g}" for value in places])
-        names = {"members": "training images", "planted": "share of planted copies"}
-        panels[-1].set(xlabel=names.get(x, x))
-        handles = [
-            Line2D([], [], color=colour, linewidth=1.8, label=_short(_named(series, values), 40))
-            for (values, _), colour in zip(lines, colours, strict=True)
-            if series
-        ]
-        handles += [
-            Line2D([], [], color=MUTED, linestyle=line, marker=marker, markersize=5, label=label)
-            for (marker, line), label in zip(
-                kinds.values(), ("non-members of the same groups", "of other groups"), strict=True
-            )
-        ]
-        handles[-1].set_markerfacecolor("white")
-        _legend_below(figure, handles)
-    return figure
+def _mark_one_percent(
+    axes: Axes, fpr: NDArray[np.float64], tpr: NDArray[np.float64], *, n_negative: int
+) -> None:
+    if n_negative < MIN_NEGATIVES:
+        note = f"{n_negative} non-members: 1 % FPR cannot be estimated"
+        axes.text(0.98, 0.03, note, transform=axes.transAxes, ha="right", color=MUTED, fontsize=9)
+        return
+    rate = _tpr_at(fpr, tpr, 0.01)
+    axes.axvline(0.01, color=INK, linestyle=":", linewidth=1)
+    name = f"TPR {100 * rate:.1f} % at 1 % FPR"
+    axes.plot([0.01], [rate], "D", color=VERMILLION, markersize=7, clip_on=rate <= 0, label=name)
 
 
-def _named(columns: Sequence[str], values: Any) -> str:
-    """`gan, 600 steps` of the columns `design` and `steps`."""
-    bare = ("design", "kinds")
-    return ", ".join(
-        str(v) or f"no {c}" if c in bare else f"{c} {v:g}" if isinstance(v, float) else f"{c} {v}"
-        for c, v in zip(columns, values if isinstance(values, tuple) else (values,), strict=True)
+def _log_axes(axes: Axes, *, start: float, lowest: float) -> None:
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlim=(start, 1),
+        ylim=(lowest, 1.0),
+        xlabel="false positive rate (share of non-members called used)",
+        ylabel="true positive rate",
     )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if start > 0.005 else (1,)))
+        axis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:g} %"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def learning_curves(history: pd.DataFrame) -> Figure:
@@ -365,12 +247,12 @@ def learning_curves(history: pd.DataFrame) -> Figure:
     folds = [part for _, part in history.groupby("fold", sort=True)] if "fold" in history else [history]
     with style():
         if not drawn:
-            figure, (axes,) = _figure(height=1.6)
+            figure, (axes,) = new_figure(height=1.6)
             axes.text(0.5, 0.5, "nothing was recorded", ha="center", va="center", color=MUTED)
             axes.set_axis_off()
             return figure
         ratios = [0.5 if title == "learning rate" else 1.0 for title in drawn]
-        figure, panels_axes = _figure(height=1.0 + 2.1 * sum(ratios), ratios=ratios)
+        figure, panels_axes = new_figure(height=1.0 + 2.1 * sum(ratios), ratios=ratios)
         for axes, (title, lines) in zip(panels_axes, drawn.items(), strict=True):
             for column, name, colour, dashes in lines:
                 for fold in folds:
@@ -394,7 +276,7 @@ def learning_curves(history: pd.DataFrame) -> Figure:
         panels_axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         keys = {line.get_label(): line for axes in panels_axes for line in axes.get_lines()}
         each = f" ({len(folds)} folds)" if len(folds) > 1 else ""
-        _legend_below(figure, list(keys.values()), [f"{name}{each}" for name in keys])
+        legend_below(figure, list(keys.values()), [f"{name}{each}" for name in keys])
     return figure
 
 
@@ -416,53 +298,15 @@ def score_histogram(*, scores: ArrayLike, labels: Sequence[str] | None, threshol
         groups = {name.replace("_", " "): _finite(values[names == name]) for name in USAGE_COLOURS}
         colours = list(USAGE_COLOURS.values())
     with style():
-        figure, (axes,) = _figure(height=3.6)
+        figure, (axes,) = new_figure(height=3.6)
         _histograms(axes, groups, colours, density=False)
         _threshold_line(axes, threshold)
         axes.set(xlabel="member score (higher: more likely used)", ylabel="real images")
-        _legend_below(figure, axes.get_legend_handles_labels()[0])
+        legend_below(figure, axes.get_legend_handles_labels()[0])
     return figure
 
 
 _BLUES = LinearSegmentedColormap.from_list("fingerprints_blues", ["#F3F6F9", "#8FC1DF", "#0072B2", "#00517F"])
-
-
-def _figure(*, height: float, ratios: Sequence[float] = (1.0,)) -> tuple[Figure, list[Axes]]:
-    """A figure of the common width with panels above one another that share the horizontal axis."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)
-    return figure, list(panels[:, 0])
-
-
-def _saved(figure: Figure, *, kind: str, dpi: int, metadata: Mapping[str, str | None]) -> bytes:
-    buffer = io.BytesIO()
-    with style():
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=dict(metadata))
-    return buffer.getvalue()
-
-
-def _legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str] | None = None) -> None:
-    if not handles:
-        return
-    names = [str(handle.get_label()) for handle in handles] if labels is None else list(labels)
-    room, symbol = 86, 7  # characters across the figure, and those that a symbol takes
-    in_a_row = sum(symbol + len(name) for name in names) <= room
-    columns = len(names) if in_a_row else max(1, room // (symbol + max(map(len, names))))
-    figure.legend(handles, names, loc="outside lower center", ncols=columns)
-
-
-def _key(marker: str, label: str, *, size: float = 6.5) -> Line2D:
-    """A grey legend entry that explains a marker, whatever its colour."""
-    return Line2D([], [], color=MUTED, linestyle="", marker=marker, markersize=size, label=label)
-
-
-def _short(name: str, limit: int = 24) -> str:
-    """A class name fit for a label: cut in the middle, and no leading `_` (to matplotlib "no label")."""
-    text = " ".join(str(name).split())
-    if len(text) > limit:
-        text = text[: limit // 2] + "…" + text[len(text) + limit // 2 + 1 - limit :]
-    return "\u200a" + text if text.startswith("_") else text
 
 
 def _class_colours(classes: Sequence[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.data.embedded import describe_data
 from fingerprints.data.index import Index
 from fingerprints.detector.detector import Detection, Predictions
-from fingerprints.evidence.intervals import Evaluation
+from fingerprints.evidence.estimates import Evaluation
 from fingerprints.evidence.metrics import confusion, matched_confusion, roc_curve
 from fingerprints.evidence.verdict import Verdict
 from fingerprints.reporting import plots

@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from fingerprints.core.files import write_atomically
-from fingerprints.reporting.plots import leakage_dial, png_bytes
+from fingerprints.reporting.dial_plot import leakage_dial
+from fingerprints.reporting.drawing import png_bytes
 from fingerprints.simulation.benchmark import BENCHMARK, FORMAT
 from fingerprints.simulation.memorisation import FIGURES
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerprints.core.tasks import NOT_USED, USED, get_task
-from fingerprints.evidence.intervals import estimate_metrics, tpr_name
+from fingerprints.evidence.estimates import tpr_name
+from fingerprints.evidence.intervals import estimate_metrics
 from fingerprints.generators.quality import nearest, vectors
 from fingerprints.simulation.plan import outsiders
 

@@ -18,13 +18,9 @@ from fingerprints.evidence.bounds import (
     disjoint_pairs_bound,
     effective_count,
 )
-from fingerprints.evidence.intervals import (
-    Evaluation,
-    estimate_metrics,
-    mean_evaluation,
-    p_value,
-    table_figures,
-)
+from fingerprints.evidence.estimates import Evaluation, p_value
+from fingerprints.evidence.intervals import estimate_metrics, table_figures
+from fingerprints.evidence.mean import mean_evaluation
 
 USAGE, SUBSET, MODEL = TASKS["usage"], TASKS["subset"], TASKS["model"]
 TWO = ("not_used", "used")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fingerprints.core.tasks import TASKS
-from fingerprints.evidence.intervals import Estimate, Evaluation, estimate_metrics
+from fingerprints.evidence.estimates import Estimate, Evaluation
+from fingerprints.evidence.intervals import estimate_metrics
 from fingerprints.evidence.verdict import Verdict, verdict
 
 USAGE, SUBSET = TASKS["usage"], TASKS["subset"]

@@ -12,7 +12,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fingerprints.reporting import plots
+from fingerprints.reporting import drawing, plots
 
 
 def texts(figure: Figure) -> list[str]:
@@ -62,13 +62,13 @@ class TestConfusionMatrix:
         figure = plots.confusion_matrix(np.full((12, 12), 1_234), names)
         labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
         assert len(set(labels)) == 12
-        plots.png_bytes(figure, scale=1)
+        drawing.png_bytes(figure, scale=1)
         cell = figure.axes[0].get_window_extent().width / 12
         assert max(text.get_window_extent().width for text in figure.axes[0].texts) < cell
 
     @pytest.mark.parametrize("name", ["$\\frac{$", "_hidden", "<b>&", "a\nb", ""])
     def test_odd_names_can_be_drawn(self, name):
-        assert plots.svg_bytes(plots.confusion_matrix([[1]], [name])).startswith(b"<?xml")
+        assert drawing.svg_bytes(plots.confusion_matrix([[1]], [name])).startswith(b"<?xml")
 
 
 class TestEmbeddingPca:
@@ -117,7 +117,7 @@ class TestEmbeddingPca:
             seed=3,
         )
         made, real, _, stars = clouds(figure)
-        for spot, colour in zip(stars.get_offsets(), plots.CLASS_COLOURS, strict=False):
+        for spot, colour in zip(stars.get_offsets(), drawing.CLASS_COLOURS, strict=False):
             for cloud in (made, real):
                 near = np.linalg.norm(np.asarray(cloud.get_offsets() - spot), axis=1) < 1
                 assert near.sum() == 20
@@ -155,7 +155,7 @@ class TestEmbeddingPca:
         )
         assert sorted(legend(figure)) == ["generated", "not_used", "real", "used"]
         colours = {tuple(np.round(c[:3], 3)) for c in clouds(figure)[0].get_facecolors()}
-        assert colours == {tuple(np.round(mpl.colors.to_rgb(plots.MUTED), 3))}
+        assert colours == {tuple(np.round(mpl.colors.to_rgb(drawing.MUTED), 3))}
 
     @pytest.mark.parametrize(("n", "m", "features"), [(0, 5, 3), (5, 0, 3), (0, 0, 3), (1, 0, 3), (4, 4, 1)])
     def test_small_cases(self, n, m, features):
@@ -200,7 +200,7 @@ class TestEmbeddingPca:
             classes=classes,
             seed=0,
         )
-        plots.png_bytes(figure, scale=1)
+        drawing.png_bytes(figure, scale=1)
         box = figure.legends[0].get_window_extent()
         assert box.x0 >= 0
         assert box.x1 <= figure.bbox.x1
@@ -214,8 +214,8 @@ class TestPairDistances:
         )
         line = lines(figure)["threshold 0.75"]
         assert np.asarray(line.get_xdata()).tolist() == [0.75, 0.75]
-        low = histogram_heights(figure, plots.BLUE)
-        high = histogram_heights(figure, plots.VERMILLION)
+        low = histogram_heights(figure, drawing.BLUE)
+        high = histogram_heights(figure, drawing.VERMILLION)
         # Unit area each: 1 over [0, 1] against 0.5 over [1, 3].
         assert low[low[:, 1] > 0, 1].mean() == pytest.approx(2 * high[high[:, 1] > 0, 1].mean(), rel=0.15)
         assert "positive pairs (n = 500)" in legend(figure)
@@ -227,7 +227,7 @@ class TestPairDistances:
 
     def test_all_distances_collapsed(self):
         figure = plots.pair_distances(positive=[0.0] * 9, negative=[0.0] * 9, threshold=0.0)
-        assert len(plots.svg_bytes(figure)) > 1_000
+        assert len(drawing.svg_bytes(figure)) > 1_000
 
 
 class TestRocLog:
@@ -267,7 +267,7 @@ class TestRocLog:
         assert "TPR 0.0 % at 1 % FPR" in legend(figure)
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a mark at zero has no place on a log axis
-            assert len(plots.svg_bytes(figure)) > 1_000
+            assert len(drawing.svg_bytes(figure)) > 1_000
 
 
 class TestLearningCurves:
@@ -304,7 +304,7 @@ class TestScoreHistogram:
         figure = plots.score_histogram(scores=scores, labels=labels, threshold=-1.5)
         assert {"used (n = 1)", "not used (n = 3)"} <= set(legend(figure))
         assert np.asarray(lines(figure)["threshold −1.5"].get_xdata()).tolist() == [-1.5, -1.5]
-        used = histogram_heights(figure, plots.USAGE_COLOURS["used"])
+        used = histogram_heights(figure, drawing.USAGE_COLOURS["used"])
         assert used[used[:, 1] > 0, 0].min() > 4
         assert used[:, 1].max() == 1
 
@@ -321,24 +321,24 @@ class TestFiles:
     def figure(self) -> Figure:
         return plots.confusion_matrix([[3]], ["a"])
 
-    @pytest.mark.parametrize("encode", [plots.svg_bytes, plots.png_bytes])
+    @pytest.mark.parametrize("encode", [drawing.svg_bytes, drawing.png_bytes])
     def test_same_figure_same_bytes(self, encode):
         figure = self.figure()
         assert encode(figure) == encode(figure) == encode(self.figure())
 
     def test_no_date_and_no_program(self):
-        svg, png = plots.svg_bytes(self.figure()), plots.png_bytes(self.figure())
+        svg, png = drawing.svg_bytes(self.figure()), drawing.png_bytes(self.figure())
         assert b"<dc:date>" not in svg
         assert b"matplotlib.org" not in svg
         assert b"tEXt" not in png
         assert b"tIME" not in png
 
     def test_png_is_twice_the_size_on_the_page(self):
-        header = plots.png_bytes(self.figure())[:24]
+        header = drawing.png_bytes(self.figure())[:24]
         assert (int.from_bytes(header[16:20]), int.from_bytes(header[20:24])) == (1280, 640)
 
     def test_the_users_settings_neither_matter_nor_change(self):
-        plain = plots.svg_bytes(self.figure())
+        plain = drawing.svg_bytes(self.figure())
         with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "none"}):
-            assert plots.svg_bytes(self.figure()) == plain
+            assert drawing.svg_bytes(self.figure()) == plain
             assert mpl.rcParams["font.size"] == 30

@@ -1,0 +1,174 @@
+"""Answers as numbers: coded, resampled by groups, and with labels permuted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import Task
+from fingerprints.evidence.estimates import MIN_NON_MEMBERS
+from fingerprints.evidence.metrics import (
+    FloatArray,
+    IntArray,
+    Labels,
+    area,
+    contingency,
+    encode,
+    mean_of_defined,
+    ranked_roc,
+    rate_at,
+    score_ranks,
+    weight_below,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class CodedAnswers:
+    """Coded images in an order of their own, so that the order they came in cannot matter.
+
+    `ranks` holds one column of dense score ranks for each class in `scored`.
+    """
+
+    truth: IntArray
+    predicted: IntArray
+    group: IntArray
+    ranks: list[IntArray]
+    scored: list[int]
+    fprs: list[float]
+    position: IntArray
+    shape: tuple[int, int]
+
+    @property
+    def n_groups(self) -> int:
+        """How many groups there are."""
+        return int(self.group.max()) + 1
+
+    @property
+    def pure(self) -> bool:
+        """Whether every group carries one label."""
+        return len(np.unique(self.group * self.shape[0] + self.truth)) == self.n_groups
+
+    def below(self, weights: FloatArray) -> FloatArray:
+        """`weight_below` of every score column, shape (score columns, n)."""
+        return np.array([weight_below(ranks=ranks, weights=weights) for ranks in self.ranks])
+
+    def table(self, truth: IntArray, weights: FloatArray | None = None) -> FloatArray:
+        """Contingency table of that truth and the answers."""
+        return contingency(rows=truth, columns=self.predicted, shape=self.shape, weights=weights)
+
+    def ranking(self, truth: IntArray, weights: FloatArray, below: FloatArray) -> list[float]:
+        """AUC, then the true positive rates; empty without scores."""
+        if not self.ranks:
+            return []
+        # Each image adds to the area of its own class alone, so that one pass over n serves them all.
+        own = below.ravel().take(truth * len(truth) + self.position) if len(self.ranks) > 1 else below[0]
+        sums = np.bincount(truth, weights=weights * own, minlength=self.shape[0])
+        masses = np.bincount(truth, weights=weights, minlength=self.shape[0])
+        areas = [area(below=sums[code], mass=masses[code], total=masses.sum()) for code in self.scored]
+        rates: list[float] = []
+        if self.fprs:
+            members = weights * (truth == self.scored[0])
+            false, true = ranked_roc(
+                ranks=self.ranks[0], positive_weights=members, negative_weights=weights - members
+            )
+            rates = [rate_at(false=false, true=true, fpr=fpr) for fpr in self.fprs]
+        return [mean_of_defined(areas), *rates]
+
+
+def bootstrap(
+    answers: CodedAnswers, *, rng: np.random.Generator, draws: int
+) -> tuple[FloatArray, FloatArray]:
+    """Tables (draws, C, K) and ranking figures (draws, m) of resampled groups."""
+    count = int(answers.group.max()) + 1
+    tables, rankings = [], []
+    for _ in range(draws):
+        times = np.bincount(rng.integers(count, size=count), minlength=count)
+        weights = times[answers.group].astype(np.float64)
+        tables.append(answers.table(answers.truth, weights))
+        rankings.append(answers.ranking(answers.truth, weights, answers.below(weights)))
+    return np.array(tables).reshape(draws, *answers.shape), np.array(rankings).reshape(draws, -1)
+
+
+def permute(
+    answers: CodedAnswers, *, unit: IntArray, rng: np.random.Generator, draws: int
+) -> tuple[FloatArray, FloatArray]:
+    """Tables (draws, C, K) and ranking figures (draws, m) after units have traded labels."""
+    labels = np.empty(int(unit.max()) + 1, dtype=np.int64)
+    labels[unit] = answers.truth
+    ones = np.ones(len(unit))
+    below = answers.below(ones)
+    tables, rankings = [], []
+    for _ in range(draws):
+        truth = rng.permutation(labels)[unit]
+        tables.append(answers.table(truth))
+        rankings.append(answers.ranking(truth, ones, below))
+    return np.array(tables).reshape(draws, *answers.shape), np.array(rankings).reshape(draws, -1)
+
+
+def _checked_scores(scores: NDArray[Any], *, n: int, columns: int | None) -> FloatArray:
+    """Scores as float64 of the shape the task wants."""
+    array = np.asarray(scores, dtype=np.float64)
+    wanted = (n,) if columns is None else (n, columns)
+    if array.shape != wanted:
+        raise FingerprintsError(
+            f"Scores have the shape {array.shape}, not {wanted}.",
+            where="scores",
+            fix="give one score for each image, or one for each image and class",
+        )
+    if not np.isfinite(array).all():
+        raise FingerprintsError(
+            f"{int((~np.isfinite(array)).sum())} scores are not finite numbers.",
+            where="scores",
+            fix="look for distances to empty sets or logarithms of 0 in the decision",
+        )
+    return array
+
+
+def coded(
+    *,
+    task: Task,
+    classes: Sequence[str],
+    truth: Labels,
+    predicted: Labels,
+    scores: NDArray[Any] | None,
+    groups: Labels,
+    clusters: bool,
+) -> CodedAnswers:
+    """Labels, scores and groups as codes, sorted by all of them."""
+    if not len(truth) == len(predicted) == len(groups) or len(truth) == 0:
+        raise FingerprintsError(
+            f"{len(truth)} true labels, {len(predicted)} answers and {len(groups)} groups do not make pairs.",
+            fix="give one of each for every image, and at least one image",
+        )
+    rows = encode(truth, classes=classes)
+    answers = np.asarray(predicted, dtype=str)
+    names: Sequence[str] = classes
+    if clusters and not np.isin(answers, list(classes)).all():
+        names = np.unique(answers).tolist()
+    columns = encode(answers, classes=names)
+    group = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1].astype(np.int64)
+    ranks: list[IntArray] = []
+    scored: list[int] = []
+    if scores is not None and task.positive is not None:
+        ranks = [score_ranks(_checked_scores(scores, n=len(rows), columns=None))]
+        scored = [list(classes).index(task.positive)]
+    elif scores is not None and not clusters:
+        table = _checked_scores(scores, n=len(rows), columns=len(classes))
+        ranks, scored = [score_ranks(column) for column in table.T], list(range(len(classes)))
+    negatives = int((rows != scored[0]).sum()) if task.positive is not None and scored else 0
+    order = np.lexsort((*ranks, columns, rows, group))
+    return CodedAnswers(
+        truth=rows[order],
+        predicted=columns[order],
+        group=group[order],
+        ranks=[column[order] for column in ranks],
+        scored=scored,
+        fprs=[fpr for fpr, needed in MIN_NON_MEMBERS.items() if negatives >= needed],
+        position=np.arange(len(rows)),
+        shape=(len(classes), max(len(names), len(classes))),
+    )

@@ -1,0 +1,109 @@
+"""A figure with its interval and p-value, and all figures of one set of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from fingerprints.core.tasks import Task
+from fingerprints.evidence.bounds import LEVEL
+from fingerprints.evidence.metrics import AVERAGED, FloatArray
+
+MIN_GROUPS = 5
+"""With fewer groups the bootstrap repeats a handful of samples and no interval is given."""
+
+MIN_NON_MEMBERS = {0.01: 100, 0.001: 1000}
+"""Non-members needed before that false positive rate is even one image."""
+
+TIE = 1e-12
+"""Two orders of adding up the same figure differ by less."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval and permutation p-value; what cannot be known is `None`.
+
+    `reason` says why something is missing.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, float | str | None]:
+        """`value`, `low`, `high`, `p`, and `reason` where there is one."""
+        figures: dict[str, float | str | None] = {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "p": self.p,
+        }
+        return figures if self.reason is None else {**figures, "reason": self.reason}
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """All figures of one set of answers.
+
+    Attributes:
+        metrics: Estimates in reading order.
+        samples: Bootstrap draws of every metric that has a value, each of shape (resamples,).
+        nulls: The same metrics under permuted labels, each of shape (permutations,).
+        n: Number of images.
+        n_groups: Number of groups, the effective sample size.
+        permuted: What traded labels.
+    """
+
+    metrics: dict[str, Estimate]
+    samples: dict[str, FloatArray]
+    nulls: dict[str, FloatArray]
+    n: int
+    n_groups: int
+    permuted: Literal["groups", "images"]
+
+    def to_json(self) -> dict[str, object]:
+        """Sizes and estimates without the draws."""
+        return {
+            "n": self.n,
+            "n_groups": self.n_groups,
+            "permuted": self.permuted,
+            "metrics": {name: estimate.to_json() for name, estimate in self.metrics.items()},
+        }
+
+
+def tpr_name(fpr: float) -> str:
+    """The key of the true positive rate at that false positive rate (`tpr_at_fpr_0.01`)."""
+    return f"tpr_at_fpr_{fpr:g}"
+
+
+def in_reading_order(figures: Mapping[str, Any], *, task: Task) -> list[str]:
+    """The keys of `figures` in the order reports show them."""
+    order = ["accuracy", *AVERAGED, *(f"{name}_weighted" for name in AVERAGED)]
+    order += [f"{name}_{task.positive}" for name in AVERAGED]
+    order += ["kappa", "auc", *(tpr_name(fpr) for fpr in MIN_NON_MEMBERS), "ari", "nmi", "accuracy_unmatched"]
+    return [name for name in order if name in figures]
+
+
+def p_value(*, observed: float, null: FloatArray) -> float:
+    """(1 + number of null draws at least as high) / (1 + number of draws), in (0, 1].
+
+    An undefined draw counts as high: better to call too little significant than too much.
+    """
+    return float((1 + np.sum(~(null < observed - TIE))) / (1 + len(null)))
+
+
+def percentiles(draws: FloatArray) -> tuple[float, float]:
+    """The middle 95 % of the draws that are defined."""
+    low, high = np.nanpercentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    return float(low), float(high)
+
+
+def spread(draws: FloatArray) -> float:
+    """Largest less smallest of the draws that are defined; 0 without any."""
+    finite = draws[np.isfinite(draws)]
+    return float(np.ptp(finite)) if finite.size else 0.0
