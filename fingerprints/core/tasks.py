@@ -29,6 +29,7 @@ class Task:
         generated_label: The label that every generated image counts as, because it comes from real images of
             that label; `None` where each generated image has a label of its own.
         has_real: Whether there are real images at all.
+        by_generator: Whether each generator is fitted and scored apart; else generators are what labels name.
         open_set: Whether an image may belong to none of the known labels and be called `none`.
         headline: Metrics of a short summary, the official one first.
         compared: Further metrics that tables of a comparison show where a run has them.
@@ -44,11 +45,17 @@ class Task:
     run_labels: dict[str, str] = field(default_factory=dict)
     generated_label: str | None = None
     has_real: bool = True
+    by_generator: bool = True
     open_set: bool = False
     headline: tuple[str, ...] = ()
     compared: tuple[str, ...] = ()
     objective: str = ""
     clusters: bool = False
+
+    @property
+    def labels_both(self) -> bool:
+        """Whether real and generated images of one label belong together."""
+        return self.has_real and self.generated_label is None
 
     def to_run(self, label: str) -> str:
         """The label as run files spell it (`used` -> `1`)."""
@@ -95,6 +102,7 @@ TASKS: dict[str, Task] = {
         objective="ari",
         clusters=True,
         has_real=False,
+        by_generator=False,
     ),
 }
 

@@ -20,7 +20,7 @@ from fingerprints.data.groups import near_duplicate_groups, read_groups
 from fingerprints.data.layout import ImageFile, scan
 from fingerprints.data.runfiles import match_labels, read_labels
 from fingerprints.data.settings import DataSettings, Remedy
-from fingerprints.data.splits import hold_out, k_folds
+from fingerprints.data.splits import fewest_groups, hold_out, k_folds
 from fingerprints.data.store import ImageStore, open_store
 
 COLUMNS = ("id", "path", "domain", "generator", "label", "group", "split", "fold")
@@ -52,7 +52,7 @@ class Index:
     @property
     def generators(self) -> list[str]:
         """Names of the generators that are fitted and scored one by one (`['']` where there is one)."""
-        if self.task.name == "model":
+        if not self.task.by_generator:
             return [""]
         return sorted(self.table["generator"].unique())
 
@@ -74,7 +74,7 @@ class Index:
             keep &= self.table["domain"] == domain
         if split is not None:
             keep &= self.table["split"].isin([split] if isinstance(split, str) else list(split))
-        if generator is not None and self.task.name != "model":
+        if generator is not None and self.task.by_generator:
             keep &= self.table["generator"] == generator
         return self.table[keep]
 
@@ -117,7 +117,7 @@ def prepare(
         _check_classes(table[table["split"] != "test"], task, settings.root)
     if pseudo:
         _add_near_duplicate_groups(table, store, settings)
-    _split_training(table, task, settings, seed=seed)
+    _split_training(table, task, settings, notes, seed=seed)
     _check_overlap(table, task, store, settings, notes, pseudo=pseudo)
     if settings.shuffle_labels:
         _shuffle_labels(table, seed=seed)
@@ -221,7 +221,7 @@ def _check_classes(table: pd.DataFrame, task: Task, root: Path) -> tuple[str, ..
                 where="data.sources",
                 fix="label each source of the training part with one of them",
             )
-    if task.name == "usage":
+    if task.generated_label is not None:
         for generator in sorted(table["generator"].unique()):
             of_it = labelled[labelled["generator"] == generator]
             missing = [c for c in task.classes or () if c not in set(of_it["label"])]
@@ -241,7 +241,7 @@ def _check_classes(table: pd.DataFrame, task: Task, root: Path) -> tuple[str, ..
                         fix="add the generated images: each part is scored against its own",
                     )
         return task.classes or ()
-    if task.name == "subset":
+    if task.labels_both:
         for here, there in (("real", "generated"), ("generated", "real")):
             alone = sorted(found[here] - found[there])
             if alone:
@@ -320,30 +320,54 @@ def _digest(rows: NDArray[np.int64]) -> str:
     return hashlib.blake2b(rows.tobytes(), digest_size=8).hexdigest()
 
 
-def _split_training(table: pd.DataFrame, task: Task, settings: DataSettings, *, seed: int) -> None:
+def _split_training(
+    table: pd.DataFrame, task: Task, settings: DataSettings, notes: list[str], *, seed: int
+) -> None:
     """One fold or a share held out by group, or folds for small `usage` parts; per generator and domain."""
-    generators = table["generator"].unique() if task.name != "model" else [None]
+    generators = table["generator"].unique() if task.by_generator else [None]
     for generator in generators:
         own = table["split"] == "train"
         if generator is not None:
             own &= table["generator"] == generator
         labelled = own & (table["domain"] == task.unit) & (table["label"] != "")
-        small = task.name == "usage" and int(labelled.sum()) < settings.folds_below
-        for domain in ("real", "generated"):
-            part = table[own & (table["domain"] == domain)]
+        small = task.unit == "real" and int(labelled.sum()) < settings.folds_below
+        parts = [table[own & (table["domain"] == domain)] for domain in ("real", "generated")]
+        folds_wanted = settings.folds
+        if small or settings.fold is not None:
+            folds_wanted = _folds(parts, settings, notes)
+        for part in parts:
             if part.empty:
                 continue
             labels, groups = part["label"].tolist(), part["group"].tolist()
             if settings.fold is not None:
-                folds = k_folds(labels, groups, k=settings.folds, seed=seed)
+                folds = k_folds(labels, groups, k=folds_wanted, seed=seed)
                 held = folds == settings.fold
                 _require_labels(part["label"], held, settings)
                 table.loc[part.index[held], "split"] = "validation"
             elif small:
-                table.loc[part.index, "fold"] = k_folds(labels, groups, k=settings.folds, seed=seed)
+                table.loc[part.index, "fold"] = k_folds(labels, groups, k=folds_wanted, seed=seed)
             elif settings.validation > 0:
                 held = hold_out(labels, groups, fraction=settings.validation, seed=seed)
                 table.loc[part.index[held], "split"] = "validation"
+
+
+def _folds(parts: Sequence[pd.DataFrame], settings: DataSettings, notes: list[str]) -> int:
+    """As many folds as asked for, or as the label with the fewest groups has, with a note; at least 2."""
+    fewest = min(fewest_groups(part["label"].tolist(), part["group"].tolist()) for part in parts if len(part))
+    if fewest >= settings.folds:
+        return settings.folds
+    folds = max(2, fewest)
+    if settings.fold is not None and settings.fold >= folds:
+        raise FingerprintsError(
+            f"There is no fold {settings.fold}: the label with the fewest groups (patients) has {fewest}, "
+            f"so that there are {folds} folds.",
+            where="data.fold",
+            fix=f"data.fold=0 to {folds - 1}, or finer groups (data.groups=CSV)",
+        )
+    note = f"{folds} folds instead of {settings.folds}: a label has {fewest} groups (patients) only"
+    if note not in notes:
+        notes.append(note)
+    return folds
 
 
 def _require_labels(labels: pd.Series, held: NDArray[np.bool_], settings: DataSettings) -> None:
@@ -376,7 +400,7 @@ def _check_overlap(
 
     known = real["label"].where((real["label"] != "") & (real["split"] != "test"))
     two_labels = known.groupby([own, digest]).transform("nunique") > 1
-    if task.name == "subset" and two_labels.any() and _same_under_all_labels(known, digest):
+    if task.labels_both and two_labels.any() and _same_under_all_labels(known, digest):
         notes.append(
             "control: every subset holds the same real images, so that only the generators can be told apart"
         )
@@ -418,7 +442,7 @@ def _add_truth(table: pd.DataFrame, task: Task, settings: DataSettings, classes:
         return False
     labels = read_labels(path, task, kind="truth file")
     matched = match_labels(labels, list(units["id"]), path=path, kind="truth file")
-    strange = sorted(set(matched) - set(classes)) if task.name != "model" else []
+    strange = sorted(set(matched) - set(classes)) if not task.clusters else []
     if strange:
         raise FingerprintsError(
             f"The truth file has label(s) that the training part lacks: {', '.join(strange)}.",
@@ -433,11 +457,11 @@ def _leave_out(
     table: pd.DataFrame, left_out: str, task: Task, classes: tuple[str, ...]
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table without a subset's training images, its test images relabelled; and the labels left."""
-    if task.name != "subset" or left_out not in classes:
+    if not task.open_set or left_out not in classes:
         raise FingerprintsError(
             f"There is no subset '{left_out}' to leave out.",
             where="data.leave_out",
-            fix=f"one of {', '.join(classes)}" if task.name == "subset" else "task subset alone has subsets",
+            fix=f"one of {', '.join(classes)}" if task.open_set else "task subset alone has subsets",
         )
     if len(classes) < 3:
         raise FingerprintsError(

@@ -86,6 +86,12 @@ def k_folds(labels: Sequence[str], groups: Sequence[str], *, k: int, seed: int) 
     return folds
 
 
+def fewest_groups(labels: Sequence[str], groups: Sequence[str]) -> int:
+    """Groups of the label that has the fewest."""
+    pairs = np.unique(np.array([labels, groups], dtype=str), axis=1)
+    return int(np.unique(pairs[0], return_counts=True)[1].min())
+
+
 def _require_groups(counts: NDArray[np.int64], label_names: NDArray, *, wanted: int) -> None:
     groups_per_label = (counts > 0).sum(axis=0)
     if np.any(groups_per_label < wanted):

@@ -586,3 +586,22 @@ def test_select(usage_root: Root, prepared: Prepared) -> None:
     assert len(index.select()) == len(index.table)
     assert len(index.select(domain="real", split=["train", "test"], generator="a")) == 32 + 12
     assert len(index.select(split="test")) == 2 * 18
+
+
+def test_folds_come_down_to_the_number_of_groups(prepared, usage_root):
+    root = usage_root(per_class=8)  # 4 patients of each label
+    index, _ = prepared(root, "usage", folds=5)
+    real = index.select(domain="real", split="train")
+    assert sorted(set(real["fold"])) == [0, 1, 2, 3]
+    assert set(index.select(domain="generated", split="train")["fold"]) == {0, 1, 2, 3}
+    assert any("4 folds instead of 5" in note for note in index.notes)
+    assert not prepared(root, "usage", folds=4)[0].notes
+
+
+def test_a_fold_beyond_the_groups_is_named_and_one_group_is_refused(prepared, usage_root):
+    root = usage_root(per_class=8)
+    assert len(prepared(root, "usage", folds=5, fold=3)[0].select(split="validation"))
+    with pytest.raises(FingerprintsError, match=r"no fold 4(.|\n)*data.fold=0 to 3"):
+        prepared(root, "usage", folds=5, fold=4)
+    with pytest.raises(FingerprintsError, match="at least 2"):
+        prepared(usage_root(per_class=2, name="one"), "usage", folds=5)

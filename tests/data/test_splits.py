@@ -8,7 +8,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.data.splits import hold_out, k_folds
+from fingerprints.data.splits import fewest_groups, hold_out, k_folds
 
 quick = settings(max_examples=60, deadline=None)
 
@@ -133,3 +133,9 @@ def test_folds_of_single_images_are_even(counts: list[int], k: int, seed: int) -
 def test_folds_differ_between_seeds() -> None:
     labels, groups = ["a", "b"] * 20, [f"g{i // 2}" for i in range(40)]
     assert len({k_folds(labels, groups, k=4, seed=seed).tobytes() for seed in range(4)}) > 1
+
+
+def test_fewest_groups_is_of_the_poorest_label():
+    labels = ["a", "a", "a", "b", "b", "b"]
+    assert fewest_groups(labels, ["1", "1", "2", "3", "4", "5"]) == 2
+    assert fewest_groups(labels, ["1", "1", "1", "1", "1", "1"]) == 1
