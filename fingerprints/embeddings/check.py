@@ -43,7 +43,7 @@ def check_features(
             f"{len(bad)} of {len(flat)} images have features that are NaN or infinite:\n{listing(called)}",
             where=where,
             fix="look at these images; if they are sound, the encoder's weights or precision are not"
-            " (trainer.precision=32)",
+            " (trainer.precision=32-true)",
         )
     if not constant and len(flat) > 1 and (flat == flat[0]).all():
         raise FingerprintsError(
