@@ -95,7 +95,7 @@ class Index:
     @property
     def generators(self) -> list[str]:
         """Names of the generators that are fitted and scored one by one (`['']` where there is one)."""
-        if self.task.name == "model":
+        if not self.task.per_generator:
             return [""]
         return sorted(self.table["generator"].unique())
 
@@ -117,7 +117,7 @@ class Index:
             keep &= self.table["domain"] == domain
         if split is not None:
             keep &= self.table["split"].isin([split] if isinstance(split, str) else list(split))
-        if generator is not None and self.task.name != "model":
+        if generator is not None and self.task.per_generator:
             keep &= self.table["generator"] == generator
         return self.table[keep]
 
@@ -160,7 +160,7 @@ def prepare(
         _check_classes(table[table["split"] != "test"], task, settings.root)
     if pseudo:
         _add_near_duplicate_groups(table, store, settings)
-    _split_training(table, task, settings, seed=seed)
+    _split_training(table, task, settings, notes, seed=seed)
     _check_overlap(table, task, store, settings, notes, pseudo=pseudo)
     if settings.shuffle_labels:
         _shuffle_labels(table, seed=seed)
@@ -264,27 +264,11 @@ def _check_classes(table: pd.DataFrame, task: Task, root: Path) -> tuple[str, ..
                 where="data.sources",
                 fix="label each source of the training part with one of them",
             )
-    if task.name == "usage":
+    if task.unit == "real":
         for generator in sorted(table["generator"].unique()):
-            of_it = labelled[labelled["generator"] == generator]
-            missing = [c for c in task.classes or () if c not in set(of_it["label"])]
-            if missing:
-                name = f"Generator '{generator}' has" if generator else "There are"
-                raise FingerprintsError(
-                    f"{name} no real images labelled {' or '.join(missing)}.",
-                    where=root,
-                    fix="both used and not-used images are needed to train and to set the threshold",
-                )
-            of_it = table[table["generator"] == generator]
-            for part in sorted(set(of_it["split"])):
-                if "generated" not in set(of_it.loc[of_it["split"] == part, "domain"]):
-                    raise FingerprintsError(
-                        f"Generator '{generator}' has real images in its {part} part but no generated ones.",
-                        where=root,
-                        fix="add the generated images: each part is scored against its own",
-                    )
+            _require_both_sides(table[table["generator"] == generator], task, root, generator=generator)
         return task.classes or ()
-    if task.name == "subset":
+    if task.real_has_labels:
         for here, there in (("real", "generated"), ("generated", "real")):
             alone = sorted(found[here] - found[there])
             if alone:
@@ -301,6 +285,25 @@ def _check_classes(table: pd.DataFrame, task: Task, root: Path) -> tuple[str, ..
             fix="check that the layout's patterns match the folders (data=..., see --help)",
         )
     return classes
+
+
+def _require_both_sides(own: pd.DataFrame, task: Task, root: Path, *, generator: str) -> None:
+    """A generator needs real images of every label, and generated ones in each of its parts."""
+    missing = [label for label in task.classes or () if label not in set(own["label"])]
+    if missing:
+        name = f"Generator '{generator}' has" if generator else "There are"
+        raise FingerprintsError(
+            f"{name} no real images labelled {' or '.join(missing)}.",
+            where=root,
+            fix="both used and not-used images are needed to train and to set the threshold",
+        )
+    for part in sorted(set(own["split"])):
+        if "generated" not in set(own.loc[own["split"] == part, "domain"]):
+            raise FingerprintsError(
+                f"Generator '{generator}' has real images in its {part} part but no generated ones.",
+                where=root,
+                fix="add the generated images: each part is scored against its own",
+            )
 
 
 def _check_ids(table: pd.DataFrame, task: Task, root: Path) -> None:
@@ -363,19 +366,26 @@ def _digest(rows: NDArray[np.int64]) -> str:
     return hashlib.blake2b(rows.tobytes(), digest_size=8).hexdigest()
 
 
-def _split_training(table: pd.DataFrame, task: Task, settings: DataSettings, *, seed: int) -> None:
-    """One fold or a share held out by group, or folds for small `usage` parts; per generator and domain."""
-    generators = table["generator"].unique() if task.name != "model" else [None]
-    for generator in generators:
-        own = table["split"] == "train"
-        if generator is not None:
-            own &= table["generator"] == generator
+def _split_training(
+    table: pd.DataFrame, task: Task, settings: DataSettings, notes: list[str], *, seed: int
+) -> None:
+    """One fold or a share held out by group, or folds of small `usage` parts; per generator and domain."""
+    train = table["split"] == "train"
+    for generator in table["generator"].unique() if task.per_generator else [None]:
+        own = train if generator is None else train & (table["generator"] == generator)
         labelled = own & (table["domain"] == task.unit) & (table["label"] != "")
-        small = task.name == "usage" and int(labelled.sum()) < settings.folds_below
-        for domain in ("real", "generated"):
-            part = table[own & (table["domain"] == domain)]
-            if part.empty:
-                continue
+        small = task.unit == "real" and int(labelled.sum()) < settings.folds_below
+        domains = (table[own & (table["domain"] == domain)] for domain in ("real", "generated"))
+        parts = [part for part in domains if not part.empty]
+        if settings.fold is None and small:
+            k = min((_possible_folds(part, settings.folds) for part in parts), default=settings.folds)
+            if k < settings.folds:
+                notes.append(
+                    f"{k} folds instead of data.folds={settings.folds}"
+                    f"{f' for generator {generator}' if generator else ''}: "
+                    "a label has no more groups (patients) than that"
+                )
+        for part in parts:
             labels, groups = part["label"].tolist(), part["group"].tolist()
             if settings.fold is not None:
                 folds = k_folds(labels, groups, k=settings.folds, seed=seed)
@@ -383,10 +393,15 @@ def _split_training(table: pd.DataFrame, task: Task, settings: DataSettings, *, 
                 _require_labels(part["label"], held, settings)
                 table.loc[part.index[held], "split"] = "validation"
             elif small:
-                table.loc[part.index, "fold"] = k_folds(labels, groups, k=settings.folds, seed=seed)
+                table.loc[part.index, "fold"] = k_folds(labels, groups, k=k, seed=seed)
             elif settings.validation > 0:
                 held = hold_out(labels, groups, fraction=settings.validation, seed=seed)
                 table.loc[part.index[held], "split"] = "validation"
+
+
+def _possible_folds(part: pd.DataFrame, most: int) -> int:
+    """Folds with a group of every label in each: `most` or fewer, at least 2."""
+    return max(2, min(most, int(part.groupby("label")["group"].nunique().min())))
 
 
 def _require_labels(labels: pd.Series, held: NDArray[np.bool_], settings: DataSettings) -> None:
@@ -412,14 +427,14 @@ def _check_overlap(
 ) -> None:
     """Identical real images across splits or labels, and groups across training and test."""
     real = table[table["domain"] == "real"]
-    # `usage` fits every generator apart, so an image may serve two of them.
+    # Where every generator is fitted by itself an image may serve two of them.
     own = real["generator"]
     side = real["split"].where(real["fold"] < 0, "fold " + real["fold"].astype(str))
     digest = pd.Series(store.digests[real.index.to_numpy()], index=real.index)
 
     known = real["label"].where((real["label"] != "") & (real["split"] != "test"))
     two_labels = known.groupby([own, digest]).transform("nunique") > 1
-    if task.name == "subset" and two_labels.any() and _same_under_all_labels(known, digest):
+    if task.real_has_labels and two_labels.any() and _same_under_all_labels(known, digest):
         notes.append(
             "control: every subset holds the same real images, so that only the generators can be told apart"
         )
@@ -461,7 +476,7 @@ def _add_truth(table: pd.DataFrame, task: Task, settings: DataSettings, classes:
         return False
     labels = read_labels(path, task, kind="truth file")
     matched = match_labels(labels, list(units["id"]), path=path, kind="truth file")
-    strange = sorted(set(matched) - set(classes)) if task.name != "model" else []
+    strange = sorted(set(matched) - set(classes)) if not task.clusters else []
     if strange:
         raise FingerprintsError(
             f"The truth file has label(s) that the training part lacks: {', '.join(strange)}.",
@@ -476,11 +491,11 @@ def _leave_out(
     table: pd.DataFrame, left_out: str, task: Task, classes: tuple[str, ...]
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table without a subset's training images, its test images relabelled; and the labels left."""
-    if task.name != "subset" or left_out not in classes:
+    if not task.open_set or left_out not in classes:
         raise FingerprintsError(
             f"There is no subset '{left_out}' to leave out.",
             where="data.leave_out",
-            fix=f"one of {', '.join(classes)}" if task.name == "subset" else "task subset alone has subsets",
+            fix=f"one of {', '.join(classes)}" if task.open_set else "task subset alone has subsets",
         )
     if len(classes) < 3:
         raise FingerprintsError(

@@ -19,6 +19,11 @@ def test_units_and_metrics_are_those_of_the_challenge() -> None:
     assert TASKS["usage"].positive == "used"
 
 
+def test_facts_that_the_data_are_checked_by() -> None:
+    facts = {name: (task.per_generator, task.real_has_labels) for name, task in TASKS.items()}
+    assert facts == {"usage": (True, False), "subset": (True, True), "model": (False, False)}
+
+
 @pytest.mark.parametrize(("written", "label"), [("1", "used"), ("0", "not_used")])
 def test_usage_labels_are_written_as_digits(written: str, label: str) -> None:
     usage = get_task("usage")
