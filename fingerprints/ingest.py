@@ -39,7 +39,8 @@ def _job(config: IngestSettings, place: Place) -> None:
     # Imported late: help and configuration errors must not wait for it.
     from fingerprints.core.progress import console_progress
     from fingerprints.core.signals import handled
-    from fingerprints.ingestion.intake import IntakeSettings, ingest
+    from fingerprints.ingestion.intake import ingest
+    from fingerprints.ingestion.settings import IntakeSettings
 
     settings = IntakeSettings(
         images=config.images,

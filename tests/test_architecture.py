@@ -3,33 +3,80 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "fingerprints"
-# A module imports from its own room or from rooms above it; commands come last.
-ROOMS = (
-    *("core", "data", "ingestion", "images", "encoders", "reductions", "evidence", "runs", "training"),
-    *("generators", "embeddings", "decisions", "detector", "config", "reporting", "simulation"),
-    *("experiment", "comparison"),
+from docs.draw_architecture import (
+    COMMANDS,
+    PACKAGE,
+    PICTURE,
+    ROOMS,
+    imports,
+    modules,
+    picture,
+    reduced,
+    room,
 )
-LEVEL = {name: level for level, name in enumerate(ROOMS)}
-COMMANDS = len(ROOMS)
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+TESTS = Path(__file__).parent
+LEVEL = {name: level for level, name in enumerate((*ROOMS, COMMANDS))}
+MODULES = modules()
+
+LINES_OF_A_MODULE = 500
+LINES_OF_A_FUNCTION = 60  # with its docstring
+
+# TEMPORARY: what is still too long. Lines are only taken out; the list goes when it is empty.
+TOO_LONG = {
+    "comparison/fuse.py: fuse",
+    "comparison/paired.py: compare",
+    "config/schema.py",
+    "data/groups.py: read_groups",
+    "data/index.py",
+    "decisions/classify.py",
+    "detector/detector.py: run",
+    "detector/predict.py: predict_folder",
+    "evidence/intervals.py",
+    "evidence/intervals.py: estimate_metrics",
+    "evidence/paired.py: paired_differences",
+    "evidence/verdict.py: verdict",
+    "experiment/perform.py: perform",
+    "generators/fit.py: train_generator",
+    "generators/phantoms.py",
+    "generators/phantoms.py: _bones",
+    "reporting/comparison_plot.py: systems_plot",
+    "reporting/plots.py",
+    "reporting/plots.py: roc_log",
+    "runs/sweeps.py",
+    "simulate.py: _job",
+    "simulation/benchmark.py: make_benchmark",
+    "simulation/generator_job.py: make",
+    "simulation/plan.py: share_groups",
+    "simulation/sources.py: read_images",
+    "training/fit.py: fit",
+    "training/loggers.py: open_logger",
+}
+# Modules whose tests stand elsewhere, and why. `settings.py` only declares options: tests of the options
+# (core/test_options.py) and of the commands' configuration (config/) go through all of them.
+NO_TEST_OF_ITS_OWN: dict[str, str] = {}
 
 
-def imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def top(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_every_room_has_its_place():
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders == set(ROOMS)
 
 
 def test_imports_go_one_way():
@@ -37,25 +84,65 @@ def test_imports_go_one_way():
     for path in MODULES:
         for name in imports(path):
             package, _, rest = name.partition(".")
-            room = rest.split(".")[0]
-            if package == "fingerprints" and room in LEVEL and LEVEL[room] > LEVEL.get(top(path), COMMANDS):
-                wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
+            other = rest.split(".")[0]
+            if package == "fingerprints" and other in ROOMS and LEVEL[other] > LEVEL[room(path)]:
+                wrong.append(f"{name_of(path)} imports {name}")
     assert not wrong
 
 
 def test_only_configuration_knows_hydra():
     for path in MODULES:
-        if top(path) != "config":
+        if room(path) != "config":
             assert not any(name.split(".")[0] == "hydra" for name in imports(path)), path
+
+
+def test_modules_and_functions_are_short():
+    long = {
+        name_of(p) for p in MODULES if len(p.read_text(encoding="utf-8").splitlines()) > LINES_OF_A_MODULE
+    }
+    for path in MODULES:
+        for function in functions(path):
+            if function.end_lineno - function.lineno + 1 > LINES_OF_A_FUNCTION:
+                long.add(f"{name_of(path)}: {function.name}")
+    assert long <= TOO_LONG
 
 
 def test_lightning_modules_stay_short():
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ClassDef) and any(
                 "LightningModule" in ast.unparse(b) for b in node.bases
             ):
                 assert node.end_lineno - node.lineno < 150, f"{node.name} in {path.name}"
+
+
+def test_every_module_has_a_test_file():
+    lacking, needless = set(), set()
+    for path in MODULES:
+        name, own = name_of(path), TESTS / path.relative_to(PACKAGE).with_name(f"test_{path.name}")
+        if path.name == "__init__.py" or path.name == "settings.py":
+            continue
+        if own.exists():
+            needless |= {name} & set(NO_TEST_OF_ITS_OWN)
+        elif name not in NO_TEST_OF_ITS_OWN:
+            lacking.add(name)
+    assert not lacking
+    assert not needless
+
+
+def test_the_picture_is_of_these_imports():
+    drawn = PICTURE.read_text(encoding="utf-8")
+    assert drawn == picture(), "draw it again: python -m docs.draw_architecture"
+
+
+def test_arrows_that_follow_from_others_are_left_out():
+    graph = {"a": set(), "b": {"a"}, "c": {"a", "b"}, "d": {"a", "c"}, "e": {"a"}}
+    assert reduced(graph) == {"a": set(), "b": {"a"}, "c": {"b"}, "d": {"c"}, "e": {"a"}}
+
+
+def test_the_page_has_a_paragraph_on_every_room():
+    page = PICTURE.with_suffix(".md").read_text(encoding="utf-8")
+    assert [name for name in (*ROOMS, COMMANDS) if f"**{name}**" not in page] == []
 
 
 def test_files_name_no_package_index():

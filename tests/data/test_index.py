@@ -234,6 +234,36 @@ class TestUsage:
         real = index.select(domain="real", split="train")
         assert (real.groupby("fold")["label"].nunique() == 2).all()
 
+    @pytest.mark.parametrize(("per_class", "folds"), [(8, 4), (4, 2), (10, 5)])
+    def test_as_many_folds_as_patients_at_most(
+        self, usage_root: Root, prepared: Prepared, per_class: int, folds: int
+    ) -> None:
+        index, _ = prepared(usage_root(per_class=per_class), "usage", folds=5)
+        for domain in ("real", "generated"):
+            assert set(index.select(domain=domain, split="train")["fold"]) == set(range(folds))
+        real = index.select(domain="real", split="train")
+        assert (real.groupby("fold")["label"].nunique() == 2).all()
+        said = [note for note in index.notes if "instead of data.folds=5" in note]
+        assert [note.split()[0] for note in said] == ([] if folds == 5 else [str(folds)])
+
+    def test_real_and_generated_images_have_the_same_folds(
+        self, usage_root: Root, prepared: Prepared
+    ) -> None:
+        root = usage_root()
+        for path in sorted((root / "generated").iterdir())[3:]:
+            path.unlink()
+        index, _ = prepared(root, "usage", folds=5)
+        for domain in ("real", "generated"):
+            assert set(index.select(domain=domain, split="train")["fold"]) == {0, 1, 2}
+
+    def test_one_patient_cannot_be_on_both_sides(self, usage_root: Root, prepared: Prepared) -> None:
+        with pytest.raises(FingerprintsError, match="needs at least 2"):
+            prepared(usage_root(per_class=2), "usage", folds=5)
+
+    def test_a_chosen_fold_needs_all_folds(self, usage_root: Root, prepared: Prepared) -> None:
+        with pytest.raises(FingerprintsError, match="needs at least 5"):
+            prepared(usage_root(per_class=8), "usage", folds=5, fold=0)
+
     def test_large_parts_are_split_once(self, usage_root: Root, prepared: Prepared) -> None:
         index, _ = prepared(usage_root(), "usage", folds_below=32, validation=0.25)
         assert set(index.table["fold"]) == {-1}

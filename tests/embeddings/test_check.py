@@ -16,6 +16,7 @@ def test_names_the_images_that_are_no_numbers(value: float) -> None:
     with pytest.raises(FingerprintsError, match=r"1 of 5(.|\n)*d\.png") as error:
         check_features(features, ["a.png", "b.png", "c.png", "d.png", "e.png"])
     assert "a.png" not in str(error.value)
+    assert "trainer.precision=32-true" in str(error.value.fix)
 
 
 def test_positions_stand_in_for_names() -> None:

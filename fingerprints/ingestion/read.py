@@ -1,0 +1,171 @@
+"""Pictures and DICOM files to grey squares of one size."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.core.progress import Progress
+from fingerprints.data.decode import Unusable, read_picture
+from fingerprints.data.groups import thumbnails
+from fingerprints.data.store import interruptible
+from fingerprints.ingestion.dicom import Window, is_dicom, read_dicom
+from fingerprints.ingestion.groups import group_of
+from fingerprints.ingestion.scan import SourceFile
+from fingerprints.ingestion.settings import FOLDERS, IntakeSettings
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture on its way from a file to the folder that is made.
+
+    Attributes:
+        source: Name of its file.
+        frame: Number in its file, from 1.
+        native_size: Width and height before it became a square.
+        png: The file to be written.
+        digest: Equal for pictures of equal pixels.
+        thumbnail: Row of `data.groups.thumbnails`.
+        origin: Where its group came from: a constant of `ingestion.groups`.
+        group: Its group: first as the source names it, then hashed.
+    """
+
+    source: str
+    frame: int
+    native_size: tuple[int, int]
+    png: bytes
+    digest: bytes
+    thumbnail: NDArray[np.float32]
+    origin: str = ""
+    group: str = ""
+
+
+def read_all(
+    files: Sequence[SourceFile],
+    *,
+    given: Mapping[str, str],
+    settings: IntakeSettings,
+    window: Window,
+    progress: Progress | None,
+) -> tuple[list[Picture], dict[str, Unusable]]:
+    """All pictures in the order of the files, and by name of a file why it gives none.
+
+    Args:
+        files: The files.
+        given: Groups of `groups.table_groups`.
+        settings: Size, and where groups come from.
+        window: Of DICOM files.
+        progress: Called now and then.
+    """
+    pictures: list[Picture] = []
+    bad: dict[str, Unusable] = {}
+    shown = time.monotonic()
+    with warnings.catch_warnings(), interruptible(ThreadPoolExecutor(os.cpu_count())) as pool:
+        warnings.simplefilter("ignore")  # pydicom's show values of headers
+        for row, result in enumerate(pool.map(lambda file: _read(file, given, settings, window), files)):
+            if isinstance(result, Unusable):
+                bad[files[row].name] = result
+            else:
+                pictures += result
+            if progress is not None and (row + 1 == len(files) or time.monotonic() - shown > 0.1):
+                shown = time.monotonic()
+                progress("reading files", row + 1, len(files))
+    return pictures, bad
+
+
+def _read(
+    file: SourceFile, given: Mapping[str, str], settings: IntakeSettings, window: Window
+) -> list[Picture] | Unusable:
+    try:
+        if Path(file.path).stat().st_size == 0:
+            raise Unusable("cannot be read", "the file is empty")
+        if not file.dicom:
+            frames: tuple[NDArray[np.uint8], ...] = (read_picture(file.path),)
+            patient = ""
+        elif not is_dicom(file.path):
+            raise Unusable("cannot be read", "'DICM' is missing at offset 128, so it is no DICOM file")
+        else:
+            slices = read_dicom(file.path, window)
+            if slices is None:
+                return []
+            frames, patient = slices.frames, slices.patient
+        origin, group = group_of(file, patient=patient, given=given, groups=settings.groups)
+        return [
+            _picture(file.name, number, pixels, origin, group, size=settings.size)
+            for number, pixels in enumerate(frames, start=1)
+        ]
+    except Unusable as why:
+        return why
+    except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, struct.error and more
+        text = str(error).replace(f"'{file.path}'", "the file").replace(file.path, "the file")
+        return Unusable("cannot be read", text or type(error).__name__)
+
+
+def _picture(
+    source: str, frame: int, pixels: NDArray[np.uint8], origin: str, group: str, *, size: int
+) -> Picture:
+    square = to_square(pixels, size=size)
+    png = io.BytesIO()
+    Image.fromarray(square).save(png, format="PNG")
+    return Picture(
+        source=source,
+        frame=frame,
+        native_size=(pixels.shape[1], pixels.shape[0]),
+        png=png.getvalue(),
+        digest=hashlib.blake2b(square.tobytes(), digest_size=16).digest(),
+        thumbnail=thumbnails(square[None])[0],
+        origin=origin,
+        group=group,
+    )
+
+
+def to_square(pixels: NDArray[np.uint8], *, size: int) -> NDArray[np.uint8]:
+    """`(H, W)` in the middle of a black square, resampled to `(size, size)` with an antialiasing filter."""
+    height, width = pixels.shape
+    side = max(height, width)
+    above, left = (side - height) // 2, (side - width) // 2
+    padded = np.pad(pixels, ((above, side - height - above), (left, side - width - left)))
+    if side == size:
+        return padded
+    return np.asarray(Image.fromarray(padded).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def require_usable(
+    pictures: Sequence[Picture], bad: Mapping[str, Unusable], *, settings: IntakeSettings
+) -> None:
+    """Refuse files that cannot be used, unless the settings go on without them, and a folder of none.
+
+    Raises:
+        FingerprintsError: Names every such file and why.
+    """
+    if bad and settings.on_bad_image == "error":
+        lines = [f"{_shown(name)}: {why}" for name, why in bad.items()]
+        fix = "repair or remove them, or go on without them: on_bad_image=skip"
+        if any(why.reason in ("no patient id", "no group") for why in bad.values()):
+            fix += f"; groups=CSV or groups={FOLDERS} says whose slices they are"
+        raise FingerprintsError(
+            f"{len(bad)} file(s) cannot be used:\n{listing(lines)}", where=settings.images, fix=fix
+        )
+    if not pictures:
+        raise FingerprintsError(
+            f"None of the files can be used:\n{listing([f'{name}: {why}' for name, why in bad.items()])}",
+            where=settings.images,
+            fix="slices of CT as DICOM, or grey pictures",
+        )
+
+
+def _shown(name: str) -> str:
+    """A file name that any terminal takes."""
+    return os.fsencode(name).decode(errors="replace")

@@ -1,0 +1,91 @@
+"""The table counts before the patient id, the id before the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.data.decode import Unusable
+from fingerprints.ingestion.groups import group_of
+from fingerprints.ingestion.intake import Intake
+from fingerprints.ingestion.scan import SourceFile
+from tests.ingestion.tables import members
+
+pytest.importorskip("pydicom")
+Write = Callable[..., Path]
+
+
+def test_a_table_goes_before_patient_ids_and_folders_after(
+    folder: Path, take: Callable[..., Intake], write_rows: Callable, write_dicom: Write
+) -> None:
+    tree = folder.parent
+    rows = [
+        ("file", "group"),
+        ("secretward/IM2", "p"),
+        ("a", "p"),
+        ("b.jpg", "q"),
+        ("c", "q"),
+        ("x.png", "r"),
+    ]
+    write_rows(tree / "groups.csv", rows)
+    taken = take(groups=str(tree / "groups.csv"))
+    assert taken.facts["groups_from"] == {"group table": 4, "patient id": 2}
+    assert members(tree / "out") == [1, 1, 2, 2]
+    assert "1 row(s) of the group table name no image" in taken.describe()
+    write_dicom(folder / "secretward/IM9", 9, PatientID="")
+    facts = take(groups="folders", out=tree / "other").facts
+    assert facts["groups_from"] == {"folder": 4, "patient id": 3}
+    assert members(tree / "other") == [1, 1, 1, 2, 2]
+
+
+def test_a_file_name_in_the_table_stands_for_one_file_only(
+    tmp_path: Path, write_dicom: Write, write_rows: Callable, take: Callable[..., Intake]
+) -> None:
+    write_dicom(tmp_path / "in/a/00.dcm", 1, PatientID="A")
+    write_dicom(tmp_path / "in/b/00.dcm", 2, PatientID="B")
+    write_rows(tmp_path / "groups.csv", [("file", "group"), ("a/00.dcm", "p")])
+    facts = take(groups=str(tmp_path / "groups.csv")).facts
+    assert facts["groups_from"] == {"group table": 1, "patient id": 1}
+    assert facts["groups"] == 2
+
+
+def test_pictures_without_a_group_are_named(
+    folder: Path, take: Callable[..., Intake], write_rows: Callable, write_image: Write
+) -> None:
+    write_image(folder / "top.png")
+    with pytest.raises(
+        FingerprintsError, match=r"1 file\(s\).*\n    top.png: no group: it lies in no folder"
+    ):
+        take(groups="folders")
+    write_rows(folder.parent / "groups.csv", [("file", "group"), ("top", "p")])
+    with pytest.raises(
+        FingerprintsError, match=r"3 file\(s\)[^?]*mrshidden/b.jpg: no group: the group table"
+    ):
+        take(groups=str(folder.parent / "groups.csv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "patient", "groups", "expected"),
+    [
+        ("a/1.png", "", "table.csv", ("group table", "p")),
+        ("b/1.dcm", "ID", "folders", ("patient id", "ID")),
+        ("b/1.png", "", "folders", ("folder", "b")),
+        ("b/1.png", "", None, ("near-duplicate cluster", "")),
+        ("1.png", "", "folders", "no group"),
+        ("b/1.png", "", "table.csv", "no group"),
+        ("1.dcm", "", None, "no patient id"),
+    ],
+)
+def test_the_surest_source_of_a_group_counts(
+    name: str, patient: str, groups: str | None, expected: tuple[str, str] | str
+) -> None:
+    file = SourceFile(path=f"/{name}", name=name, dicom=name.endswith("dcm"))
+    given = {"a/1.png": "p"}
+    if isinstance(expected, tuple):
+        assert group_of(file, patient=patient, given=given, groups=groups) == expected
+    else:
+        with pytest.raises(Unusable, match=expected):
+            group_of(file, patient=patient, given=given, groups=groups)
