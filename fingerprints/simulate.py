@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 from fingerprints.config.launch import Place, describe_options, launch
-from fingerprints.core.errors import FingerprintsError
-
-if TYPE_CHECKING:
-    from fingerprints.simulation.plan import Counts
-    from fingerprints.simulation.settings import SimulationSettings
-    from fingerprints.simulation.sources import RealImages
+from fingerprints.config.simulation import MODEL_GENERATORS, SimulateSettings
+from fingerprints.core.options import build
+from fingerprints.generators.settings import PlantedKind
 
 USAGE = """\
 Train generators on known real images and write a labelled benchmark in the layout of its task.
@@ -80,14 +75,12 @@ weights and a contact sheet. Then:
 
 def usage() -> str:
     """The text of `--help`."""
-    from fingerprints.config.schema import MODEL_GENERATORS, PLANTED_KINDS
-
     return USAGE.format(
         scales=" | ".join(line.split()[0] for line in describe_options("scale")),
         designs="\n".join(describe_options("generator")),
         dials="\n".join(f"  {line}" for line in describe_options("dial")),
         model=f"[{','.join(MODEL_GENERATORS)}]",
-        kinds=", ".join(PLANTED_KINDS),
+        kinds=", ".join(get_args(PlantedKind)),
     )
 
 
@@ -106,200 +99,9 @@ def main() -> None:
 
 def _job(config: dict[str, Any], place: Place) -> None:
     # Imported late: help and configuration errors must not wait for torch.
-    from fingerprints.core.signals import Interrupted, handled
-    from fingerprints.generators.fidelity import check_fidelity
-    from fingerprints.runs.status import STATUS
-    from fingerprints.simulation.benchmark import check_out, make_benchmark, partial_folder
-    from fingerprints.simulation.console import Console
-    from fingerprints.simulation.generator_job import Fidelity
-    from fingerprints.training.hardware import TrainerSettings, resolve
+    from fingerprints.simulation.command import simulate
 
-    if place.job is not None:  # what an earlier attempt left: only failures of this one count
-        (place.folder / STATUS).unlink(missing_ok=True)
-    _check_generator_words(config, place.overrides)
-    folder = Path(config["out"]).absolute()
-    reuse = None if config["reuse"] is None else Path(config["reuse"]).absolute()
-    if reuse is not None and reuse != folder and not reuse.is_dir():
-        raise FingerprintsError(
-            "The folder of benchmarks to take generators from does not exist.",
-            where=f"reuse={config['reuse']}",
-            fix="reuse=DIR with an existing folder, or leave reuse out",
-        )
-    name = config["name"] or _name(place)
-    out = folder / name if name else folder
-    check_out(out)
-    settings = simulation_settings(config)
-    settings.check()
-    hardware = resolve(
-        TrainerSettings(
-            accelerator=config["accelerator"],
-            devices=config["devices"],
-            strategy="auto" if config["devices"] == 1 else "ddp",
-            precision=config["precision"],
-        )
-    )
-    weights = None if config["quality"]["weights"] is None else Path(config["quality"]["weights"])
-    if config["quality"]["fidelity"]:
-        check_fidelity(weights)
-    real = _real_images(config, settings)
-    for note in real.notes:
-        print(f"note: {note}", file=sys.stderr)
-    console = Console()
-    try:
-        with handled():
-            document = make_benchmark(
-                real,
-                settings,
-                out,
-                progress=console,
-                hardware=hardware,
-                only=config["only"],
-                reuse=reuse,
-                fidelity=Fidelity(weights) if config["quality"]["fidelity"] else None,
-            )
-    except Interrupted:
-        print(f"saved in {partial_folder(out)}; the same command goes on", file=sys.stderr)
-        raise
-    finally:
-        console.close()
-    if document is None:
-        print(f"done in {partial_folder(out)}; the job that finishes last writes the benchmark")
-        return
-    print("\n".join(summary(document, out)))
-    if name and place.job is not None:
-        from fingerprints.simulation.dial import PLOT, TABLE, write_dial  # plots: only a sweep needs them
-
-        write_dial(folder)
-        print(f"dial: {folder / TABLE}, {folder / PLOT}")
-
-
-def simulation_settings(config: dict[str, Any]) -> SimulationSettings:
-    """What a validated configuration asks for.
-
-    Raises:
-        FingerprintsError: If there is no such task, or its sizes contradict each other.
-    """
-    from fingerprints.generators.designs import make_settings
-    from fingerprints.simulation.settings import Design, SimulationSettings
-
-    designs = []
-    for entry in config["generators"]:
-        values = {key: value for key, value in entry.items() if key not in ("name", "max_steps")}
-        steps = config["scale"]["max_steps"] if entry["max_steps"] is None else entry["max_steps"]
-        designs.append(Design(make_settings(entry["name"], values), steps))
-    return SimulationSettings(
-        counts=_counts(config["task"], config["scale"]),
-        size=config["size"],
-        seed=config["seed"],
-        nonmembers=config["nonmembers"],
-        designs=tuple(designs),
-        planted_fraction=config["planted"]["fraction"],
-        planted_kinds=tuple(config["planted"]["kinds"]),
-        subsets=config["subsets"],
-        seeds=config["seeds"],
-    )
-
-
-def _counts(task: str, scale: dict[str, Any]) -> Counts:
-    from fingerprints.simulation.plan import ModelCounts, ShadowCounts, SubsetCounts, UsageCounts
-
-    kinds: dict[str, Any] = {
-        "subset": SubsetCounts,
-        "usage": UsageCounts,
-        "model": ModelCounts,
-        "shadow": ShadowCounts,
-    }
-    if task not in kinds:
-        raise FingerprintsError(
-            f"There is no simulation of task '{task}'.",
-            where="task",
-            fix=", ".join(f"task={name}" for name in kinds),
-        )
-    counts = kinds[task](**scale[task])
-    if task == "usage":
-        test = [counts.test_members, counts.test_nonmembers, counts.test_generated]
-        if any(test) and not all(test):
-            raise FingerprintsError(
-                f"The test part would have {test[0]} used, {test[1]} not used, {test[2]} generated images.",
-                where="scale.usage.test_*",
-                fix="all three greater than 0, or all three 0 for no test part",
-            )
-    return counts
-
-
-def _check_generator_words(config: dict[str, Any], overrides: Sequence[str]) -> None:
-    """Settings of the one generator say nothing where others are listed."""
-    words = [word for word in overrides if word.split("=")[0].split(".")[0] == "generator"]
-    listed = any(word.startswith("generators=") for word in overrides)
-    if words and (listed or len(config["generators"]) > 1):
-        count = len(config["generators"])
-        raise FingerprintsError(
-            f"{words[0]} is for one generator; this benchmark has {'a list of them' if listed else count}.",
-            where="command line",
-            fix="generators=[{name: gan, lr: 1e-3},vae], in quotes",
-        )
-
-
-def _name(place: Place) -> str:
-    """The folder of a job of a sweep: the values of what the sweep's configuration varies."""
-    values = dict(word.split("=", 1) for word in place.overrides if "=" in word)
-    varying = [key for key in place.varying if key in values and key != "only"]
-    return "_".join(f"{key.rsplit('.', 1)[-1]}-{values[key]}".replace("/", "-") for key in varying)
-
-
-def _real_images(config: dict[str, Any], settings: SimulationSettings) -> RealImages:
-    from fingerprints.core.progress import console_progress
-    from fingerprints.simulation.sources import phantom_images, read_images
-
-    if config["images"] is None:
-        return phantom_images(
-            settings.needed,
-            size=config["size"],
-            seed=config["seed"],
-            slices_per_patient=config["phantoms"]["slices_per_patient"],
-            progress=console_progress(),
-        )
-    return read_images(
-        Path(config["images"]),
-        groups=None if config["groups"] is None else Path(config["groups"]),
-        size=config["size"],
-        cache=Path(config["store"]),
-        progress=console_progress(),
-    )
-
-
-NEXT = {"subset": "experiment=siamese_subtask2 ", "usage": "experiment=siamese_subtask1 "}
-TRAIN = "next: python -m fingerprints.train {experiment}{layout}data.root={out} data.size={size}"
-
-
-def summary(document: dict[str, Any], out: Path) -> list[str]:
-    """What was made, and what to do with it."""
-    task, images, settings = document["settings"]["task"], document["images"], document["settings"]
-    generators = document["generators"]
-    size = settings["size"]
-    files = sum(folder["files"] for name, folder in document["files"].items() if name != ".")
-    lines = [
-        f"benchmark: {task}, {files:,} images of {size} x {size} in {out}",
-        f"real: {images['count']:,} {'phantoms' if images['origin'] == 'phantoms' else 'images'} of "
-        f"{document['groups']['count']:,} groups; {len(generators)} generators, {document['seconds']:,.0f} s",
-    ]
-    if (control := document.get("control")) is not None:  # benchmarks made before there were any lack it
-        lines.append(f"control {control['name']}: {control['means']}")
-    if document["planted"]["copies"]:
-        lines.append(f"planted: {document['planted']['copies']:,} copies of training images (planted.csv)")
-    collapsed = [name for name, facts in generators.items() if facts["quality"]["collapsed"]]
-    below = [name for name, facts in generators.items() if facts["quality"]["below_floor"]]
-    low = [name for name in below if name not in collapsed]
-    for words, bad in (("COLLAPSED", collapsed), ("BELOW THE FLOOR", low)):
-        if bad:
-            lines.append(
-                f"{words}: {', '.join(bad)}; look at generators/*/contact_sheet.png, train longer "
-                "(scale.max_steps=N) or try another seed"
-            )
-    if task in NEXT:
-        layout = "data=imageclef2024_usage " if task == "usage" and len(settings["designs"]) > 1 else ""
-        lines.append(TRAIN.format(experiment=NEXT[task], layout=layout, out=out, size=size))
-    return lines
+    simulate(build(SimulateSettings, config), place)
 
 
 if __name__ == "__main__":

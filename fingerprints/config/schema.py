@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fingerprints.config.published import TABLE, find_published, read_published
+from fingerprints.config.simulation import MODEL_GENERATORS, ScaleSettings, SimulateSettings
 from fingerprints.core.errors import FingerprintsError, nearest
+from fingerprints.core.options import build, registered
+from fingerprints.core.options import schema as options_schema
 from fingerprints.data.embedded import embedded_benchmark
 
 if TYPE_CHECKING:
@@ -675,186 +678,6 @@ class DashboardConfig:
     out: str | None = None
 
 
-@dataclass
-class DiffAugmentConfig:
-    """What the discriminator of a GAN sees of real and generated images alike; other designs learn it."""
-
-    enabled: bool = True
-    brightness: float = 0.25
-    contrast: float = 0.5
-    translation: float = 0.125
-    cutout: float = 0.0
-
-
-def _no_augmentation() -> DiffAugmentConfig:
-    return DiffAugmentConfig(enabled=False)
-
-
-@dataclass
-class DesignConfig:
-    """What every design of a generator has; without `max_steps` the scale says how long it is trained."""
-
-    name: str = MISSING
-    max_steps: int | None = None
-
-
-@dataclass
-class GANConfig(DesignConfig):
-    """The convolutional GAN."""
-
-    latent: int = 128
-    width: int = 16
-    discriminator_width: int = 24
-    widest: int = 192
-    batch_size: int = 16
-    lr: float = 3e-4
-    beta1: float = 0.0
-    beta2: float = 0.99
-    ema: float = 0.998
-    augment: DiffAugmentConfig = field(default_factory=DiffAugmentConfig)
-
-
-@dataclass
-class StyleGANConfig(GANConfig):
-    """The style-based GAN."""
-
-    mapping: int = 2
-
-
-@dataclass
-class VAEConfig(DesignConfig):
-    """The variational autoencoder."""
-
-    latent: int = 32
-    width: int = 16
-    widest: int = 128
-    beta: float = 40.0
-    batch_size: int = 16
-    lr: float = 1e-3
-    ema: float = 0.99
-    augment: DiffAugmentConfig = field(default_factory=_no_augmentation)
-
-
-@dataclass
-class DiffusionConfig(DesignConfig):
-    """The diffusion model."""
-
-    patch: int = 2
-    channels: list[int] = field(default_factory=lambda: [32, 64, 64])
-    layers: int = 1
-    attention: bool = True
-    batch_size: int = 16
-    lr: float = 1e-3
-    warmup: int = 100
-    ema: float = 0.995
-    sampling_steps: int = 50
-    augment: DiffAugmentConfig = field(default_factory=_no_augmentation)
-
-
-@dataclass
-class SubsetScaleConfig:
-    """Sizes of a `subset` benchmark."""
-
-    subsets: int = MISSING
-    real: int = MISSING
-    generated: int = MISSING
-    test: int = MISSING
-
-
-@dataclass
-class UsageScaleConfig:
-    """Sizes of a `usage` benchmark."""
-
-    members: int = MISSING
-    nonmembers: int = MISSING
-    generated: int = MISSING
-    test_members: int = MISSING
-    test_nonmembers: int = MISSING
-    test_generated: int = MISSING
-
-
-@dataclass
-class ModelScaleConfig:
-    """Sizes of a `model` benchmark."""
-
-    real: int = MISSING
-    labelled: int = MISSING
-    generated: int = MISSING
-    test: int = MISSING
-
-
-@dataclass
-class ShadowScaleConfig:
-    """Sizes of shadow generators."""
-
-    candidates: int = MISSING
-    generators: int = MISSING
-    generated: int = MISSING
-
-
-@dataclass
-class ScaleConfig:
-    """How many images, and how long generators are trained."""
-
-    name: str = MISSING
-    max_steps: int = MISSING
-    subset: SubsetScaleConfig = field(default_factory=SubsetScaleConfig)
-    usage: UsageScaleConfig = field(default_factory=UsageScaleConfig)
-    model: ModelScaleConfig = field(default_factory=ModelScaleConfig)
-    shadow: ShadowScaleConfig = field(default_factory=ShadowScaleConfig)
-
-
-@dataclass
-class PlantedConfig:
-    """Changed copies of training images among the generated ones."""
-
-    fraction: float = 0.0
-    kinds: list[str] = field(default_factory=lambda: ["noise", "shift", "contrast"])
-
-
-@dataclass
-class PhantomsConfig:
-    """Virtual patients, where no real images are given."""
-
-    slices_per_patient: int = 10
-
-
-@dataclass
-class QualityConfig:
-    """What is measured of a generator beyond distances of pixels."""
-
-    fidelity: bool = False
-    weights: str | None = None
-
-
-@dataclass
-class SimulateConfig:
-    """Root of `python -m fingerprints.simulate`."""
-
-    task: str = MISSING
-    out: str = MISSING
-    name: str | None = None  # a folder of its own below `out`, for each job of a sweep
-    images: str | None = None
-    groups: str | None = None
-    size: int = 64
-    seed: int = 0
-    nonmembers: str = "other_groups"
-    subsets: str = "disjoint"
-    seeds: str = "own"
-    only: int | None = None
-    reuse: str | None = None
-    scale: ScaleConfig = field(default_factory=ScaleConfig)
-    generator: Any = MISSING
-    generators: list[Any] = field(default_factory=list)
-    planted: PlantedConfig = field(default_factory=PlantedConfig)
-    phantoms: PhantomsConfig = field(default_factory=PhantomsConfig)
-    accelerator: str = "auto"
-    devices: int = 1
-    precision: str = "32-true"
-    quality: QualityConfig = field(default_factory=QualityConfig)
-    store: str = "outputs/store"
-
-
 # Options of a group have a schema each; the YAML of an option starts from it.
 GROUP_SCHEMAS: dict[str, dict[str, type]] = {
     "data": {"_layout": DataConfig},
@@ -905,13 +728,8 @@ GROUP_SCHEMAS: dict[str, dict[str, type]] = {
         "_svm": SVMConfig,
         "_vote": VoteConfig,
     },
-    "generator": {
-        "_gan": GANConfig,
-        "_stylegan": StyleGANConfig,
-        "_vae": VAEConfig,
-        "_diffusion": DiffusionConfig,
-    },
-    "scale": {"_scale": ScaleConfig},
+    "generator": {f"_{name}": options_schema(cls) for name, cls in registered("generator").items()},
+    "scale": {"_scale": options_schema(ScaleSettings)},
 }
 # Groups that each root config composes.
 ROOT_GROUPS: dict[str, tuple[str, ...]] = {
@@ -938,7 +756,7 @@ ROOTS: dict[str, type] = {
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
     "dashboard": DashboardConfig,
-    "simulate": SimulateConfig,
+    "simulate": options_schema(SimulateSettings),
     "ingest": IngestConfig,
     "segment": SegmentConfig,
 }
@@ -994,9 +812,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "on_bad_image": ("error", "skip"),
     "accelerator": ("auto", "cpu", "gpu"),
     "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
-    "nonmembers": ("other_groups", "same_groups"),
-    "subsets": ("disjoint", "same"),
-    "seeds": ("own", "shared"),
     "vote": ("none", "majority", "unanimous"),
 }
 # Choices that differ between the options of a group.
@@ -1081,47 +896,7 @@ BOUNDS: dict[str, tuple[float, bool, float]] = {
     "validation": (0, False, 0.5),
     "batch_size": (1, True, 65_536),
     "lr": (0, False, float("inf")),
-    "planted.fraction": (0, True, 1),
-    "phantoms.slices_per_patient": (1, True, 1000),
-    "scale.max_steps": (1, True, float("inf")),
-    "scale.subset.subsets": (2, True, 1000),
-    "generator.max_steps": (1, True, float("inf")),
-    "generator.latent": (1, True, 65_536),
-    "generator.width": (1, True, 4096),
-    "generator.discriminator_width": (1, True, 4096),
-    "generator.widest": (1, True, 65_536),
-    "generator.batch_size": (2, True, 65_536),
-    "generator.lr": (0, False, float("inf")),
-    "generator.beta1": (0, True, 0.9999),
-    "generator.beta2": (0, True, 0.99999),
-    "generator.ema": (0, True, 0.99999),
-    "generator.mapping": (1, True, 64),
-    "generator.beta": (0, True, float("inf")),
-    "generator.patch": (1, True, 64),
-    "generator.layers": (1, True, 64),
-    "generator.warmup": (0, True, float("inf")),
-    "generator.sampling_steps": (1, True, 1000),
-    "only": (0, True, 1_000_000),
-    "devices": (-1, True, 65_536),
-    "generator.augment.brightness": (0, True, 1),
-    "generator.augment.contrast": (0, True, 1),
-    "generator.augment.translation": (0, True, 0.5),
-    "generator.augment.cutout": (0, True, 1),
-    **{f"scale.subset.{key}": (1, True, float("inf")) for key in ("real", "generated", "test")},
-    **{f"scale.usage.{key}": (1, True, float("inf")) for key in ("members", "nonmembers", "generated")},
-    **{f"scale.usage.test_{key}": (0, True, float("inf")) for key in ("members", "nonmembers", "generated")},
-    **{f"scale.model.{key}": (1, True, float("inf")) for key in ("real", "generated", "test")},
-    "scale.model.labelled": (2, True, 1000),
-    "scale.shadow.candidates": (4, True, float("inf")),
-    "scale.shadow.generators": (2, True, 100_000),
-    "scale.shadow.generated": (1, True, float("inf")),
 }
-
-
-# How planted copies are changed; `generators.planted` makes them.
-PLANTED_KINDS = ("exact", "noise", "shift", "rotation", "contrast", "blend")
-# Generators of `simulate task=model` unless told otherwise; the last one has no labelled images.
-MODEL_GENERATORS = ("gan", "vae", "diffusion", "stylegan")
 
 
 def register() -> None:
@@ -1240,9 +1015,9 @@ def _keys(node: type, prefix: str) -> list[str]:
     keys = []
     for item in fields(node):
         keys.append(prefix + item.name)
-        nested = item.default_factory if callable(item.default_factory) else None
-        if isinstance(nested, type) and is_dataclass(nested):
-            keys += _keys(nested, f"{prefix}{item.name}.")
+        for nested in (item.type, item.default_factory):
+            if isinstance(nested, type) and is_dataclass(nested):
+                keys += _keys(nested, f"{prefix}{item.name}.")
     return keys
 
 
@@ -1274,8 +1049,7 @@ def validate(cfg: DictConfig) -> dict[str, Any]:
     leaves = _leaves(plain, "")
     if "scale" in plain:  # a simulation
         plain["generators"] = _generators(plain)
-        for entry in plain["generators"]:
-            leaves += _leaves(entry, "generator")
+        build(SimulateSettings, plain)
     if "encoders" in (plain.get("encoder") or {}):
         plain["encoder"]["encoders"] = _encoders(plain["encoder"]["encoders"])
         for entry in plain["encoder"]["encoders"]:

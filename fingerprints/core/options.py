@@ -93,9 +93,9 @@ def option(
     return field(default=default, metadata={_OPTION: known})
 
 
-def chosen(group: str, *, help: str = "") -> Any:
+def chosen(group: str, *, default: Any = dataclasses.MISSING, help: str = "") -> Any:
     """A field that holds the settings of the chosen option of a group, or a tuple of several."""
-    return field(metadata={_OPTION: Option(help=help, group=group)})
+    return field(default=default, metadata={_OPTION: Option(help=help, group=group)})
 
 
 def register(group: str, *names: str, part: str = "") -> Callable[[type[S]], type[S]]:

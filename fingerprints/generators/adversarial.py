@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fingerprints.generators.diff_augment import DiffAugment
+from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.module import GeneratorModule
+from fingerprints.generators.settings import AdversarialSettings
 from fingerprints.generators.steps import RealBatch
-
-
-@dataclass(frozen=True)
-class AdversarialSettings:
-    """Networks and optimisation that both designs of a GAN have.
-
-    Attributes:
-        latent: Length of a latent vector.
-        width: Channels of the generator at full size.
-        discriminator_width: Channels of the discriminator at half size.
-        widest: Most channels at any level of either.
-        batch_size: Real images a step, and generated ones.
-        lr: Learning rate of Adam, for both networks.
-        beta1: Its first decay.
-        beta2: Its second decay.
-        ema: Decay of the moving average of the generator's weights, which makes the images.
-        augment: What the discriminator sees.
-    """
-
-    latent: int = 128
-    width: int = 16
-    discriminator_width: int = 24
-    widest: int = 192
-    batch_size: int = 16
-    lr: float = 3e-4
-    beta1: float = 0.0
-    beta2: float = 0.99
-    ema: float = 0.998
-    augment: DiffAugment = field(default_factory=DiffAugment)
 
 
 class AdversarialModule(GeneratorModule):
@@ -90,18 +61,19 @@ class AdversarialModule(GeneratorModule):
         """One update of the discriminator, then one of the generator on the same generated images."""
         for_discriminator, for_generator = cast(list, self.optimizers())
         rng = torch.Generator().manual_seed(batch.seed)
-        augment, n = self.settings.augment, batch.count
+        changes, n = self.settings.augment, batch.count
         real = batch.pixels()
         generated = self.generator(*(batch.share(noise) for noise in self.noise(n, rng)))
 
-        of_real, of_generated = (batch.share(draws) for draws in augment.draws(2 * n, rng).chunk(2))
-        seen = augment(torch.cat([real, generated.detach()]), torch.cat([of_real, of_generated]))
+        of_real, of_generated = (batch.share(draws) for draws in draw_changes(2 * n, rng).chunk(2))
+        both, draws = torch.cat([real, generated.detach()]), torch.cat([of_real, of_generated])
+        seen = augment(both, draws, settings=changes)
         real_scores, generated_scores = self.discriminator(seen, sets=2).chunk(2)
         loss = self.discriminator_loss(real_scores, generated_scores)
         self.update(for_discriminator, loss)
 
         self.discriminator.requires_grad_(False)
-        again = augment(generated, batch.share(augment.draws(n, rng)))
+        again = augment(generated, batch.share(draw_changes(n, rng)), settings=changes)
         generator_loss = self.generator_loss(self.discriminator(again))
         self.update(for_generator, generator_loss)
         self.discriminator.requires_grad_(True)

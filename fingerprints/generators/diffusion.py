@@ -8,49 +8,19 @@ in pure noise (Lin et al. 2024), so that mean grey levels are learnt, too.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.generators.diff_augment import DiffAugment
+from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.module import GeneratorModule
+from fingerprints.generators.settings import DiffusionSettings
 from fingerprints.generators.steps import RealBatch
 
 TIMES = 1000  # of the forward process
-
-
-@dataclass(frozen=True)
-class DiffusionSettings:
-    """Network, optimisation and sampling of the diffusion model.
-
-    Attributes:
-        patch: Pixels a side of the blocks that become channels.
-        channels: Channels of each level of the U-Net; each is half the size of the one before.
-        layers: Residual blocks a level.
-        attention: Whether the coarsest level attends to itself.
-        batch_size: Images a step.
-        lr: Learning rate of AdamW.
-        warmup: Steps over which it rises.
-        ema: Decay of the moving average of the weights that make the images.
-        sampling_steps: Steps of DDIM.
-        augment: What the training images go through; it is learnt with them.
-    """
-
-    design: ClassVar[str] = "diffusion"
-    patch: int = 2
-    channels: tuple[int, ...] = (32, 64, 64)
-    layers: int = 1
-    attention: bool = True
-    batch_size: int = 16
-    lr: float = 1e-3
-    warmup: int = 100
-    ema: float = 0.995
-    sampling_steps: int = 50
-    augment: DiffAugment = field(default_factory=lambda: DiffAugment(enabled=False))
 
 
 class DiffusionModule(GeneratorModule):
@@ -111,7 +81,8 @@ class DiffusionModule(GeneratorModule):
         # One time from each of n equal parts: the loss varies less between steps than with any n times.
         parts = (torch.randperm(n, generator=rng) + torch.rand(n, generator=rng)) / n
         times = batch.share((parts * TIMES).long().clamp_max(TIMES - 1))
-        real = self.settings.augment(batch.pixels(), batch.share(self.settings.augment.draws(n, rng)))
+        draws = batch.share(draw_changes(n, rng))
+        real = augment(batch.pixels(), draws, settings=self.settings.augment)
         process = self.forward_process
         noisy = process.add_noise(real, noise, times)
         wanted = process.get_velocity(real, noise, times)

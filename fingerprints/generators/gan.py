@@ -8,25 +8,18 @@ deviation over small groups of the batch (Karras et al. 2018, section 3), which 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from fingerprints.generators.adversarial import AdversarialModule, AdversarialSettings
+from fingerprints.generators.adversarial import AdversarialModule
 from fingerprints.generators.module import check_power_of_two
+from fingerprints.generators.settings import GANSettings
 
 COARSEST = 4  # pixels a side where both networks begin or end
 GROUP = 4  # images over which the discriminator looks at the deviation
-
-
-@dataclass(frozen=True)
-class GANSettings(AdversarialSettings):
-    """Networks and optimisation of the convolutional GAN: those of every GAN."""
-
-    design: ClassVar[str] = "gan"
 
 
 class GANModule(AdversarialModule):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, cast
 
 import pytorch_lightning as pl
 import torch
@@ -14,20 +14,6 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.generators.steps import RealBatch
 
 SIZES = (16, 32, 64, 128, 256, 512)
-
-
-class GeneratorSettings(Protocol):
-    """What the settings of every design have: frozen dataclasses, so that their `repr` says all."""
-
-    design: ClassVar[str]
-
-    @property
-    def batch_size(self) -> int:
-        """Real images a step, over all processes together."""
-
-    @property
-    def ema(self) -> float:
-        """Decay of the moving average of the weights that make the images."""
 
 
 class GeneratorModule(pl.LightningModule):

@@ -12,28 +12,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fingerprints.generators.adversarial import AdversarialModule, AdversarialSettings
+from fingerprints.generators.adversarial import AdversarialModule
 from fingerprints.generators.gan import COARSEST, Discriminator, widths_of
 from fingerprints.generators.module import check_power_of_two
-
-
-@dataclass(frozen=True)
-class StyleGANSettings(AdversarialSettings):
-    """Networks and optimisation of the style-based GAN; styles are as long as latent vectors.
-
-    Attributes:
-        mapping: Layers of the mapping network.
-    """
-
-    design: ClassVar[str] = "stylegan"
-    mapping: int = 2
+from fingerprints.generators.settings import StyleGANSettings
 
 
 class StyleGANModule(AdversarialModule):

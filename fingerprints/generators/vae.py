@@ -10,42 +10,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from fingerprints.generators.diff_augment import DiffAugment
+from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.gan import COARSEST, widths_of
 from fingerprints.generators.module import GeneratorModule, check_power_of_two
+from fingerprints.generators.settings import VAESettings
 from fingerprints.generators.steps import RealBatch
-
-
-@dataclass(frozen=True)
-class VAESettings:
-    """Networks and optimisation of the variational autoencoder.
-
-    Attributes:
-        latent: Length of a latent vector.
-        width: Channels at full size, of encoder and decoder.
-        widest: Most channels at any level.
-        beta: Weight of the prior (Higgins et al. 2017); 1 is the bound on the likelihood.
-        batch_size: Images a step.
-        lr: Learning rate of Adam.
-        ema: Decay of the moving average of the weights that make the images.
-        augment: What the training images go through; it is learnt with them.
-    """
-
-    design: ClassVar[str] = "vae"
-    latent: int = 32
-    width: int = 16
-    widest: int = 128
-    beta: float = 40.0
-    batch_size: int = 16
-    lr: float = 1e-3
-    ema: float = 0.99
-    augment: DiffAugment = field(default_factory=lambda: DiffAugment(enabled=False))
 
 
 class VAEModule(GeneratorModule):
@@ -76,11 +50,11 @@ class VAEModule(GeneratorModule):
         optimiser = cast(Any, self.optimizers())
         rng = torch.Generator().manual_seed(batch.seed)
         noise = batch.share(torch.randn(batch.count, self.settings.latent, generator=rng))
-        draws = batch.share(self.settings.augment.draws(batch.count, rng))
-        real = self.settings.augment(batch.pixels(), draws)
+        draws = batch.share(draw_changes(batch.count, rng))
+        real = augment(batch.pixels(), draws, settings=self.settings.augment)
         mean, log_variance = (part.float() for part in self.encoder(real))
-        made = self.decoder(mean + noise * (0.5 * log_variance).exp()).float()
-        error = (made - real).square().mean()
+        decoded = self.decoder(mean + noise * (0.5 * log_variance).exp()).float()
+        error = (decoded - real).square().mean()
         divergence = kl_divergence(mean, log_variance).mean()
         pixels = real[0].numel()
         # The variance that is best for the whole batch is the mean squared error itself; its gradient

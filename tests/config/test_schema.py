@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from fingerprints.config import schema as config
+from fingerprints.config.simulation import MODEL_GENERATORS
 from fingerprints.core.errors import FingerprintsError
 
 
@@ -325,38 +326,6 @@ def test_schema_and_settings_agree():
             assert default is NO_DEFAULT or default == here[name], name
 
 
-def test_designs_have_the_settings_that_the_schema_says():
-    from dataclasses import asdict, fields, is_dataclass
-
-    from fingerprints.generators.designs import DESIGNS
-    from fingerprints.generators.planted import ALL_KINDS
-
-    schemas = config.GROUP_SCHEMAS["generator"]
-    assert [name.lstrip("_") for name in schemas] == list(DESIGNS)
-    assert config.options("generator") == sorted(DESIGNS)
-    for name, (settings, _) in DESIGNS.items():
-        given = asdict(schemas[f"_{name}"](name=name))
-        assert given.keys() - {"name", "max_steps"} == {field.name for field in fields(settings)}
-        for key, default in vars(settings()).items():
-            default = asdict(default) if is_dataclass(default) else default
-            assert given[key] == (list(default) if isinstance(default, tuple) else default), (name, key)
-    assert config.PLANTED_KINDS == ALL_KINDS
-
-
-def test_counts_have_the_settings_that_the_schema_says():
-    from dataclasses import fields
-
-    from fingerprints.simulation import plan
-
-    for schema, counts in (
-        (config.SubsetScaleConfig, plan.SubsetCounts),
-        (config.UsageScaleConfig, plan.UsageCounts),
-        (config.ModelScaleConfig, plan.ModelCounts),
-        (config.ShadowScaleConfig, plan.ShadowCounts),
-    ):
-        assert [field.name for field in fields(schema)] == [field.name for field in fields(counts)]
-
-
 class TestSimulate:
     """The root of `simulate`."""
 
@@ -381,7 +350,7 @@ class TestSimulate:
         assert gan == plain_gan
         assert vae == {**plain_vae, "lr": 1e-4, "augment": {**plain_vae["augment"], "cutout": 0.5}}
 
-    @pytest.mark.parametrize(("task", "names"), [("model", config.MODEL_GENERATORS), ("usage", ("gan",))])
+    @pytest.mark.parametrize(("task", "names"), [("model", MODEL_GENERATORS), ("usage", ("gan",))])
     def test_without_a_list_model_has_one_of_its_own_and_other_tasks_the_one(self, valid, task, names):
         assert [entry["name"] for entry in valid(task=task)["generators"]] == list(names)
 
@@ -394,9 +363,9 @@ class TestSimulate:
             ("[{name: gan, augment: {cutuot: 1}}]", ["cannot take augment.cutuot"]),
             ("[{name: gan, lr: high}]", ["cannot take lr"]),
             ("[{name: gan, sampling_steps: 5}]", ["'gan' cannot take sampling_steps"]),
-            ("[vae,{name: gan, lr: 0}]", ["generator.lr=0", "greater than 0"]),
-            ("[{name: gan, augment: {translation: 0.7}}]", ["generator.augment.translation=0.7"]),
-            ("[{name: gan, max_steps: 0}]", ["generator.max_steps=0"]),
+            ("[vae,{name: gan, lr: 0}]", ["generators.1.lr=0", "greater than 0"]),
+            ("[{name: gan, augment: {translation: 0.7}}]", ["generators.0.augment.translation=0.7"]),
+            ("[{name: gan, max_steps: 0}]", ["generators.0.max_steps=0"]),
         ],
     )
     def test_mistakes_in_the_list_are_said_in_plain_words(self, valid, generators, said):

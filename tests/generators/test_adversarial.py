@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.generators.diff_augment import DiffAugment
-from fingerprints.generators.gan import GANModule, GANSettings
+from fingerprints.generators.diff_augment import augment, draw_changes
+from fingerprints.generators.gan import GANModule
+from fingerprints.generators.settings import DiffAugment, GANSettings
 from fingerprints.generators.steps import RealBatch
 
 SIZE = 16
@@ -79,11 +80,13 @@ def test_losses_are_hinges_of_the_scores_of_real_and_of_generated_images_each_sc
     with torch.no_grad():
         generated = copy.deepcopy(module.generator)(latents)
         real = given.images.float() / 127.5 - 1
-        augment = module.settings.augment
-        seen = augment(torch.cat([real, generated]), augment.draws(2 * n, rng))
+        changes = module.settings.augment
+        seen = augment(torch.cat([real, generated]), draw_changes(2 * n, rng), settings=changes)
         real_scores = module.discriminator(seen[:n]).tolist()
         generated_scores = module.discriminator(seen[n:]).tolist()
-        second_look = module.discriminator(augment(generated, augment.draws(n, rng))).tolist()
+        second_look = module.discriminator(
+            augment(generated, draw_changes(n, rng), settings=changes)
+        ).tolist()
     module.training_step(given, 0)
     assert module.curve[0] == pytest.approx(
         {
@@ -100,7 +103,7 @@ def test_losses_are_hinges_of_the_scores_of_real_and_of_generated_images_each_sc
 
 
 def test_discriminator_learns_from_how_much_images_are_alike() -> None:
-    module = frozen(augment=DiffAugment(0, 0, 0, 0))
+    module = frozen(augment=DiffAugment(brightness=0, contrast=0, translation=0, cutout=0))
     with torch.no_grad():
         module.generator.last.weight.zero_()  # collapsed: all its images are one
         module.discriminator.last.parametrizations.weight.original.zero_()[:, -16:] = 1
@@ -118,11 +121,11 @@ def test_either_network_learns_from_its_own_loss_alone() -> None:
     rng = torch.Generator().manual_seed(given.seed)
     generated = generator(torch.randn(4, 4, generator=rng))
     real = given.images.float() / 127.5 - 1
-    augment = module.settings.augment
-    seen = augment(torch.cat([real, generated.detach()]), augment.draws(8, rng))
+    changes = module.settings.augment
+    seen = augment(torch.cat([real, generated.detach()]), draw_changes(8, rng), settings=changes)
     losses = (1 - discriminator(seen[:4])).clamp_min(0) + (1 + discriminator(seen[4:])).clamp_min(0)
     expected = torch.autograd.grad(losses.mean(), list(discriminator.parameters()))
-    loss = -discriminator(augment(generated, augment.draws(4, rng))).mean()
+    loss = -discriminator(augment(generated, draw_changes(4, rng), settings=changes)).mean()
     expected += torch.autograd.grad(loss, list(generator.parameters()))
     module.training_step(given, 0)
     found = [*module.discriminator.named_parameters(), *module.generator.named_parameters("generator")]

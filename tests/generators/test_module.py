@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.generators.designs import DESIGNS
+from fingerprints.core.options import part_of, registered
 from fingerprints.generators.module import SIZES, GeneratorModule, check_power_of_two, moving_average
 from fingerprints.generators.steps import RealBatch
 
@@ -22,18 +22,18 @@ SMALL: dict[str, dict[str, Any]] = {
     "vae": {"latent": 4, "width": 2},
     "diffusion": {"channels": (8, 8), "layers": 1, "attention": False, "warmup": 4, "sampling_steps": 2},
 }
-every_design = pytest.mark.parametrize("design", DESIGNS)
+every_design = pytest.mark.parametrize("design", registered("generator"))
 
 
 class Alone:
     """A module of a design with optimisers but without a trainer."""
 
     def __init__(self, design: str, *, log_every: int = 1, identity: str = "", **given: Any) -> None:
-        settings, module = DESIGNS[design]
+        settings = registered("generator")[design](**{**SMALL[design], "batch_size": 4, **given})
         torch.manual_seed(0)
-        self.module: Any = module(
+        self.module: Any = part_of(settings)(
             size=SIZE,
-            settings=settings(**{**SMALL[design], "batch_size": 4, **given}),
+            settings=settings,
             name="third",
             log_every=log_every,
             identity=identity,

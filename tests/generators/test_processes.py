@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.options import build_option
 from fingerprints.core.weights import read_weights
-from fingerprints.generators.designs import make_settings
-from fingerprints.generators.fit import RESULT, WEIGHTS, Training, train_generator
+from fingerprints.generators.fit import TRAINED, WEIGHTS, Training, train_generator
 from fingerprints.training.checkpoint import LAST
 from fingerprints.training.hardware import TrainerSettings
 from fingerprints.training.processes import run_workers
@@ -25,7 +25,9 @@ SMALL: dict[str, dict[str, Any]] = {
 
 def training(design: str, **options: Any) -> Training:
     images = np.random.default_rng(0).integers(0, 256, (12, 16, 16)).astype(np.uint8)
-    settings = make_settings(design, {**SMALL.get(design, {}), "batch_size": 8, **options})
+    settings = build_option(
+        "generator", {"name": design, **SMALL.get(design, {}), "batch_size": 8, **options}
+    )
     return Training(images, settings, 5, 0, "gen_a")
 
 
@@ -36,7 +38,7 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     folder = tmp_path / "two"
     given.write(folder, TWO)
     run_workers("generator", folder, TWO)
-    assert {RESULT, WEIGHTS} <= {path.name for path in folder.iterdir()}
+    assert {TRAINED, WEIGHTS} <= {path.name for path in folder.iterdir()}
     assert not (folder / LAST).exists()
     two = train_generator(given, folder, hardware=TWO, report=lambda *_: pytest.fail("trained again"))
     assert [point["step"] for point in two.curve] == [5]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fingerprints.generators.style import Modulation, StyleGANModule, StyleGANSettings, StyleGenerator
+from fingerprints.generators.settings import StyleGANSettings
+from fingerprints.generators.style import Modulation, StyleGANModule, StyleGenerator
 
 SIZE = 16
 
