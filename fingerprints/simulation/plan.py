@@ -168,46 +168,68 @@ def plan_usage(
     Raises:
         FingerprintsError: If the groups do not allow it.
     """
-    parts: dict[Part, tuple[int, int, int, str]] = {
-        "train": (sizes.members, sizes.nonmembers, sizes.generated, "generated")
-    }
-    if sizes.has_test:
-        parts["test"] = (
-            sizes.test_members,
-            sizes.test_nonmembers,
-            sizes.test_generated,
-            "test/generated",
-        )
-    titles = {"train": "training", "test": "test"}
+    parts = _usage_parts(sizes)
     rng = np.random.default_rng([seed, 0x05A6])
     needs: list[tuple[str, int]] = []
-    for part, (used, not_used, _, _) in parts.items():
+    for part in parts:
         if nonmembers == "other_groups":
-            needs += [(f"{titles[part]} part, used", used), (f"{titles[part]} part, not used", not_used)]
+            needs += [
+                (f"{part.title} part, used", part.used),
+                (f"{part.title} part, not used", part.not_used),
+            ]
         else:
-            needs.append((f"{titles[part]} part", used + not_used))
+            needs.append((f"{part.title} part", part.used + part.not_used))
     pools = share_groups(groups, needs, seed=seed)
     plans = []
-    for number, (part, (used, not_used, generated, folder)) in enumerate(parts.items()):
+    for number, part in enumerate(parts):
         if nonmembers == "other_groups":
-            members = np.sort(rng.permutation(pools[2 * number])[:used])
-            others = np.sort(rng.permutation(pools[2 * number + 1])[:not_used])
+            members = np.sort(rng.permutation(pools[2 * number])[: part.used])
+            others = np.sort(rng.permutation(pools[2 * number + 1])[: part.not_used])
         else:
-            members, others = _halves(pools[number], groups, used, not_used, rng=rng)
+            members, others = _halves(pools[number], groups, part.used, part.not_used, rng=rng)
         for design, label in enumerate(labels):
-            below = folder if len(labels) == 1 else _below(folder, label)
+            several = len(labels) > 1
             plans.append(
                 GeneratorPlan(
-                    name=titles[part] if len(labels) == 1 else f"{label}_{titles[part]}",
-                    label="" if len(labels) == 1 else label,
-                    part=part,
+                    name=f"{label}_{part.title}" if several else part.title,
+                    label=label if several else "",
+                    part=part.part,
                     design=design,
                     members=members,
                     nonmembers=others,
-                    outputs={below: generated},
+                    outputs={_below(part.folder, label) if several else part.folder: part.generated},
                 )
             )
     return plans
+
+
+@dataclass(frozen=True)
+class _UsagePart:
+    """One part of a `usage` benchmark: its numbers of images, and the folder of the generated ones."""
+
+    part: Part
+    title: str
+    used: int
+    not_used: int
+    generated: int
+    folder: str
+
+
+def _usage_parts(sizes: UsageScale) -> list[_UsagePart]:
+    train = _UsagePart(
+        "train", "training", sizes.members, sizes.nonmembers, sizes.generated, folder="generated"
+    )
+    if not sizes.has_test:
+        return [train]
+    test = _UsagePart(
+        "test",
+        "test",
+        sizes.test_members,
+        sizes.test_nonmembers,
+        sizes.test_generated,
+        folder="test/generated",
+    )
+    return [train, test]
 
 
 def _below(folder: str, label: str) -> str:
