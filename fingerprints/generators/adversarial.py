@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fingerprints.generators.batches import RealBatch
 from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.module import GeneratorModule
 from fingerprints.generators.settings import AdversarialSettings
-from fingerprints.generators.steps import RealBatch
 
 
 class AdversarialModule(GeneratorModule):

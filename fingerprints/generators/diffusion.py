@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.generators.batches import RealBatch
 from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.module import GeneratorModule
 from fingerprints.generators.settings import DiffusionSettings
-from fingerprints.generators.steps import RealBatch
 
 TIMES = 1000  # of the forward process
 

@@ -1,4 +1,4 @@
-"""Training one generator into a folder: begun, interrupted and gone on with, finished."""
+"""Training one generator in a folder, where an interrupted training continues."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from fingerprints.core.files import write_atomically
 from fingerprints.core.options import build_option, part_of, plain
 from fingerprints.core.signals import deferred
 from fingerprints.core.weights import load_into, read_weights
+from fingerprints.generators.batches import GeneratorData
 from fingerprints.generators.module import GeneratorModule, diverged
 from fingerprints.generators.settings import GeneratorSettings
-from fingerprints.generators.steps import GeneratorData
 from fingerprints.training.checkpoint import LAST, Checkpoints
 from fingerprints.training.hardware import TrainerSettings, make_trainer
 
@@ -34,7 +34,7 @@ TASK, IMAGES = "task.json", "task_images.npy"
 CHECKPOINT_STEPS = 250
 CPU = TrainerSettings(accelerator="cpu")
 
-Steps = Callable[[int, dict[str, float]], None]  # steps done so far, and the last point of the curve
+StepReport = Callable[[int, dict[str, float]], None]  # steps done so far, and the last point of the curve
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,9 @@ class Training:
 
 
 class _Clock(Callback):
-    """Tells how far the training is; keeps its time across interruptions."""
+    """Reports each step; keeps the training time across interruptions."""
 
-    def __init__(self, report: Steps | None) -> None:
+    def __init__(self, report: StepReport | None) -> None:
         self.report = report
         self.seconds, self._since = 0.0, time.perf_counter()
 
@@ -166,9 +166,9 @@ class _Clock(Callback):
 
 
 def train_generator(
-    training: Training, folder: Path, *, hardware: TrainerSettings = CPU, report: Steps | None = None
+    training: Training, folder: Path, *, hardware: TrainerSettings = CPU, report: StepReport | None = None
 ) -> TrainedGenerator:
-    """Train a generator on real images; a folder that holds the training, or its beginning, is gone on with.
+    """Train a generator on real images; a training that the folder holds is continued, or read if finished.
 
     With several processes each of them calls this; the main one writes.
 

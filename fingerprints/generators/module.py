@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.generators.steps import RealBatch
+from fingerprints.generators.batches import RealBatch
 
 SIZES = (16, 32, 64, 128, 256, 512)
 

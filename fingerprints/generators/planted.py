@@ -56,7 +56,7 @@ KINDS: tuple[PlantedKind, ...] = get_args(PlantedKind)
 
 
 @dataclass(frozen=True)
-class Copy:
+class PlantedCopy:
     """One planted copy.
 
     Attributes:
@@ -79,7 +79,7 @@ def plant(
     fraction: float,
     kinds: Sequence[PlantedKind],
     seed: int,
-) -> tuple[NDArray[np.uint8], list[Copy]]:
+) -> tuple[NDArray[np.uint8], list[PlantedCopy]]:
     """Replace a fraction of the generated images by changed copies of training images.
 
     Args:
@@ -117,5 +117,5 @@ def plant(
         else:
             changed = CHANGES[kind](image, rng)
         out[row] = np.clip(np.rint(changed * 255), 0, 255).astype(np.uint8)
-        copies.append(Copy(row, member, kind, second))
+        copies.append(PlantedCopy(row, member, kind, second))
     return out, copies

@@ -15,11 +15,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from fingerprints.generators.batches import RealBatch
 from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.gan import COARSEST, widths_of
 from fingerprints.generators.module import GeneratorModule, check_power_of_two
 from fingerprints.generators.settings import VAESettings
-from fingerprints.generators.steps import RealBatch
 
 
 class VAEModule(GeneratorModule):

@@ -1,9 +1,8 @@
 """From real images to a labelled benchmark: generators trained on known images, folders in the task's layout.
 
-Everything is made in `OUT.partial` and gets its name when whole, so that a folder called OUT is always a
-finished benchmark. What is begun there is gone on with: a generator that is trained is not trained again.
-Generators can be made by jobs of their own, on any machine that sees the folder; the job that finds all of
-them done writes the benchmark.
+The benchmark is built in `OUT.partial`; `OUT` appears only when the benchmark is complete. A stopped
+simulation continues there, and a trained generator is not trained again. Each generator can be a job of its
+own, on any machine that sees the folder; the last job to finish writes the benchmark.
 """
 
 from __future__ import annotations
@@ -29,7 +28,13 @@ from fingerprints.runs.provenance import peak_memory, versions
 from fingerprints.runs.status import LOCK, claimed
 from fingerprints.simulation.checks import check_settings
 from fingerprints.simulation.controls import control_of
-from fingerprints.simulation.generator_job import RESULT, SAMPLES, GeneratorJob, Progress, read_result
+from fingerprints.simulation.generator_job import (
+    RESULT,
+    SAMPLES,
+    GeneratorJob,
+    SimulationProgress,
+    read_result,
+)
 from fingerprints.simulation.layouts import write_tree
 from fingerprints.simulation.plan import GeneratorPlan, plan_generators
 from fingerprints.simulation.sources import RealImages
@@ -46,17 +51,17 @@ def make_benchmark(
     settings: SimulateSettings,
     out: Path,
     *,
-    progress: Progress,
+    progress: SimulationProgress,
     hardware: TrainerSettings = CPU,
 ) -> dict[str, Any] | None:
-    """Train the generators and write the benchmark; one that is begun or finished is taken up.
+    """Train the generators and write the benchmark; what an earlier call has finished is kept.
 
     Args:
         real: The real images.
         settings: What to make. With `only` one generator is made, others may be made by other processes.
             With `reuse` generators are taken over that were trained in the same way on the same images.
         out: Its folder; `settings.out`, or a folder in it for each job of a sweep.
-        progress: Told how far it is.
+        progress: Receives every step.
         hardware: Accelerator, precision, processes; resolved.
 
     Returns:
@@ -94,7 +99,7 @@ def make_benchmark(
             jobs[number].run(progress=progress, hardware=hardware)
         if settings.only is None:
             return assemble()
-    # Looked at before the folder is claimed for one alone: that would keep out a job that begins now.
+    # Checked before the exclusive lock is taken: the lock would keep out a job that begins now.
     if not all((job.folder / RESULT).is_file() for job in jobs):
         return _finished(out, identity)
     return _assemble_alone(work, out, identity, assemble)
@@ -107,13 +112,10 @@ def _assemble_alone(
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(claimed(work))
-        except (
-            FingerprintsError,
-            FileNotFoundError,
-        ):  # removed by the job that has just written the benchmark
+        except (FingerprintsError, FileNotFoundError):  # another job writes, or has just written it
             return _finished(out, identity)
         if (finished := _finished(out, identity)) is not None:
-            (work / LOCK).unlink(missing_ok=True)  # claiming has made the folder anew
+            (work / LOCK).unlink(missing_ok=True)  # the lock has made the folder anew
             with contextlib.suppress(OSError):
                 work.rmdir()
             return finished
@@ -161,7 +163,7 @@ def _numbers(plans: Sequence[GeneratorPlan], only: int | None) -> range:
 def _assemble(
     work: Path, out: Path, identity: dict[str, Any], jobs: Sequence[GeneratorJob], started: float
 ) -> dict[str, Any]:
-    """Write the finished generators' images, and give the folder its name."""
+    """Write the images of the finished generators, then rename the folder."""
     real, settings = jobs[0].real, jobs[0].settings
     plans = [job.plan for job in jobs]
     results = {job.plan.name: read_result(job.folder) for job in jobs}
@@ -187,7 +189,7 @@ def _assemble(
 
 
 def partial_folder(out: Path) -> Path:
-    """Where a benchmark is while it is being made."""
+    """The folder in which a benchmark is built."""
     return out.with_name(f"{out.name}.partial")
 
 
@@ -259,7 +261,7 @@ def _digests(tree: Path) -> dict[str, dict[str, Any]]:
 
 
 def _publish(work: Path, tree: Path, out: Path, document: dict[str, Any]) -> None:
-    """Give the finished benchmark its name; the last step of all."""
+    """Rename the finished tree to `out`, the last step of all."""
     destination = tree / GENERATORS
     if destination.exists():
         shutil.rmtree(destination)

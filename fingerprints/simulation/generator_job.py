@@ -1,4 +1,4 @@
-"""One generator of a benchmark, in its own folder: trained, looked at, its images made and planted."""
+"""The job of one generator in its own folder: train it, draw its images, plant copies, measure it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fingerprints.config.simulation import NonMembers, SimulateSettings
 from fingerprints.core.errors import FingerprintsError
@@ -28,11 +27,12 @@ from fingerprints.generators.fit import (
     Training,
     train_generator,
 )
-from fingerprints.generators.planted import Copy, plant
+from fingerprints.generators.planted import PlantedCopy, plant
 from fingerprints.generators.quality import Quality, quality
 from fingerprints.generators.settings import GeneratorSettings
 from fingerprints.runs.status import claimed
-from fingerprints.simulation.memorisation import line, memorisation
+from fingerprints.simulation.memorisation import memorisation, memorisation_words
+from fingerprints.simulation.pictures import SHEET_ROWS, contact_sheet, write_image
 from fingerprints.simulation.plan import GeneratorPlan, outsiders
 from fingerprints.simulation.sources import RealImages
 from fingerprints.training.hardware import TrainerSettings
@@ -40,12 +40,11 @@ from fingerprints.training.processes import run_workers
 
 RESULT, SAMPLES = "result.json", "samples.npy"
 SHEET = "contact_sheet.png"
-SHEET_ROWS = 8
 QUALITY_IMAGES = 1000  # most of them; sets are compared at the size of the smallest
 
 
-class Progress(Protocol):
-    """Is told how far the simulation is."""
+class SimulationProgress(Protocol):
+    """Receives the progress of a simulation."""
 
     def begin(self, steps: dict[str, int]) -> None:
         """Which generators will be trained, and how long each."""
@@ -54,7 +53,7 @@ class Progress(Protocol):
         """A step of a generator is done."""
 
     def trained(self, name: str, *lines: str) -> None:
-        """A generator is trained and looked at; what there is to say of it."""
+        """A generator is trained and measured; `lines` say how good it is."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,10 @@ class GeneratorResult:
     """
 
     images: NDArray[np.uint8]
-    copies: dict[str, list[Copy]]
+    copies: dict[str, list[PlantedCopy]]
     facts: dict[str, Any]
 
-    def outputs(self, plan: GeneratorPlan) -> Iterator[tuple[str, NDArray[np.uint8], dict[int, Copy]]]:
+    def outputs(self, plan: GeneratorPlan) -> Iterator[tuple[str, NDArray[np.uint8], dict[int, PlantedCopy]]]:
         """Folder, images and copies by their row, for each folder of the plan."""
         start = 0
         for folder, count in plan.outputs.items():
@@ -83,7 +82,7 @@ class GeneratorResult:
 def read_result(folder: Path) -> GeneratorResult:
     """What a finished job left in a generator's folder."""
     found = json.loads((folder / RESULT).read_text())
-    copies = {name: [Copy(**copy) for copy in rows] for name, rows in found["copies"].items()}
+    copies = {name: [PlantedCopy(**copy) for copy in rows] for name, rows in found["copies"].items()}
     return GeneratorResult(np.load(folder / SAMPLES, mmap_mode="r"), copies, found["facts"])
 
 
@@ -105,16 +104,16 @@ class GeneratorJob:
     number: int
     folder: Path
 
-    def run(self, *, progress: Progress, hardware: TrainerSettings) -> None:
-        """Train the generator and make its images; what is done already is not done again.
+    def run(self, *, progress: SimulationProgress, hardware: TrainerSettings) -> None:
+        """Train the generator and draw its images; finished steps of the work are not repeated.
 
         Args:
-            progress: Told how far it is.
+            progress: Receives every step.
             hardware: Accelerator, precision, processes; resolved.
 
         Raises:
-            FingerprintsError: If the training cannot be done or diverges, the folder holds another one, or
-                another process is at it.
+            FingerprintsError: If the training cannot be done or diverges, the folder holds another training,
+                or another process works in it.
             Interrupted: If a signal asked to stop.
         """
         with claimed(self.folder):
@@ -127,7 +126,7 @@ class GeneratorJob:
                 _take_over(training, self.settings.reuse.absolute(), self.folder)
             generator = _train(training, self.folder, progress=progress, hardware=hardware)
             images, copies = self._draw_images(generator)
-            figures, fidelity = self._look_at(generator, accelerator=hardware.accelerator)
+            figures, fidelity = self._measure(generator, accelerator=hardware.accelerator)
             leak = memorisation(
                 images, self.real.images, self.plan.members, self.real.groups, seed=self.settings.seed
             )
@@ -137,7 +136,7 @@ class GeneratorJob:
             self.plan.name,
             f"generator {self.plan.name}: {generator.steps:,} steps in {generator.seconds:,.0f} s; "
             f"{figures.line()}",
-            f"generator {self.plan.name}: {line(leak)}",
+            f"generator {self.plan.name}: {memorisation_words(leak)}",
         )
 
     @property
@@ -156,7 +155,7 @@ class GeneratorJob:
 
     def training(self) -> Training:
         """How the generator is trained."""
-        # A shared seed is that of training alone: images of two generators are never made from one noise.
+        # Only the seed of training is shared: two generators never draw their images from the same noise.
         seed = self.seed(0, number=0 if self.settings.seeds == "shared" else None)
         steps = self.settings.steps_of(self.design)
         return Training(self.members, self.design, steps, seed, self.plan.name)
@@ -172,11 +171,13 @@ class GeneratorJob:
             )
         return True
 
-    def _draw_images(self, generator: TrainedGenerator) -> tuple[NDArray[np.uint8], dict[str, list[Copy]]]:
+    def _draw_images(
+        self, generator: TrainedGenerator
+    ) -> tuple[NDArray[np.uint8], dict[str, list[PlantedCopy]]]:
         """All images of the generator in the order of its outputs, and the copies planted among them."""
         rows, members = self.plan.members, self.members
         images = generator.sample(sum(self.plan.outputs.values()), seed=self.seed(2))
-        copies: dict[str, list[Copy]] = {}
+        copies: dict[str, list[PlantedCopy]] = {}
         start = 0
         for place, (folder, count) in enumerate(self.plan.outputs.items()):
             end = start + count
@@ -189,7 +190,7 @@ class GeneratorJob:
             )
             start = end
             copies[folder] = [
-                Copy(
+                PlantedCopy(
                     copy.row,
                     int(rows[copy.member]),
                     copy.kind,
@@ -199,10 +200,10 @@ class GeneratorJob:
             ]
         return images, copies
 
-    def _look_at(
+    def _measure(
         self, generator: TrainedGenerator, *, accelerator: str
     ) -> tuple[Quality, dict[str, dict[str, Any]]]:
-        """Write the contact sheet; quality, and FID and KID under `fidelity` where they are wanted."""
+        """Write the contact sheet; return quality, and FID and KID as `fidelity` where they are asked for."""
         rows, kind = _kept_out(self.real, self.plan)
         members, kept_out = self.members, self.real.images[rows]
         count = max(SHEET_ROWS**2, min(QUALITY_IMAGES, len(members), len(kept_out)))
@@ -235,10 +236,10 @@ class GeneratorJob:
         self,
         training: Training,
         images: NDArray[np.uint8],
-        copies: dict[str, list[Copy]],
+        copies: dict[str, list[PlantedCopy]],
         facts: dict[str, Any],
     ) -> None:
-        """Leave what `read_result` reads; the result comes last, it says that the job is done."""
+        """Write what `read_result` reads; `result.json` comes last and marks the job as done."""
         buffer = io.BytesIO()
         np.save(buffer, images)
         write_atomically(self.folder / SAMPLES, buffer.getvalue())
@@ -251,7 +252,7 @@ class GeneratorJob:
 
 
 def _train(
-    training: Training, folder: Path, *, progress: Progress, hardware: TrainerSettings
+    training: Training, folder: Path, *, progress: SimulationProgress, hardware: TrainerSettings
 ) -> TrainedGenerator:
     if hardware.processes > 1 and not (folder / TRAINED).exists():
         training.check(processes=hardware.processes)
@@ -268,14 +269,14 @@ def _train(
 
 
 def _take_over(training: Training, reuse: Path, folder: Path) -> None:
-    """Copy a finished training of the same identity, if there is one."""
+    """PlantedCopy a finished training of the same identity, if there is one."""
     if (folder / TRAINED).exists():
         return
     for found in sorted(reuse.glob(f"**/generators/*/{TRAINED}")):
-        # It may be gone from where it was made: another job has just finished its benchmark.
+        # The folder may be gone: another job has just finished its benchmark.
         with contextlib.suppress(FileNotFoundError):
             if found.parent != folder and json.loads(found.read_text())["identity"] == training.identity:
-                for name in (WEIGHTS, TRAINED):  # the result last: it says that the training is there
+                for name in (WEIGHTS, TRAINED):  # the result comes last and marks the training as done
                     write_atomically(folder / name, found.with_name(name).read_bytes())
                 return
 
@@ -286,27 +287,6 @@ def _kept_out(real: RealImages, plan: GeneratorPlan) -> tuple[NDArray[np.int64],
     enough = len(found["same_groups"]) >= min(50, len(plan.members))
     kind: NonMembers = "same_groups" if enough or not len(found["other_groups"]) else "other_groups"
     return found[kind], kind
-
-
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write `(H, W)` uint8 as PNG: the one way for real and generated images."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path, optimize=True)
-
-
-def contact_sheet(real: NDArray[np.uint8], generated: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Eight by eight training images at the left, as many generated ones at the right."""
-
-    def grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        side = images.shape[-1]
-        cells = np.zeros((SHEET_ROWS**2, side, side), dtype=np.uint8)
-        rows = np.linspace(0, len(images) - 1, min(len(images), SHEET_ROWS**2)).astype(int)
-        cells[: len(rows)] = images[rows]
-        return cells.reshape(SHEET_ROWS, SHEET_ROWS, side, side).swapaxes(1, 2).reshape(SHEET_ROWS * side, -1)
-
-    left, right = grid(real), grid(generated)
-    gap = np.full((len(left), real.shape[-1] // 8), 255, dtype=np.uint8)
-    return np.concatenate([left, gap, right], axis=1)
 
 
 def seed_of(seed: int, number: int, use: int) -> int:

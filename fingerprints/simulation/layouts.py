@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerprints.config.simulation import SimulateSettings
-from fingerprints.generators.planted import Copy
-from fingerprints.simulation.generator_job import GeneratorResult, write_image
+from fingerprints.generators.planted import PlantedCopy
+from fingerprints.simulation.generator_job import GeneratorResult
+from fingerprints.simulation.pictures import write_image
 from fingerprints.simulation.plan import TEST_UNKNOWN, GeneratorPlan
 from fingerprints.simulation.sources import RealImages
 
@@ -38,7 +39,9 @@ class Tree:
         self.files[label, row] = file
         write_image(self.root / file, self.real.images[row])
 
-    def add_generated(self, file: str, image: NDArray[np.uint8], label: str, copy: Copy | None) -> None:
+    def add_generated(
+        self, file: str, image: NDArray[np.uint8], label: str, copy: PlantedCopy | None
+    ) -> None:
         """Write a generated image, and what it was copied from."""
         write_image(self.root / file, image)
         if copy is None:
@@ -83,7 +86,7 @@ def write_tree(
     """
     rng = np.random.default_rng([settings.seed, 0x7E57])
     tree = Tree(root, real)
-    unknown: list[tuple[NDArray[np.uint8], str, Copy | None]] = []
+    unknown: list[tuple[NDArray[np.uint8], str, PlantedCopy | None]] = []
     for plan in plans:
         _WRITE_REAL[settings.task](tree, plan, rng)
         for folder, images, copies in results[plan.name].outputs(plan):

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.generators.batches import RealBatch
 from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.gan import GANModule
 from fingerprints.generators.settings import DiffAugment, GANSettings
-from fingerprints.generators.steps import RealBatch
 
 SIZE = 16
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.generators.batches import RealBatch
 from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.diffusion import TIMES, Denoiser, DiffusionModule
 from fingerprints.generators.settings import DiffAugment, DiffusionSettings
-from fingerprints.generators.steps import RealBatch
 
 SIZE = 16
 SMALL: dict[str, Any] = {

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import part_of, registered
+from fingerprints.generators.batches import RealBatch
 from fingerprints.generators.module import SIZES, GeneratorModule, check_power_of_two, moving_average
-from fingerprints.generators.steps import RealBatch
 
 SIZE = 16
 SMALL: dict[str, dict[str, Any]] = {

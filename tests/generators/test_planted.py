@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.generators.planted import CHANGES, KINDS, Copy, plant
+from fingerprints.generators.planted import CHANGES, KINDS, PlantedCopy, plant
 
 SIZE = 32
 Images = NDArray[np.uint8]
@@ -31,7 +31,7 @@ def planted(
     fraction: float = 1.0,
     kinds: tuple[str, ...] = ("exact",),
     seed: int = 0,
-) -> tuple[Images, Images, Images, list[Copy]]:
+) -> tuple[Images, Images, Images, list[PlantedCopy]]:
     generated, real = smooth(n, seed=1), smooth(members, seed=2)
     out, copies = plant(generated, real, fraction=fraction, kinds=kinds, seed=seed)
     return generated, real, out, copies

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as reference_divergence
 
+from fingerprints.generators.batches import RealBatch
 from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.settings import DiffAugment, VAESettings
-from fingerprints.generators.steps import RealBatch
 from fingerprints.generators.vae import Decoder, Encoder, VAEModule, kl_divergence
 
 SIZE = 16

@@ -26,8 +26,6 @@ from fingerprints.core.signals import Interrupted, handled
 from fingerprints.generators.settings import GANSettings, PlantedSettings, VAESettings
 from fingerprints.runs.status import claimed
 from fingerprints.simulation.benchmark import make_benchmark, partial_folder
-from fingerprints.simulation.checks import check_settings
-from fingerprints.simulation.generator_job import contact_sheet
 from fingerprints.simulation.plan import plan_generators
 from fingerprints.simulation.sources import phantom_images
 
@@ -287,16 +285,6 @@ def test_what_cannot_be_done_is_said_before_any_training(real, tmp_path):
     assert silent.steps == 0
 
 
-def test_a_contact_sheet_has_training_images_left_and_generated_ones_right():
-    real = np.full((3, 16, 16), 50, dtype=np.uint8)
-    generated = np.full((100, 16, 16), 200, dtype=np.uint8)
-    sheet = contact_sheet(real, generated)
-    assert sheet.shape == (128, 128 + 2 + 128)
-    assert (sheet[:16, :48] == 50).all()
-    assert (sheet[16:, :128] == 0).all()
-    assert (sheet[:, 130:] == 200).all()
-
-
 def test_a_checkpoint_of_another_training_is_refused(real, tmp_path):
     out = tmp_path / "other"
     with pytest.raises(ZeroDivisionError):
@@ -431,12 +419,6 @@ class TestControls:
         assert len(set(weights_of(document).values())) == 1
         drawn = [path.read_bytes() for path in sorted((out / "generated").rglob("*.png"))]
         assert len(set(drawn)) == len(drawn) == 12
-
-    @pytest.mark.parametrize("words", [{"subsets": "same"}, {"seeds": "shared"}])
-    @pytest.mark.parametrize("settings", [USAGE, MODEL, SHADOW], ids=["usage", "model", "shadow"])
-    def test_other_tasks_have_none(self, settings, words):
-        with pytest.raises(FingerprintsError, match=f"task={settings.task} has no subsets"):
-            check_settings(replace(settings, **words))
 
 
 class TestJobs:

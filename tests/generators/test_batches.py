@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from fingerprints.generators.steps import GeneratorData, RealBatch
+from fingerprints.generators.batches import GeneratorData, RealBatch
 
 
 def numbered(n: int) -> NDArray[np.uint8]:
