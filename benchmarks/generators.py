@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from fingerprints.generators.designs import DESIGNS, make_settings
 from pytorch_lightning.callbacks import Callback
 from torch.nn import functional as F
 
 from benchmarks.run import ratios
+from fingerprints.core.options import build_option, registered
 from fingerprints.generators import fit
 from fingerprints.generators.adversarial import AdversarialModule
 from fingerprints.generators.diffusion import DiffusionModule
@@ -85,7 +85,9 @@ def measure(design: str, *, size: int, rounds: int, steps: int) -> Rounds:
     fit.make_trainer = with_timing
     try:
         with tempfile.TemporaryDirectory() as folder:
-            training = Training(images, make_settings(design, {}), (rounds + 1) * steps, 0, design)
+            training = Training(
+                images, build_option("generator", {"name": design}), (rounds + 1) * steps, 0, design
+            )
             train_generator(training, Path(folder))
     finally:
         fit.make_trainer = make
@@ -100,7 +102,7 @@ def main() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     print(f"{given['size']} x {given['size']}, batches of 16, {torch.get_num_threads()} thread(s)")
-    for design in DESIGNS:
+    for design in registered("generator"):
         timing = measure(design, **given)
         figure = ratios(timing.bare, timing.training)
         steps = 1 / float(np.median(timing.training[1:]))

@@ -8,7 +8,7 @@ from fingerprints.config.help import describe_options
 from fingerprints.config.launch import Place, launch
 from fingerprints.config.simulation import MODEL_GENERATORS, SimulateSettings
 from fingerprints.core.options import choices
-from fingerprints.generators.settings import Planted
+from fingerprints.generators.settings import PlantedKind
 
 USAGE = """\
 Train generators on known real images and write a labelled benchmark in the layout of its task.
@@ -80,7 +80,7 @@ def usage() -> str:
         designs="\n".join(describe_options("generator")),
         dials="\n".join(f"  {line}" for line in describe_options("dial")),
         model=f"[{','.join(MODEL_GENERATORS)}]",
-        kinds=", ".join(choices(Planted)),
+        kinds=", ".join(choices(PlantedKind)),
     )
 
 
@@ -99,7 +99,7 @@ def main() -> None:
 
 def _job(config: SimulateSettings, place: Place) -> None:
     # Imported late: help and configuration errors must not wait for torch.
-    from fingerprints.simulation.job import simulate
+    from fingerprints.simulation.command import simulate
 
     simulate(config, place)
 

@@ -76,7 +76,7 @@ def test_real_images_and_their_groups_are_used(command, tmp_path, write_image, w
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["task=style"], "task=subset, task=usage, task=model, task=shadow"),
+        (["task=style"], "task=style is not one of subset, usage, model, shadow"),
         (["task=subset", "images=nowhere"], "images=nowhere"),
         (["task=subset", "reuse=nowhere"], "reuse=nowhere"),
         (["task=subset", "generator=flow"], "no generator 'flow'; there are diffusion, gan, stylegan, vae"),
@@ -89,7 +89,7 @@ def test_real_images_and_their_groups_are_used(command, tmp_path, write_image, w
         (["task=subset", "planted.fraction=1.5"], "planted.fraction"),
         (["task=subset", "generator.learning_rate=1"], "generator.learning_rate"),
         (["task=model", "generators=[{name: gan, leer: 1}]"], "cannot take leer"),
-        (["task=model", "generators=[{name: gan, lr: -1}]"], "generator.lr=-1"),
+        (["task=model", "generators=[{name: gan, lr: -1}]"], "generators.0.lr=-1"),
         (["task=model", "generator.width=2"], "generator.width=2 is for one generator; this benchmark has 4"),
         (["task=usage", "generators=[vae]", "generator.lr=1"], "generator.lr=1 is for one generator"),
         (["task=subset", "generators=[gan,vae]"], "task=subset takes one generator; 2 are given"),

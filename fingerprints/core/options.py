@@ -226,7 +226,9 @@ def _converted(value: Any, kind: Any, known: Option, key: str) -> Any:
         if isinstance(value, str) or not isinstance(value, list | tuple):
             raise _misfit(key, value, "a list")
         if known.group is not None:
-            return tuple(build_option(known.group, entry) for entry in value)
+            return tuple(
+                build_option(known.group, entry, where=f"{key}.{place}") for place, entry in enumerate(value)
+            )
         return tuple(_converted(item, inner[0], known, key) for item in value)
     if origin is dict:
         if not isinstance(value, Mapping):

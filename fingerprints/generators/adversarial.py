@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fingerprints.generators.batches import RealBatch
+from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.module import GeneratorModule
 from fingerprints.generators.settings import AdversarialSettings
-from fingerprints.generators.steps import RealBatch
 
 
 class AdversarialModule(GeneratorModule):
@@ -60,18 +61,19 @@ class AdversarialModule(GeneratorModule):
         """One update of the discriminator, then one of the generator on the same generated images."""
         for_discriminator, for_generator = cast(list, self.optimizers())
         rng = torch.Generator().manual_seed(batch.seed)
-        augment, n = self.augment, batch.count
+        changes, n = self.settings.augment, batch.count
         real = batch.pixels()
         generated = self.generator(*(batch.share(noise) for noise in self.noise(n, rng)))
 
-        of_real, of_generated = (batch.share(draws) for draws in augment.draws(2 * n, rng).chunk(2))
-        seen = augment(torch.cat([real, generated.detach()]), torch.cat([of_real, of_generated]))
+        of_real, of_generated = (batch.share(draws) for draws in draw_changes(2 * n, rng).chunk(2))
+        both, draws = torch.cat([real, generated.detach()]), torch.cat([of_real, of_generated])
+        seen = augment(both, draws, settings=changes)
         real_scores, generated_scores = self.discriminator(seen, sets=2).chunk(2)
         loss = self.discriminator_loss(real_scores, generated_scores)
         self.update(for_discriminator, loss)
 
         self.discriminator.requires_grad_(False)
-        again = augment(generated, batch.share(augment.draws(n, rng)))
+        again = augment(generated, batch.share(draw_changes(n, rng)), settings=changes)
         generator_loss = self.generator_loss(self.discriminator(again))
         self.update(for_generator, generator_loss)
         self.discriminator.requires_grad_(True)

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.generators.batches import RealBatch
+from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.module import GeneratorModule
 from fingerprints.generators.settings import DiffusionSettings
-from fingerprints.generators.steps import RealBatch
 
 TIMES = 1000  # of the forward process
 
@@ -80,7 +81,8 @@ class DiffusionModule(GeneratorModule):
         # One time from each of n equal parts: the loss varies less between steps than with any n times.
         parts = (torch.randperm(n, generator=rng) + torch.rand(n, generator=rng)) / n
         times = batch.share((parts * TIMES).long().clamp_max(TIMES - 1))
-        real = self.augment(batch.pixels(), batch.share(self.augment.draws(n, rng)))
+        draws = batch.share(draw_changes(n, rng))
+        real = augment(batch.pixels(), draws, settings=self.settings.augment)
         process = self.forward_process
         noisy = process.add_noise(real, noise, times)
         wanted = process.get_velocity(real, noise, times)

@@ -1,4 +1,4 @@
-"""Training one generator into a folder: begun, interrupted and gone on with, finished."""
+"""Training one generator in a folder, where an interrupted training continues."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,19 @@ from fingerprints.core.files import write_atomically
 from fingerprints.core.options import build_option, part_of, plain
 from fingerprints.core.signals import deferred
 from fingerprints.core.weights import load_into, read_weights
+from fingerprints.generators.batches import GeneratorData
 from fingerprints.generators.module import GeneratorModule, diverged
 from fingerprints.generators.settings import GeneratorSettings
-from fingerprints.generators.steps import RealImages
 from fingerprints.training.checkpoint import LAST, Checkpoints
-from fingerprints.training.hardware import make_trainer
-from fingerprints.training.settings import TrainerSettings
+from fingerprints.training.hardware import TrainerSettings, make_trainer
 
-RESULT = "training.json"
+TRAINED = "training.json"
 WEIGHTS = "generator.safetensors"
 TASK, IMAGES = "task.json", "task_images.npy"
 CHECKPOINT_STEPS = 250
 CPU = TrainerSettings(accelerator="cpu")
 
-Steps = Callable[[int, dict[str, float]], None]  # steps done so far, and the last point of the curve
+StepReport = Callable[[int, dict[str, float]], None]  # steps done so far, and the last point of the curve
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,15 @@ class Training:
     @property
     def identity(self) -> str:
         """Digest of all that the weights depend on."""
+        # `max_steps` is left out: `steps` says it, whether it came from there or from the scale.
+        options = ", ".join(
+            f"{item.name}={getattr(self.settings, item.name)!r}"
+            for item in fields(self.settings)
+            if item.name != "max_steps"
+        )
+        settings = f"{type(self.settings).__name__}({options})"
         digest = hashlib.blake2b(np.ascontiguousarray(self.images).tobytes(), digest_size=16)
-        digest.update(repr((self.images.shape, self.steps, self.seed)).encode())
-        facts = {"design": self.settings.name, **self.settings.facts()}
-        digest.update(json.dumps(facts, sort_keys=True).encode())
+        digest.update(f"({self.images.shape}, {settings}, {self.steps}, {self.seed})".encode())
         return digest.hexdigest()
 
     def check(self, *, processes: int = 1) -> None:
@@ -123,7 +127,7 @@ class Training:
             "steps": self.steps,
             "seed": self.seed,
             "name": self.name,
-            "hardware": plain(hardware),
+            "hardware": asdict(hardware),
         }
         write_atomically(folder / TASK, json.dumps(facts).encode())
 
@@ -131,15 +135,15 @@ class Training:
     def read(cls, folder: Path) -> tuple[Training, TrainerSettings]:
         """What `write` left."""
         facts = json.loads((folder / TASK).read_text())
-        settings = build_option("generator", facts["settings"])
+        settings: GeneratorSettings = build_option("generator", facts["settings"])
         training = cls(np.load(folder / IMAGES), settings, facts["steps"], facts["seed"], facts["name"])
         return training, TrainerSettings(**facts["hardware"])
 
 
 class _Clock(Callback):
-    """Tells how far the training is; keeps its time across interruptions."""
+    """Reports each step; keeps the training time across interruptions."""
 
-    def __init__(self, report: Steps | None) -> None:
+    def __init__(self, report: StepReport | None) -> None:
         self.report = report
         self.seconds, self._since = 0.0, time.perf_counter()
 
@@ -162,9 +166,9 @@ class _Clock(Callback):
 
 
 def train_generator(
-    training: Training, folder: Path, *, hardware: TrainerSettings = CPU, report: Steps | None = None
+    training: Training, folder: Path, *, hardware: TrainerSettings = CPU, report: StepReport | None = None
 ) -> TrainedGenerator:
-    """Train a generator on real images; a folder that holds the training, or its beginning, is gone on with.
+    """Train a generator on real images; a training that the folder holds is continued, or read if finished.
 
     With several processes each of them calls this; the main one writes.
 
@@ -180,31 +184,60 @@ def train_generator(
         Interrupted: If a signal asked to stop; the checkpoint is written.
     """
     training.check(processes=hardware.processes)
-    identity = training.identity
+    module = _new_module(training)
+    if (folder / TRAINED).exists():
+        return _read_trained(module, folder, accelerator=hardware.accelerator)
+    clock = _Clock(report)
+    trainer = _fit(module, training, folder, hardware=hardware, clock=clock)
+    tensors = {key: value.contiguous() for key, value in module.sampler.state_dict().items()}
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):  # since the curve's last point
+        raise diverged(training.name, step=training.steps, what="weights")
+    seconds = round(clock.seconds, 1)
+    if trainer.is_global_zero:
+        write_atomically(folder / WEIGHTS, save(tensors))
+        facts = {
+            "identity": module.identity,
+            "steps": training.steps,
+            "seconds": seconds,
+            "curve": module.curve,
+        }
+        write_atomically(folder / TRAINED, (json.dumps(facts, indent=1) + "\n").encode())
+        (folder / LAST).unlink(missing_ok=True)  # the optimisers' state is three times the weights
+    return TrainedGenerator(module, training.steps, seconds, module.curve, hardware.accelerator)
+
+
+def _new_module(training: Training) -> GeneratorModule:
+    """The untrained module; its weights depend on the training's seed alone."""
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)
-        module = part_of(training.settings)(
+        return part_of(training.settings)(
             size=training.images.shape[-1],
             settings=training.settings,
             name=training.name,
             log_every=min(50, training.steps),
-            identity=identity,
+            identity=training.identity,
         )
-    if (folder / RESULT).exists():
-        found = json.loads((folder / RESULT).read_text())
-        module.on_load_checkpoint({**found, "sums": torch.zeros(0)})
-        load_into(module.sampler, read_weights(folder / WEIGHTS), where=folder / WEIGHTS)
-        return TrainedGenerator(
-            module.eval(), found["steps"], found["seconds"], found["curve"], hardware.accelerator
-        )
-    clock = _Clock(report)
+
+
+def _read_trained(module: GeneratorModule, folder: Path, *, accelerator: str) -> TrainedGenerator:
+    """The finished training of a folder, its weights loaded into `module`."""
+    found = json.loads((folder / TRAINED).read_text())
+    module.on_load_checkpoint({**found, "sums": torch.zeros(0)})
+    load_into(module.sampler, read_weights(folder / WEIGHTS), where=folder / WEIGHTS)
+    return TrainedGenerator(module.eval(), found["steps"], found["seconds"], found["curve"], accelerator)
+
+
+def _fit(
+    module: GeneratorModule, training: Training, folder: Path, *, hardware: TrainerSettings, clock: _Clock
+) -> pl.Trainer:
+    """Train `module` to the end, from the folder's checkpoint if there is one; it is left on the CPU."""
     checkpoints = Checkpoints(
         every_steps=CHECKPOINT_STEPS, dirpath=folder, save_top_k=0, enable_version_counter=False
     )
     if hardware.processes > 1:  # either network of a GAN is idle in the other one's step
         hardware = replace(hardware, strategy="ddp_find_unused_parameters_true")  # type: ignore[arg-type]
     trainer = make_trainer(replace(hardware, max_epochs=1), callbacks=[clock, checkpoints], validate=False)
-    data = RealImages(
+    data = GeneratorData(
         training.images, batch_size=training.settings.batch_size, steps=training.steps, seed=training.seed
     )
     last = folder / LAST
@@ -214,20 +247,4 @@ def train_generator(
     with deferred():
         trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     module.eval().cpu()
-    tensors = {key: value.contiguous() for key, value in module.sampler.state_dict().items()}
-    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):  # since the curve's last point
-        raise diverged(training.name, step=training.steps, what="weights")
-    result = TrainedGenerator(
-        module, training.steps, round(clock.seconds, 1), module.curve, hardware.accelerator
-    )
-    if trainer.is_global_zero:
-        write_atomically(folder / WEIGHTS, save(tensors))
-        facts = {
-            "identity": identity,
-            "steps": result.steps,
-            "seconds": result.seconds,
-            "curve": result.curve,
-        }
-        write_atomically(folder / RESULT, (json.dumps(facts, indent=1) + "\n").encode())
-        last.unlink(missing_ok=True)  # the optimisers' state is three times the weights
-    return result
+    return trainer

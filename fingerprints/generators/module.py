@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.generators.diff_augment import DiffAugment
-from fingerprints.generators.steps import RealBatch
+from fingerprints.generators.batches import RealBatch
 
 SIZES = (16, 32, 64, 128, 256, 512)
 
@@ -50,11 +49,6 @@ class GeneratorModule(pl.LightningModule):
         self.name, self.log_every, self.identity = name, log_every, identity
         self.curve: list[dict[str, float]] = []
         self._sums = torch.zeros(len(self.figures))
-
-    @property
-    def augment(self) -> DiffAugment:
-        """What training images, or the discriminator's images, go through."""
-        return DiffAugment(**vars(self.settings.augment))
 
     @classmethod
     def check_size(cls, size: int, settings: Any) -> None:

@@ -137,20 +137,20 @@ def quality(
     def some(images: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
         return vectors(images[np.sort(rng.permutation(len(images))[:count])])
 
-    made, known, unseen = some(generated, n), some(training, n), some(kept_out, n)
+    drawn, known, unseen = some(generated, n), some(training, n), some(kept_out, n)
     more = min(len(generated), len(training), limit)
-    made_more, known_more = some(generated, more), some(training, more)
-    to_known = np.sqrt(nearest(made, known))
-    to_unseen = np.sqrt(nearest(made, unseen))
+    drawn_more, known_more = some(generated, more), some(training, more)
+    to_known = np.sqrt(nearest(drawn, known))
+    to_unseen = np.sqrt(nearest(drawn, unseen))
     ties = to_known == to_unseen
     figures: dict[str, float] = {
-        "precision": precision(made, unseen),
+        "precision": precision(drawn, unseen),
         "precision_real": precision(known, unseen),
-        "diversity": mean_distance(made_more) / max(mean_distance(known_more), 1e-12),
-        "coverage": coverage(made_more, known_more),
+        "diversity": mean_distance(drawn_more) / max(mean_distance(known_more), 1e-12),
+        "coverage": coverage(drawn_more, known_more),
         "sharpness": roughness(generated[:limit]) / max(roughness(training[:limit]), 1e-12),
     }
-    test = two_sample(made, unseen)
+    test = two_sample(drawn, unseen)
     return Quality(
         two_sample=test,
         two_sample_real=two_sample(known, unseen),
@@ -210,15 +210,15 @@ def mean_distance(points: NDArray[np.float32]) -> float:
     return total / (n * (n - 1))
 
 
-def coverage(made: NDArray[np.float32], real: NDArray[np.float32], *, k: int = 5) -> float:
-    """Share of real points with a made one nearer than their k-th real neighbour."""
-    return float(np.mean(nearest(real, made) <= _reach(real, k)))
+def coverage(generated: NDArray[np.float32], real: NDArray[np.float32], *, k: int = 5) -> float:
+    """Share of real points with a generated one nearer than their k-th real neighbour."""
+    return float(np.mean(nearest(real, generated) <= _reach(real, k)))
 
 
-def precision(made: NDArray[np.float32], real: NDArray[np.float32], *, k: int = 5) -> float:
-    """Share of made points that lie nearer to some real one than that one's k-th real neighbour."""
+def precision(generated: NDArray[np.float32], real: NDArray[np.float32], *, k: int = 5) -> float:
+    """Share of generated points that lie nearer to some real one than that one's k-th real neighbour."""
     reach = _reach(real, k)
-    inside = [(distances <= reach).any(axis=1) for _, distances in _blocks(made, real)]
+    inside = [(distances <= reach).any(axis=1) for _, distances in _blocks(generated, real)]
     return float(np.concatenate(inside).mean())
 
 

@@ -1,65 +1,82 @@
-"""Settings of every design of generator."""
+"""Settings of the designs of a generator, and of planted copies; nothing here needs torch.
+
+The digest that tells one training from another (`fit.Training.identity`) is made of the classes' and
+fields' names and of the fields' order: a changed name or order makes every finished generator a new one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from fingerprints.core.options import option, plain, register
+from fingerprints.core.options import option, register
 
-Planted = Literal["exact", "noise", "shift", "rotation", "contrast", "blend"]  # kinds of planted copies
+LARGEST_DECAY = 0.99999
+# How a planted copy differs from its training image; `planted.CHANGES` makes them.
+PlantedKind = Literal["exact", "noise", "shift", "rotation", "contrast", "blend"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiffAugmentSettings:
-    """Differentiable augmentation, of training images and of what the discriminator of a GAN sees."""
+class DiffAugment:
+    """Differentiable augmentation (`diff_augment.augment`): random changes of images in [-1, 1]."""
 
-    enabled: bool = option(True)
-    brightness: float = option(0.25, least=0, most=1, help="largest change, as a share of the range")
-    contrast: float = option(0.5, least=0, most=1, help="largest change about the mean, as a factor")
-    translation: float = option(0.125, least=0, most=0.5, help="largest shift, as a share of the side")
-    cutout: float = option(0.0, least=0, most=1, help="side of a blank square, as a share")
+    brightness: float = option(
+        0.25, least=0, most=1, help="range of the shift of grey level, as a share of the grey range"
+    )
+    contrast: float = option(
+        0.5, least=0, most=1, help="range of the factor about the image's mean: 0.5 is 0.75 to 1.25"
+    )
+    translation: float = option(
+        0.125, least=0, most=0.5, help="largest whole-pixel shift, as a share of the side; black comes in"
+    )
+    cutout: float = option(
+        0.0, least=0, most=1, help="side of a square set to mid-grey, as a share of the image's side"
+    )
+    enabled: bool = option(True, help="whether anything is changed at all")
 
 
-_ON = DiffAugmentSettings()
-_OFF = DiffAugmentSettings(enabled=False)
+LEARNT = DiffAugment(enabled=False)  # default of designs that would learn to generate augmented images
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorSettings:
-    """What every design has."""
+    """What the settings of every design have."""
 
     name: ClassVar[str]
-    max_steps: int | None = option(None, least=1, help="steps of training; null: as the scale says")
-    batch_size: int = option(16, least=2, most=65_536, help="images a step")
-    lr: float = option(1e-3, above=0, help="learning rate")
-    ema: float = option(0.99, least=0, most=0.99999, help="decay of the weights' moving average")
-    augment: DiffAugmentSettings = _OFF
+    max_steps: int | None = option(None, least=1, help="training steps; null: as many as the scale says")
 
-    def facts(self) -> dict[str, Any]:
-        """All that makes the training what it is, but its length: plain data."""
-        return {key: value for key, value in plain(self).items() if key not in ("name", "max_steps")}
+    @property
+    def batch_size(self) -> int:
+        """Real images a step, over all processes together; every design has it as an option."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialSettings(GeneratorSettings):
-    """Networks and optimisation that both designs of a GAN have."""
+    """What both designs of a GAN have."""
 
     latent: int = option(128, least=1, most=65_536, help="length of a latent vector")
     width: int = option(16, least=1, most=4096, help="channels of the generator at full size")
-    discriminator_width: int = option(24, least=1, most=4096, help="of the discriminator at half size")
-    widest: int = option(192, least=1, most=65_536, help="most channels at any level")
+    discriminator_width: int = option(
+        24, least=1, most=4096, help="channels of the discriminator at half size"
+    )
+    widest: int = option(192, least=1, most=65_536, help="most channels at any level of either network")
+    batch_size: int = option(16, least=2, most=65_536, help="real images a step, and generated ones")
     lr: float = option(3e-4, above=0, help="learning rate of Adam, for both networks")
     beta1: float = option(0.0, least=0, most=0.9999, help="first decay of Adam")
-    beta2: float = option(0.99, least=0, most=0.99999, help="second decay of Adam")
-    ema: float = option(0.998, least=0, most=0.99999, help="decay of the weights' moving average")
-    augment: DiffAugmentSettings = _ON
+    beta2: float = option(0.99, least=0, most=LARGEST_DECAY, help="second decay of Adam")
+    ema: float = option(
+        0.998, least=0, most=LARGEST_DECAY, help="decay of the averaged weights, which make the images"
+    )
+    augment: DiffAugment = option(
+        DiffAugment(), help="what the discriminator sees of real and generated images alike"
+    )
 
 
 @register("generator", part="fingerprints.generators.gan:GANModule")
 @dataclass(frozen=True, kw_only=True)
 class GANSettings(AdversarialSettings):
-    """A convolutional GAN for few images: spectral norm, differentiable augmentation, averaged weights."""
+    """The convolutional GAN."""
 
     name: ClassVar[str] = "gan"
 
@@ -67,7 +84,7 @@ class GANSettings(AdversarialSettings):
 @register("generator", part="fingerprints.generators.style:StyleGANModule")
 @dataclass(frozen=True, kw_only=True)
 class StyleGANSettings(AdversarialSettings):
-    """A style-based GAN: mapping network, features modulated by its output, noise at every level."""
+    """The style-based GAN; styles are as long as latent vectors."""
 
     name: ClassVar[str] = "stylegan"
     mapping: int = option(2, least=1, most=64, help="layers of the mapping network")
@@ -76,25 +93,50 @@ class StyleGANSettings(AdversarialSettings):
 @register("generator", part="fingerprints.generators.vae:VAEModule")
 @dataclass(frozen=True, kw_only=True)
 class VAESettings(GeneratorSettings):
-    """A variational autoencoder with a calibrated decoder: smooth images."""
+    """The variational autoencoder."""
 
     name: ClassVar[str] = "vae"
     latent: int = option(32, least=1, most=65_536, help="length of a latent vector")
-    width: int = option(16, least=1, most=4096, help="channels at full size, of encoder and decoder")
+    width: int = option(16, least=1, most=4096, help="channels of encoder and decoder at full size")
     widest: int = option(128, least=1, most=65_536, help="most channels at any level")
-    beta: float = option(40.0, least=0, help="weight of the prior (Higgins et al. 2017)")
+    beta: float = option(
+        40.0, least=0, help="weight of the prior (Higgins et al. 2017); 1 is the bound on the likelihood"
+    )
+    batch_size: int = option(16, least=2, most=65_536, help="images a step")
+    lr: float = option(1e-3, above=0, help="learning rate of Adam")
+    ema: float = option(
+        0.99, least=0, most=LARGEST_DECAY, help="decay of the averaged weights, which make the images"
+    )
+    augment: DiffAugment = option(LEARNT, help="changes of the training images; they are learnt")
 
 
 @register("generator", part="fingerprints.generators.diffusion:DiffusionModule")
 @dataclass(frozen=True, kw_only=True)
 class DiffusionSettings(GeneratorSettings):
-    """A denoising diffusion model on blocks of pixels, sampled by DDIM (diffusers)."""
+    """The diffusion model."""
 
     name: ClassVar[str] = "diffusion"
     patch: int = option(2, least=1, most=64, help="pixels a side of the blocks that become channels")
-    channels: tuple[int, ...] = option((32, 64, 64), least=1, help="of each level of the U-Net")
+    channels: tuple[int, ...] = option(
+        (32, 64, 64), least=1, help="channels of each level of the U-Net; each level is half the size"
+    )
     layers: int = option(1, least=1, most=64, help="residual blocks a level")
     attention: bool = option(True, help="whether the coarsest level attends to itself")
-    warmup: int = option(100, least=0, help="steps over which the rate rises")
-    ema: float = option(0.995, least=0, most=0.99999, help="decay of the weights' moving average")
+    batch_size: int = option(16, least=2, most=65_536, help="images a step")
+    lr: float = option(1e-3, above=0, help="learning rate of AdamW")
+    warmup: int = option(100, least=0, help="steps over which the learning rate rises")
+    ema: float = option(
+        0.995, least=0, most=LARGEST_DECAY, help="decay of the averaged weights, which make the images"
+    )
     sampling_steps: int = option(50, least=1, most=1000, help="steps of DDIM")
+    augment: DiffAugment = option(LEARNT, help="changes of the training images; they are learnt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedSettings:
+    """Changed copies of training images among the generated ones."""
+
+    fraction: float = option(0.0, least=0, most=1, help="share of the generated images that are replaced")
+    kinds: tuple[PlantedKind, ...] = option(
+        ("noise", "shift", "contrast"), help="how copies are changed; each copy is of one kind, at random"
+    )

@@ -15,10 +15,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from fingerprints.generators.batches import RealBatch
+from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.gan import COARSEST, widths_of
 from fingerprints.generators.module import GeneratorModule, check_power_of_two
 from fingerprints.generators.settings import VAESettings
-from fingerprints.generators.steps import RealBatch
 
 
 class VAEModule(GeneratorModule):
@@ -49,11 +50,11 @@ class VAEModule(GeneratorModule):
         optimiser = cast(Any, self.optimizers())
         rng = torch.Generator().manual_seed(batch.seed)
         noise = batch.share(torch.randn(batch.count, self.settings.latent, generator=rng))
-        draws = batch.share(self.augment.draws(batch.count, rng))
-        real = self.augment(batch.pixels(), draws)
+        draws = batch.share(draw_changes(batch.count, rng))
+        real = augment(batch.pixels(), draws, settings=self.settings.augment)
         mean, log_variance = (part.float() for part in self.encoder(real))
-        made = self.decoder(mean + noise * (0.5 * log_variance).exp()).float()
-        error = (made - real).square().mean()
+        decoded = self.decoder(mean + noise * (0.5 * log_variance).exp()).float()
+        error = (decoded - real).square().mean()
         divergence = kl_divergence(mean, log_variance).mean()
         pixels = real[0].numel()
         # The variance that is best for the whole batch is the mean squared error itself; its gradient

@@ -1,9 +1,8 @@
 """From real images to a labelled benchmark: generators trained on known images, folders in the task's layout.
 
-Everything is made in `OUT.partial` and gets its name when whole, so that a folder called OUT is always a
-finished benchmark. What is begun there is gone on with: a generator that is trained is not trained again.
-Generators can be made by jobs of their own, on any machine that sees the folder; the job that finds all of
-them done writes the benchmark.
+The benchmark is built in `OUT.partial`; `OUT` appears only when the benchmark is complete. A stopped
+simulation continues there, and a trained generator is not trained again. Each generator can be a job of its
+own, on any machine that sees the folder; the last job to finish writes the benchmark.
 """
 
 from __future__ import annotations
@@ -13,20 +12,31 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from fingerprints import __version__
+from fingerprints.config.simulation import SimulateSettings
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import write_atomically
+from fingerprints.core.options import plain
 from fingerprints.generators.fit import CPU
+from fingerprints.generators.settings import GeneratorSettings
 from fingerprints.runs.provenance import peak_memory, versions
 from fingerprints.runs.status import LOCK, claimed
-from fingerprints.simulation.generator_job import FACTS, SAMPLES, Fidelity, Progress, make, read_made
+from fingerprints.simulation.checks import check_settings
+from fingerprints.simulation.controls import control_of
+from fingerprints.simulation.generator_job import (
+    RESULT,
+    SAMPLES,
+    GeneratorJob,
+    SimulationProgress,
+    read_result,
+)
 from fingerprints.simulation.layouts import write_tree
-from fingerprints.simulation.plan import GeneratorPlan
-from fingerprints.simulation.settings import SimulationSettings
+from fingerprints.simulation.plan import GeneratorPlan, plan_generators
 from fingerprints.simulation.sources import RealImages
 from fingerprints.training.settings import TrainerSettings
 
@@ -38,28 +48,21 @@ GENERATORS = "generators"
 
 def make_benchmark(
     real: RealImages,
-    settings: SimulationSettings,
+    settings: SimulateSettings,
     out: Path,
     *,
-    progress: Progress,
+    progress: SimulationProgress,
     hardware: TrainerSettings = CPU,
-    only: int | None = None,
-    reuse: Path | None = None,
-    fidelity: Fidelity | None = None,
 ) -> dict[str, Any] | None:
-    """Train the generators and write the benchmark; one that is begun or finished is taken up.
+    """Train the generators and write the benchmark; what an earlier call has finished is kept.
 
     Args:
         real: The real images.
-        settings: What to make.
-        out: Its folder.
-        progress: Told how far it is.
+        settings: What to make. With `only` one generator is made, others may be made by other processes.
+            With `reuse` generators are taken over that were trained in the same way on the same images.
+        out: Its folder; `settings.out`, or a folder in it for each job of a sweep.
+        progress: Receives every step.
         hardware: Accelerator, precision, processes; resolved.
-        only: Number of the one generator to make, from 0; others may be made by other processes. `None` makes
-            all.
-        reuse: A benchmark, or a folder of benchmarks, whose generators are taken over where they were trained
-            in the same way on the same images.
-        fidelity: Whether FID and KID are measured; no part of what the benchmark is.
 
     Returns:
         What `benchmark.json` holds; `None` if other generators are not done yet.
@@ -69,52 +72,79 @@ def make_benchmark(
             diverges.
         Interrupted: If a signal asked to stop; the same command goes on.
     """
-    settings.check()
+    check_settings(settings)
     identity = {
         "format": FORMAT,
         "version": __version__,
-        "settings": settings.describe(),
+        "settings": described(settings),
         "images": {"origin": real.origin, "count": len(real.images), "fingerprint": real.fingerprint()},
     }
     if (finished := _finished(out, identity)) is not None:
         return finished
-    plans = settings.plans(real)
-    numbers = _numbers(plans, only)
+    plans = plan_generators(real.groups, settings)
+    numbers = _numbers(plans, settings.only)
     work = partial_folder(out)
+    jobs = [
+        GeneratorJob(real, settings, plan, n, work / GENERATORS / plan.name) for n, plan in enumerate(plans)
+    ]
     started = time.monotonic()
-    with claimed(work, shared=only is not None):
+
+    def assemble() -> dict[str, Any]:
+        return _assemble(work, out, identity, jobs, started)
+
+    with claimed(work, shared=settings.only is not None):
         _begin(work, identity)
-        progress.begin({plans[n].name: settings.designs[plans[n].design].steps for n in numbers})
+        progress.begin({jobs[n].plan.name: settings.steps_of(jobs[n].design) for n in numbers})
         for number in numbers:
-            plan = plans[number]
-            make(
-                real,
-                settings,
-                plan,
-                number,
-                work / GENERATORS / plan.name,
-                progress=progress,
-                hardware=hardware,
-                reuse=reuse,
-                fidelity=fidelity,
-            )
-        if only is None:
-            return _assemble(work, out, identity, real, settings, plans, started)
-    # Looked at before the folder is claimed for one alone: that would keep out a job that begins now.
-    if not all((work / GENERATORS / plan.name / FACTS).is_file() for plan in plans):
+            jobs[number].run(progress=progress, hardware=hardware)
+        if settings.only is None:
+            return assemble()
+    # Checked before the exclusive lock is taken: the lock would keep out a job that begins now.
+    if not all((job.folder / RESULT).is_file() for job in jobs):
         return _finished(out, identity)
-    # The last to finish finds nobody else at it; whoever finds somebody leaves the rest to them.
+    return _assemble_alone(work, out, identity, assemble)
+
+
+def _assemble_alone(
+    work: Path, out: Path, identity: dict[str, Any], assemble: Callable[[], dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Write the benchmark if no other job is at it: only the last job gets the exclusive lock."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(claimed(work))
-        except (FingerprintsError, FileNotFoundError):  # removed by who has just written the benchmark
+        except (FingerprintsError, FileNotFoundError):  # another job writes, or has just written it
             return _finished(out, identity)
         if (finished := _finished(out, identity)) is not None:
-            (work / LOCK).unlink(missing_ok=True)  # claiming has made the folder anew
+            (work / LOCK).unlink(missing_ok=True)  # the lock has made the folder anew
             with contextlib.suppress(OSError):
                 work.rmdir()
             return finished
-        return _assemble(work, out, identity, real, settings, plans, started)
+        return assemble()
+
+
+def described(settings: SimulateSettings) -> dict[str, Any]:
+    """The settings that say which benchmark this is, as `benchmark.json` has them.
+
+    A benchmark that is no control says nothing of controls, as before there were any.
+    """
+    facts: dict[str, Any] = {
+        "task": settings.task,
+        "counts": plain(settings.sizes),
+        "size": settings.size,
+        "seed": settings.seed,
+        "nonmembers": settings.nonmembers,
+        "designs": [_described_design(design, settings.steps_of(design)) for design in settings.designs],
+        "planted_fraction": settings.planted.fraction,
+        "planted_kinds": list(settings.planted.kinds),
+    }
+    if control_of(settings) is not None:
+        facts |= {"subsets": settings.subsets, "seeds": settings.seeds}
+    return facts
+
+
+def _described_design(design: GeneratorSettings, steps: int) -> dict[str, Any]:
+    options = {key: value for key, value in plain(design).items() if key not in ("name", "max_steps")}
+    return {"design": design.name, "steps": steps, **options}
 
 
 def _numbers(plans: Sequence[GeneratorPlan], only: int | None) -> range:
@@ -131,24 +161,20 @@ def _numbers(plans: Sequence[GeneratorPlan], only: int | None) -> range:
 
 
 def _assemble(
-    work: Path,
-    out: Path,
-    identity: dict[str, Any],
-    real: RealImages,
-    settings: SimulationSettings,
-    plans: Sequence[GeneratorPlan],
-    started: float,
+    work: Path, out: Path, identity: dict[str, Any], jobs: Sequence[GeneratorJob], started: float
 ) -> dict[str, Any]:
-    """Write the finished generators' images, and give the folder its name."""
-
-    made = {plan.name: read_made(work / GENERATORS / plan.name) for plan in plans}
+    """Write the images of the finished generators, then rename the folder."""
+    real, settings = jobs[0].real, jobs[0].settings
+    plans = [job.plan for job in jobs]
+    results = {job.plan.name: read_result(job.folder) for job in jobs}
     tree = work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
-    planted = write_tree(tree, real, settings, plans, made)
-    facts = {name: one.facts for name, one in made.items()}
+    planted = write_tree(tree, real, settings, plans, results)
+    control = control_of(settings)
+    facts = {name: result.facts for name, result in results.items()}
     document = {
         **identity,
-        "control": settings.control,
+        "control": None if control is None else asdict(control),
         "groups": {"count": len(set(real.groups)), "pseudo": real.pseudo_groups},
         "planted": planted,
         "generators": facts,
@@ -163,7 +189,7 @@ def _assemble(
 
 
 def partial_folder(out: Path) -> Path:
-    """Where a benchmark is while it is being made."""
+    """The folder in which a benchmark is built."""
     return out.with_name(f"{out.name}.partial")
 
 
@@ -235,14 +261,14 @@ def _digests(tree: Path) -> dict[str, dict[str, Any]]:
 
 
 def _publish(work: Path, tree: Path, out: Path, document: dict[str, Any]) -> None:
-    """Give the finished benchmark its name; the last step of all."""
+    """Rename the finished tree to `out`, the last step of all."""
     destination = tree / GENERATORS
     if destination.exists():
         shutil.rmtree(destination)
     shutil.copytree(
         work / GENERATORS,
         destination,
-        ignore=shutil.ignore_patterns("*.part", "*.ckpt", LOCK, SAMPLES, FACTS),
+        ignore=shutil.ignore_patterns("*.part", "*.ckpt", LOCK, SAMPLES, RESULT),
     )
     write_atomically(tree / BENCHMARK, (json.dumps(document, indent=1) + "\n").encode())
     if out.exists():

@@ -1,4 +1,4 @@
-"""One generator of a benchmark, in its own folder: trained, looked at, its images made and planted."""
+"""The job of one generator in its own folder: train it, draw its images, plant copies, measure it."""
 
 from __future__ import annotations
 
@@ -13,45 +13,38 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from fingerprints.config.simulation import NonMembers, SimulateSettings
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import write_atomically
-from fingerprints.generators.fidelity import fidelity as fid_and_kid
+from fingerprints.generators.fidelity import fidelity
 from fingerprints.generators.fit import (
     IMAGES,
-    RESULT,
     TASK,
+    TRAINED,
     WEIGHTS,
     TrainedGenerator,
     Training,
     train_generator,
 )
-from fingerprints.generators.planted import Copy, plant
+from fingerprints.generators.planted import PlantedCopy, plant
 from fingerprints.generators.quality import Quality, quality
+from fingerprints.generators.settings import GeneratorSettings
 from fingerprints.runs.status import claimed
-from fingerprints.simulation.memorisation import line, memorisation
-from fingerprints.simulation.plan import GeneratorPlan, NonMembers, outsiders
-from fingerprints.simulation.settings import SimulationSettings
+from fingerprints.simulation.memorisation import memorisation, memorisation_words
+from fingerprints.simulation.pictures import SHEET_ROWS, contact_sheet, write_image
+from fingerprints.simulation.plan import GeneratorPlan, outsiders
 from fingerprints.simulation.sources import RealImages
+from fingerprints.training.hardware import TrainerSettings
 from fingerprints.training.processes import run_workers
-from fingerprints.training.settings import TrainerSettings
 
-FACTS, SAMPLES = "made.json", "samples.npy"
+RESULT, SAMPLES = "result.json", "samples.npy"
 SHEET = "contact_sheet.png"
-SHEET_ROWS = 8
 QUALITY_IMAGES = 1000  # most of them; sets are compared at the size of the smallest
 
 
-@dataclass(frozen=True)
-class Fidelity:
-    """That FID and KID are wanted, and with which file of Inception weights (`None`: a download)."""
-
-    weights: Path | None
-
-
-class Progress(Protocol):
-    """Is told how far the simulation is."""
+class SimulationProgress(Protocol):
+    """Receives the progress of a simulation."""
 
     def begin(self, steps: dict[str, int]) -> None:
         """Which generators will be trained, and how long each."""
@@ -60,24 +53,25 @@ class Progress(Protocol):
         """A step of a generator is done."""
 
     def trained(self, name: str, *lines: str) -> None:
-        """A generator is trained and looked at; what there is to say of it."""
+        """A generator is trained and measured; `lines` say how good it is."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a generator made.
+class GeneratorResult:
+    """What the job of a generator leaves.
 
     Attributes:
-        images: `(n, S, S)` uint8, in the order of the plan's outputs; planted copies among them.
+        images: `(n, S, S)` uint8 generated images, in the order of the plan's outputs; planted copies among
+            them.
         copies: The copies, by folder; rows count within the folder, members are rows of the real images.
         facts: What `benchmark.json` says of the generator.
     """
 
     images: NDArray[np.uint8]
-    copies: dict[str, list[Copy]]
+    copies: dict[str, list[PlantedCopy]]
     facts: dict[str, Any]
 
-    def outputs(self, plan: GeneratorPlan) -> Iterator[tuple[str, NDArray[np.uint8], dict[int, Copy]]]:
+    def outputs(self, plan: GeneratorPlan) -> Iterator[tuple[str, NDArray[np.uint8], dict[int, PlantedCopy]]]:
         """Folder, images and copies by their row, for each folder of the plan."""
         start = 0
         for folder, count in plan.outputs.items():
@@ -85,96 +79,182 @@ class Made:
             start += count
 
 
-def read_made(folder: Path) -> Made:
-    """What `make` left in a generator's folder."""
-    found = json.loads((folder / FACTS).read_text())
-    copies = {name: [Copy(**copy) for copy in rows] for name, rows in found["copies"].items()}
-    return Made(np.load(folder / SAMPLES, mmap_mode="r"), copies, found["facts"])
+def read_result(folder: Path) -> GeneratorResult:
+    """What a finished job left in a generator's folder."""
+    found = json.loads((folder / RESULT).read_text())
+    copies = {name: [PlantedCopy(**copy) for copy in rows] for name, rows in found["copies"].items()}
+    return GeneratorResult(np.load(folder / SAMPLES, mmap_mode="r"), copies, found["facts"])
 
 
-def make(
-    real: RealImages,
-    settings: SimulationSettings,
-    plan: GeneratorPlan,
-    number: int,
-    folder: Path,
-    *,
-    progress: Progress,
-    hardware: TrainerSettings,
-    reuse: Path | None,
-    fidelity: Fidelity | None,
-) -> None:
-    """Train a generator and make its images; what is done already is not done again.
+@dataclass(frozen=True)
+class GeneratorJob:
+    """The work on one generator.
 
-    Args:
+    Attributes:
         real: The real images.
         settings: The benchmark.
         plan: The generator.
         number: Its number in the benchmark.
         folder: This generator's alone.
-        progress: Told how far it is.
-        hardware: Accelerator, precision, processes; resolved.
-        reuse: A benchmark, or a folder of benchmarks, from which a generator is taken over that was trained
-            in the same way on the same images.
-        fidelity: Whether FID and KID are measured, against the kept-out images.
-
-    Raises:
-        FingerprintsError: If the training cannot be done or diverges, the folder holds another one, or
-            another process is at it.
-        Interrupted: If a signal asked to stop.
     """
-    with claimed(folder):
-        design = settings.designs[plan.design]
-        members = real.images[plan.members]
-        # A shared seed is that of training alone: images of two generators are never made from one noise.
-        seed = seed_of(settings.seed, 0 if settings.seeds == "shared" else number, 0)
-        training = Training(members, design.settings, design.steps, seed, plan.name)
-        if (folder / FACTS).is_file():
-            if json.loads((folder / FACTS).read_text())["training"] != training.identity:
-                raise FingerprintsError(
-                    f"What generator '{plan.name}' has made is of other images or settings.",
-                    where=folder,
-                    fix="remove the folder, or make the benchmark in another one (out=DIR)",
+
+    real: RealImages
+    settings: SimulateSettings
+    plan: GeneratorPlan
+    number: int
+    folder: Path
+
+    def run(self, *, progress: SimulationProgress, hardware: TrainerSettings) -> None:
+        """Train the generator and draw its images; finished steps of the work are not repeated.
+
+        Args:
+            progress: Receives every step.
+            hardware: Accelerator, precision, processes; resolved.
+
+        Raises:
+            FingerprintsError: If the training cannot be done or diverges, the folder holds another training,
+                or another process works in it.
+            Interrupted: If a signal asked to stop.
+        """
+        with claimed(self.folder):
+            training = self.training()
+            if self._is_done(training):
+                return
+            # The benchmark itself first: `same_generator` has one generator under several names.
+            _take_over(training, self.folder.parents[1], self.folder)
+            if self.settings.reuse is not None:
+                _take_over(training, self.settings.reuse.absolute(), self.folder)
+            generator = _train(training, self.folder, progress=progress, hardware=hardware)
+            images, copies = self._draw_images(generator)
+            figures, fidelity = self._measure(generator, accelerator=hardware.accelerator)
+            leak = memorisation(
+                images, self.real.images, self.plan.members, self.real.groups, seed=self.settings.seed
+            )
+            facts = self._facts(generator, figures) | {"memorisation": leak} | fidelity
+            self._write(training, images, copies, facts)
+        progress.trained(
+            self.plan.name,
+            f"generator {self.plan.name}: {generator.steps:,} steps in {generator.seconds:,.0f} s; "
+            f"{figures.line()}",
+            f"generator {self.plan.name}: {memorisation_words(leak)}",
+        )
+
+    @property
+    def design(self) -> GeneratorSettings:
+        """Settings of the generator."""
+        return self.settings.designs[self.plan.design]
+
+    @property
+    def members(self) -> NDArray[np.uint8]:
+        """`(m, S, S)` real images that train the generator."""
+        return self.real.images[self.plan.members]
+
+    def seed(self, use: int, *, number: int | None = None) -> int:
+        """The seed of a use of randomness: this generator's own, or that of another number."""
+        return seed_of(self.settings.seed, self.number if number is None else number, use)
+
+    def training(self) -> Training:
+        """How the generator is trained."""
+        # Only the seed of training is shared: two generators never draw their images from the same noise.
+        seed = self.seed(0, number=0 if self.settings.seeds == "shared" else None)
+        steps = self.settings.steps_of(self.design)
+        return Training(self.members, self.design, steps, seed, self.plan.name)
+
+    def _is_done(self, training: Training) -> bool:
+        if not (self.folder / RESULT).is_file():
+            return False
+        if json.loads((self.folder / RESULT).read_text())["training"] != training.identity:
+            raise FingerprintsError(
+                f"The images of generator '{self.plan.name}' were made from other real images or settings.",
+                where=self.folder,
+                fix="remove the folder, or make the benchmark in another one (out=DIR)",
+            )
+        return True
+
+    def _draw_images(
+        self, generator: TrainedGenerator
+    ) -> tuple[NDArray[np.uint8], dict[str, list[PlantedCopy]]]:
+        """All images of the generator in the order of its outputs, and the copies planted among them."""
+        rows, members = self.plan.members, self.members
+        images = generator.sample(sum(self.plan.outputs.values()), seed=self.seed(2))
+        copies: dict[str, list[PlantedCopy]] = {}
+        start = 0
+        for place, (folder, count) in enumerate(self.plan.outputs.items()):
+            end = start + count
+            images[start:end], planted = plant(
+                images[start:end],
+                members,
+                fraction=self.settings.planted.fraction,
+                kinds=self.settings.planted.kinds,
+                seed=self.seed(3 + place),
+            )
+            start = end
+            copies[folder] = [
+                PlantedCopy(
+                    copy.row,
+                    int(rows[copy.member]),
+                    copy.kind,
+                    None if copy.second is None else int(rows[copy.second]),
                 )
-            return
-        # The benchmark itself first: `same_generator` has one generator under several names.
-        for place in (folder.parents[1], reuse):
-            if place is not None:
-                _take_over(training, place, folder)
-        generator = _train(training, folder, progress=progress, hardware=hardware)
-        images, copies = _images(real, settings, plan, number, generator)
-        # Other noise than that of the benchmark's own images.
-        kept_out, kind = _kept_out(real, plan)
+                for copy in planted
+            ]
+        return images, copies
+
+    def _measure(
+        self, generator: TrainedGenerator, *, accelerator: str
+    ) -> tuple[Quality, dict[str, dict[str, Any]]]:
+        """Write the contact sheet; return quality, and FID and KID as `fidelity` where they are asked for."""
+        rows, kind = _kept_out(self.real, self.plan)
+        members, kept_out = self.members, self.real.images[rows]
         count = max(SHEET_ROWS**2, min(QUALITY_IMAGES, len(members), len(kept_out)))
-        looked_at = generator.sample(count, seed=seed_of(settings.seed, number, 1))
-        figures = quality(looked_at, members, real.images[kept_out], kind=kind, seed=settings.seed)
-        leak = memorisation(images, real.images, plan.members, real.groups, seed=settings.seed)
-        write_image(folder / SHEET, contact_sheet(members, looked_at))
+        # Other noise than that of the benchmark's own images.
+        generated = generator.sample(count, seed=self.seed(1))
+        write_image(self.folder / SHEET, contact_sheet(members, generated))
+        figures = quality(generated, members, kept_out, kind=kind, seed=self.settings.seed)
+        if not self.settings.quality.fidelity:
+            return figures, {}
+        weights = self.settings.quality.weights
+        return figures, {"fidelity": fidelity(generated, kept_out, weights=weights, accelerator=accelerator)}
+
+    def _facts(self, generator: TrainedGenerator, figures: Quality) -> dict[str, Any]:
+        plan = self.plan
+        return {
+            "design": self.design.name,
+            "design_number": plan.design,
+            "members": len(plan.members),
+            "member_groups": len({self.real.groups[row] for row in plan.members}),
+            "nonmembers": len(plan.nonmembers),
+            "outputs": plan.outputs,
+            "quality": figures.describe(),
+            "steps": generator.steps,
+            "seconds": generator.seconds,
+            "weights": hashlib.sha256((self.folder / WEIGHTS).read_bytes()).hexdigest()[:32],
+            "curve": [{key: round(value, 4) for key, value in point.items()} for point in generator.curve],
+        }
+
+    def _write(
+        self,
+        training: Training,
+        images: NDArray[np.uint8],
+        copies: dict[str, list[PlantedCopy]],
+        facts: dict[str, Any],
+    ) -> None:
+        """Write what `read_result` reads; `result.json` comes last and marks the job as done."""
         buffer = io.BytesIO()
         np.save(buffer, images)
-        write_atomically(folder / SAMPLES, buffer.getvalue())
-        facts = _facts(real, settings, plan, generator, figures, folder) | {"memorisation": leak}
-        if fidelity is not None:
-            facts["fidelity"] = fid_and_kid(
-                looked_at, real.images[kept_out], weights=fidelity.weights, accelerator=hardware.accelerator
-            )
+        write_atomically(self.folder / SAMPLES, buffer.getvalue())
         document = {
             "training": training.identity,
             "facts": facts,
             "copies": {name: [asdict(copy) for copy in rows] for name, rows in copies.items()},
         }
-        write_atomically(folder / FACTS, (json.dumps(document) + "\n").encode())
-    progress.trained(
-        plan.name,
-        f"generator {plan.name}: {generator.steps:,} steps in {generator.seconds:,.0f} s; {figures.line()}",
-        f"generator {plan.name}: {line(leak)}",
-    )
+        write_atomically(self.folder / RESULT, (json.dumps(document) + "\n").encode())
 
 
 def _train(
-    training: Training, folder: Path, *, progress: Progress, hardware: TrainerSettings
+    training: Training, folder: Path, *, progress: SimulationProgress, hardware: TrainerSettings
 ) -> TrainedGenerator:
-    if hardware.processes > 1 and not (folder / RESULT).exists():
+    if hardware.processes > 1 and not (folder / TRAINED).exists():
         training.check(processes=hardware.processes)
         training.write(folder, hardware)
         run_workers("generator", folder, hardware)
@@ -189,49 +269,16 @@ def _train(
 
 
 def _take_over(training: Training, reuse: Path, folder: Path) -> None:
-    """Copy a finished training of the same identity, if there is one."""
-    if (folder / RESULT).exists():
+    """PlantedCopy a finished training of the same identity, if there is one."""
+    if (folder / TRAINED).exists():
         return
-    for found in sorted(reuse.glob(f"**/generators/*/{RESULT}")):
-        # It may be gone from where it was made: another job has just finished its benchmark.
+    for found in sorted(reuse.glob(f"**/generators/*/{TRAINED}")):
+        # The folder may be gone: another job has just finished its benchmark.
         with contextlib.suppress(FileNotFoundError):
             if found.parent != folder and json.loads(found.read_text())["identity"] == training.identity:
-                for name in (WEIGHTS, RESULT):  # the result last: it says that the training is there
+                for name in (WEIGHTS, TRAINED):  # the result comes last and marks the training as done
                     write_atomically(folder / name, found.with_name(name).read_bytes())
                 return
-
-
-def _images(
-    real: RealImages,
-    settings: SimulationSettings,
-    plan: GeneratorPlan,
-    number: int,
-    generator: TrainedGenerator,
-) -> tuple[NDArray[np.uint8], dict[str, list[Copy]]]:
-    """All images of a generator in the order of its outputs, and the copies planted among them."""
-    made = generator.sample(sum(plan.outputs.values()), seed=seed_of(settings.seed, number, 2))
-    copies: dict[str, list[Copy]] = {}
-    start = 0
-    for place, (folder, count) in enumerate(plan.outputs.items()):
-        end = start + count
-        made[start:end], planted = plant(
-            made[start:end],
-            real.images[plan.members],
-            fraction=settings.planted_fraction,
-            kinds=settings.planted_kinds,
-            seed=seed_of(settings.seed, number, 3 + place),
-        )
-        start = end
-        copies[folder] = [
-            Copy(
-                copy.row,
-                int(plan.members[copy.member]),
-                copy.kind,
-                None if copy.second is None else int(plan.members[copy.second]),
-            )
-            for copy in planted
-        ]
-    return made, copies
 
 
 def _kept_out(real: RealImages, plan: GeneratorPlan) -> tuple[NDArray[np.int64], NonMembers]:
@@ -240,50 +287,6 @@ def _kept_out(real: RealImages, plan: GeneratorPlan) -> tuple[NDArray[np.int64],
     enough = len(found["same_groups"]) >= min(50, len(plan.members))
     kind: NonMembers = "same_groups" if enough or not len(found["other_groups"]) else "other_groups"
     return found[kind], kind
-
-
-def _facts(
-    real: RealImages,
-    settings: SimulationSettings,
-    plan: GeneratorPlan,
-    generator: TrainedGenerator,
-    figures: Quality,
-    folder: Path,
-) -> dict[str, Any]:
-    return {
-        "design": settings.designs[plan.design].settings.name,
-        "design_number": plan.design,
-        "members": len(plan.members),
-        "member_groups": len({real.groups[row] for row in plan.members}),
-        "nonmembers": len(plan.nonmembers),
-        "outputs": plan.outputs,
-        "quality": figures.describe(),
-        "steps": generator.steps,
-        "seconds": generator.seconds,
-        "weights": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:32],
-        "curve": [{key: round(value, 4) for key, value in point.items()} for point in generator.curve],
-    }
-
-
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write `(H, W)` uint8 as PNG: the one way for real and generated images."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path, optimize=True)
-
-
-def contact_sheet(real: NDArray[np.uint8], generated: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Eight by eight training images at the left, as many generated ones at the right."""
-
-    def grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        side = images.shape[-1]
-        cells = np.zeros((SHEET_ROWS**2, side, side), dtype=np.uint8)
-        rows = np.linspace(0, len(images) - 1, min(len(images), SHEET_ROWS**2)).astype(int)
-        cells[: len(rows)] = images[rows]
-        return cells.reshape(SHEET_ROWS, SHEET_ROWS, side, side).swapaxes(1, 2).reshape(SHEET_ROWS * side, -1)
-
-    left, right = grid(real), grid(generated)
-    gap = np.full((len(left), real.shape[-1] // 8), 255, dtype=np.uint8)
-    return np.concatenate([left, gap, right], axis=1)
 
 
 def seed_of(seed: int, number: int, use: int) -> int:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.generators.planted import Copy
-from fingerprints.simulation.generator_job import Made, write_image
+from fingerprints.config.simulation import SimulateSettings
+from fingerprints.generators.planted import PlantedCopy
+from fingerprints.simulation.generator_job import GeneratorResult
+from fingerprints.simulation.pictures import write_image
 from fingerprints.simulation.plan import TEST_UNKNOWN, GeneratorPlan
-from fingerprints.simulation.settings import SimulationSettings
 from fingerprints.simulation.sources import RealImages
 
 Row = tuple[str, ...]
@@ -38,7 +39,9 @@ class Tree:
         self.files[label, row] = file
         write_image(self.root / file, self.real.images[row])
 
-    def add_generated(self, file: str, image: NDArray[np.uint8], label: str, copy: Copy | None) -> None:
+    def add_generated(
+        self, file: str, image: NDArray[np.uint8], label: str, copy: PlantedCopy | None
+    ) -> None:
         """Write a generated image, and what it was copied from."""
         write_image(self.root / file, image)
         if copy is None:
@@ -68,9 +71,9 @@ class Tree:
 def write_tree(
     root: Path,
     real: RealImages,
-    settings: SimulationSettings,
+    settings: SimulateSettings,
     plans: Sequence[GeneratorPlan],
-    made: Mapping[str, Made],
+    results: Mapping[str, GeneratorResult],
 ) -> dict[str, Any]:
     """All images with their tables; says what was planted.
 
@@ -79,14 +82,14 @@ def write_tree(
         real: The real images.
         settings: The benchmark.
         plans: Its generators.
-        made: What each of them made, by its name.
+        results: What each of them made, by its name.
     """
     rng = np.random.default_rng([settings.seed, 0x7E57])
     tree = Tree(root, real)
-    unknown: list[tuple[NDArray[np.uint8], str, Copy | None]] = []
+    unknown: list[tuple[NDArray[np.uint8], str, PlantedCopy | None]] = []
     for plan in plans:
         _WRITE_REAL[settings.task](tree, plan, rng)
-        for folder, images, copies in made[plan.name].outputs(plan):
+        for folder, images, copies in results[plan.name].outputs(plan):
             if folder == TEST_UNKNOWN:
                 unknown += [(image, plan.label, copies.get(i)) for i, image in enumerate(images)]
                 continue
@@ -105,8 +108,8 @@ def write_tree(
         write_rows(root / "training_images.csv", rows)
     tree.write_tables()
     return {
-        "fraction": settings.planted_fraction,
-        "kinds": list(settings.planted_kinds) if tree.planted else [],
+        "fraction": settings.planted.fraction,
+        "kinds": list(settings.planted.kinds) if tree.planted else [],
         "copies": len(tree.planted),
     }
 

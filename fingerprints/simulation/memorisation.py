@@ -83,7 +83,7 @@ def memorisation(
     return found
 
 
-def line(figures: dict[str, dict[str, Any]]) -> str:
+def memorisation_words(figures: dict[str, dict[str, Any]]) -> str:
     """The figures in words, for the console."""
     words = []
     for kind, found in figures.items():

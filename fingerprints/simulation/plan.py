@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerprints.config.simulation import (
-    ModelCounts,
+    ModelScale,
     NonMembers,
-    ShadowCounts,
-    SubsetCounts,
+    ShadowScale,
+    SimulateSettings,
     Subsets,
-    UsageCounts,
+    SubsetScale,
+    UsageScale,
 )
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.settings import PartName
@@ -61,6 +62,43 @@ def kept_out_of(used: int) -> int:
     return -(-used // 4)
 
 
+def images_needed(settings: SimulateSettings) -> int:
+    """Real images without which the benchmark cannot be made.
+
+    `subsets=same` needs those of the other subsets, too: groups are dealt out as without it, so that the
+    control differs from the benchmark in one thing, and what is left over shows what a generator was not
+    trained on.
+    """
+    sizes = settings.sizes
+    if isinstance(sizes, SubsetScale):
+        return sizes.subsets * sizes.real
+    if isinstance(sizes, UsageScale):
+        return sizes.members + sizes.nonmembers + sizes.test_members + sizes.test_nonmembers
+    used = sizes.real if isinstance(sizes, ModelScale) else sizes.candidates
+    return used + kept_out_of(used)
+
+
+def plan_generators(groups: Sequence[str], settings: SimulateSettings) -> list[GeneratorPlan]:
+    """Which generator is trained on which images.
+
+    Args:
+        groups: Group of each real image.
+        settings: The benchmark.
+
+    Raises:
+        FingerprintsError: If the images or their groups do not allow what is asked for.
+    """
+    sizes, seed = settings.sizes, settings.seed
+    labels = unique_labels([design.name for design in settings.designs])
+    if isinstance(sizes, SubsetScale):
+        return plan_subset(groups, sizes, seed=seed, subsets=settings.subsets)
+    if isinstance(sizes, UsageScale):
+        return plan_usage(groups, sizes, nonmembers=settings.nonmembers, seed=seed, labels=labels)
+    if isinstance(sizes, ModelScale):
+        return plan_model(groups, sizes, labels=labels, seed=seed)
+    return plan_shadow(groups, sizes, seed=seed)
+
+
 def unique_labels(designs: Sequence[str]) -> list[str]:
     """A label for each generator: its design, numbered where there are several of one."""
     seen: dict[str, int] = {}
@@ -72,13 +110,13 @@ def unique_labels(designs: Sequence[str]) -> list[str]:
 
 
 def plan_subset(
-    groups: Sequence[str], counts: SubsetCounts, *, seed: int, subsets: Subsets = "disjoint"
+    groups: Sequence[str], sizes: SubsetScale, *, seed: int, subsets: Subsets = "disjoint"
 ) -> list[GeneratorPlan]:
     """A generator for each subset; no group is in two subsets, or all subsets are one.
 
     Args:
         groups: Group of each real image.
-        counts: Sizes.
+        sizes: Sizes.
         seed: Seed of every choice.
         subsets: `disjoint`: groups of their own. `same`: the first subset's images stand in for all, a
             control; groups are dealt out all the same, so that this is the very subset that `disjoint` has.
@@ -86,13 +124,13 @@ def plan_subset(
     Raises:
         FingerprintsError: If the groups do not allow it.
     """
-    needs = [(f"subset t{number + 1}", counts.real) for number in range(counts.subsets)]
+    needs = [(f"subset t{number + 1}", sizes.real) for number in range(sizes.subsets)]
     pools = share_groups(groups, needs, seed=seed)
     rng = np.random.default_rng([seed, 0x5B5E])
     plans: list[GeneratorPlan] = []
-    for number, (pool, share) in enumerate(zip(pools, _shares(counts.test, counts.subsets), strict=True)):
+    for number, (pool, share) in enumerate(zip(pools, _shares(sizes.test, sizes.subsets), strict=True)):
         label = f"t{number + 1}"
-        own = np.sort(rng.permutation(pool)[: counts.real])
+        own = np.sort(rng.permutation(pool)[: sizes.real])
         plans.append(
             GeneratorPlan(
                 name=label,
@@ -100,7 +138,7 @@ def plan_subset(
                 part="train",
                 design=0,
                 members=plans[0].members if subsets == "same" and plans else own,
-                outputs={f"generated/gen_{label}": counts.generated, TEST_UNKNOWN: share},
+                outputs={f"generated/gen_{label}": sizes.generated, TEST_UNKNOWN: share},
             )
         )
     return plans
@@ -108,7 +146,7 @@ def plan_subset(
 
 def plan_usage(
     groups: Sequence[str],
-    counts: UsageCounts,
+    sizes: UsageScale,
     *,
     nonmembers: NonMembers,
     seed: int,
@@ -120,7 +158,7 @@ def plan_usage(
 
     Args:
         groups: Group of each real image.
-        counts: Sizes.
+        sizes: Sizes.
         nonmembers: `other_groups`: no group has members and non-members, so that "used" means "this
             patient was used". `same_groups`: the members' groups have the non-members too, as even as
             they go, so that "used" means "this very image was used".
@@ -130,42 +168,68 @@ def plan_usage(
     Raises:
         FingerprintsError: If the groups do not allow it.
     """
-    sizes: dict[PartName, tuple[int, int, int, str]] = {
-        "train": (counts.members, counts.nonmembers, counts.generated, "generated")
-    }
-    if counts.has_test:
-        made = counts.test_generated
-        sizes["test"] = (counts.test_members, counts.test_nonmembers, made, "test/generated")
-    titles = {"train": "training", "test": "test"}
+    parts = _usage_parts(sizes)
     rng = np.random.default_rng([seed, 0x05A6])
     needs: list[tuple[str, int]] = []
-    for part, (used, not_used, _, _) in sizes.items():
+    for part in parts:
         if nonmembers == "other_groups":
-            needs += [(f"{titles[part]} part, used", used), (f"{titles[part]} part, not used", not_used)]
+            needs += [
+                (f"{part.title} part, used", part.used),
+                (f"{part.title} part, not used", part.not_used),
+            ]
         else:
-            needs.append((f"{titles[part]} part", used + not_used))
+            needs.append((f"{part.title} part", part.used + part.not_used))
     pools = share_groups(groups, needs, seed=seed)
     plans = []
-    for number, (part, (used, not_used, generated, folder)) in enumerate(sizes.items()):
+    for number, part in enumerate(parts):
         if nonmembers == "other_groups":
-            members = np.sort(rng.permutation(pools[2 * number])[:used])
-            others = np.sort(rng.permutation(pools[2 * number + 1])[:not_used])
+            members = np.sort(rng.permutation(pools[2 * number])[: part.used])
+            others = np.sort(rng.permutation(pools[2 * number + 1])[: part.not_used])
         else:
-            members, others = _halves(pools[number], groups, used, not_used, rng=rng)
+            members, others = _halves(pools[number], groups, part.used, part.not_used, rng=rng)
         for design, label in enumerate(labels):
-            below = folder if len(labels) == 1 else _below(folder, label)
+            several = len(labels) > 1
             plans.append(
                 GeneratorPlan(
-                    name=titles[part] if len(labels) == 1 else f"{label}_{titles[part]}",
-                    label="" if len(labels) == 1 else label,
-                    part=part,
+                    name=f"{label}_{part.title}" if several else part.title,
+                    label=label if several else "",
+                    part=part.part,
                     design=design,
                     members=members,
                     nonmembers=others,
-                    outputs={below: generated},
+                    outputs={_below(part.folder, label) if several else part.folder: part.generated},
                 )
             )
     return plans
+
+
+@dataclass(frozen=True)
+class _UsagePart:
+    """One part of a `usage` benchmark: its numbers of images, and the folder of the generated ones."""
+
+    part: PartName
+    title: str
+    used: int
+    not_used: int
+    generated: int
+    folder: str
+
+
+def _usage_parts(sizes: UsageScale) -> list[_UsagePart]:
+    train = _UsagePart(
+        "train", "training", sizes.members, sizes.nonmembers, sizes.generated, folder="generated"
+    )
+    if not sizes.has_test:
+        return [train]
+    test = _UsagePart(
+        "test",
+        "test",
+        sizes.test_members,
+        sizes.test_nonmembers,
+        sizes.test_generated,
+        folder="test/generated",
+    )
+    return [train, test]
 
 
 def _below(folder: str, label: str) -> str:
@@ -175,31 +239,31 @@ def _below(folder: str, label: str) -> str:
 
 
 def plan_model(
-    groups: Sequence[str], counts: ModelCounts, *, labels: Sequence[str], seed: int
+    groups: Sequence[str], sizes: ModelScale, *, labels: Sequence[str], seed: int
 ) -> list[GeneratorPlan]:
     """Generators of several designs, all trained on the same images; groups of others are kept out.
 
     Args:
         groups: Group of each real image.
-        counts: Sizes.
+        sizes: Sizes.
         labels: A label for each generator, the labelled ones first.
         seed: Seed of every choice.
 
     Raises:
         FingerprintsError: If the groups do not allow it, or there are fewer generators than labelled ones.
     """
-    if not 2 <= counts.labelled <= len(labels):
+    if not 2 <= sizes.labelled <= len(labels):
         raise FingerprintsError(
-            f"{counts.labelled} labelled generators of {len(labels)} make no `model` benchmark.",
+            f"{sizes.labelled} labelled generators of {len(labels)} make no `model` benchmark.",
             where="scale.model.labelled",
             fix="at least two labelled ones, and no more than generators=[...] names",
         )
-    needs = [("training", counts.real), ("kept out of it", kept_out_of(counts.real))]
+    needs = [("training", sizes.real), ("kept out of it", kept_out_of(sizes.real))]
     pool, _ = share_groups(groups, needs, seed=seed)
-    members = np.sort(np.random.default_rng([seed, 0x30DE]).permutation(pool)[: counts.real])
+    members = np.sort(np.random.default_rng([seed, 0x30DE]).permutation(pool)[: sizes.real])
     plans = []
-    for number, (label, share) in enumerate(zip(labels, _shares(counts.test, len(labels)), strict=True)):
-        labelled = {f"generated/{label}": counts.generated} if number < counts.labelled else {}
+    for number, (label, share) in enumerate(zip(labels, _shares(sizes.test, len(labels)), strict=True)):
+        labelled = {f"generated/{label}": sizes.generated} if number < sizes.labelled else {}
         plans.append(
             GeneratorPlan(
                 name=label,
@@ -213,7 +277,7 @@ def plan_model(
     return plans
 
 
-def plan_shadow(groups: Sequence[str], counts: ShadowCounts, *, seed: int) -> list[GeneratorPlan]:
+def plan_shadow(groups: Sequence[str], sizes: ShadowScale, *, seed: int) -> list[GeneratorPlan]:
     """Generators that are each trained on a random half of the candidates.
 
     They come in pairs, the second of which is trained on what the first was not: with an even number of
@@ -221,19 +285,19 @@ def plan_shadow(groups: Sequence[str], counts: ShadowCounts, *, seed: int) -> li
 
     Args:
         groups: Group of each real image.
-        counts: Sizes.
+        sizes: Sizes.
         seed: Seed of every choice.
 
     Raises:
         FingerprintsError: If the groups do not allow it.
     """
-    needs = [("candidates", counts.candidates), ("kept out of them", kept_out_of(counts.candidates))]
+    needs = [("candidates", sizes.candidates), ("kept out of them", kept_out_of(sizes.candidates))]
     pool, _ = share_groups(groups, needs, seed=seed)
     rng = np.random.default_rng([seed, 0x54AD])
-    candidates = np.sort(rng.permutation(pool)[: counts.candidates])
+    candidates = np.sort(rng.permutation(pool)[: sizes.candidates])
     plans = []
-    half = counts.candidates // 2
-    for number in range(counts.generators):
+    half = sizes.candidates // 2
+    for number in range(sizes.generators):
         if number % 2 == 0:
             order = rng.permutation(candidates)
         members = order[:half] if number % 2 == 0 else order[half:]
@@ -246,7 +310,7 @@ def plan_shadow(groups: Sequence[str], counts: ShadowCounts, *, seed: int) -> li
                 design=0,
                 members=np.sort(members),
                 nonmembers=np.setdiff1d(candidates, members),
-                outputs={f"generated/{name}": counts.generated},
+                outputs={f"generated/{name}": sizes.generated},
             )
         )
     return plans
@@ -294,21 +358,9 @@ def share_groups(
             fix="groups=CSV with finer groups, images of more patients, or fewer parts",
         )
     for attempt in range(ATTEMPTS):
-        rng = np.random.default_rng([seed, 0x6409, attempt])
-        order = rng.permutation(len(names))
+        order = np.random.default_rng([seed, 0x6409, attempt]).permutation(len(names))
         order = order[np.argsort(-sizes[order], kind="stable")]
-        filled, held = np.zeros(len(needs)), np.zeros(len(needs), dtype=int)
-        part_of = np.empty(len(names), dtype=np.int64)
-        for position, group in enumerate(order.tolist()):
-            lacking = 1 - filled / np.maximum(wanted, 1)
-            # The last groups go where a part would otherwise be left with too few.
-            short = np.maximum(least - held, 0)
-            if short.sum() >= len(order) - position:
-                lacking = np.where(short > 0, lacking, -np.inf)
-            part = int(np.argmax(lacking))
-            part_of[group] = part
-            filled[part] += sizes[group]
-            held[part] += 1
+        part_of, filled, held = _deal(order, sizes, wanted, least=least)
         if np.all(filled >= wanted) and np.all(held >= least):
             return [np.flatnonzero(part_of[codes] == part) for part in range(len(needs))]
     biggest = int(sizes.max())
@@ -318,6 +370,35 @@ def share_groups(
         where="groups",
         fix="smaller counts (scale.*=N), finer groups (groups=CSV), or more images",
     )
+
+
+def _deal(
+    order: NDArray[np.int64], sizes: NDArray[np.int64], wanted: NDArray[np.float64], *, least: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Deal groups out in an order, each to the part that lacks the largest share of what it wants.
+
+    Args:
+        order: `(g,)` numbers of the groups.
+        sizes: `(g,)` images of each group.
+        wanted: `(p,)` images that each part wants.
+        least: Fewest groups a part.
+
+    Returns:
+        `(g,)` part of each group; `(p,)` images and `(p,)` groups of each part.
+    """
+    filled, held = np.zeros(len(wanted)), np.zeros(len(wanted), dtype=np.int64)
+    part_of = np.empty(len(order), dtype=np.int64)
+    for position, group in enumerate(order.tolist()):
+        lacking = 1 - filled / np.maximum(wanted, 1)
+        # The last groups go where a part would otherwise be left with too few.
+        short = np.maximum(least - held, 0)
+        if short.sum() >= len(order) - position:
+            lacking = np.where(short > 0, lacking, -np.inf)
+        part = int(np.argmax(lacking))
+        part_of[group] = part
+        filled[part] += sizes[group]
+        held[part] += 1
+    return part_of, filled, held
 
 
 def _halves(

@@ -13,9 +13,9 @@ from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.progress import Progress
 from fingerprints.data.decode import Preprocessing
 from fingerprints.data.groups import near_duplicate_groups, read_groups
-from fingerprints.data.layout import Source, scan
-from fingerprints.data.store import open_store
-from fingerprints.generators.phantoms import make_phantoms
+from fingerprints.data.layout import ImageFile, Source, scan
+from fingerprints.data.store import ImageStore, open_store
+from fingerprints.generators.phantoms.make import make_phantoms
 
 NEAR_DUPLICATE = 0.95
 SPARE = 1.6  # phantoms made for each that is used, so that some of each patient are kept out of training
@@ -71,6 +71,28 @@ def read_images(
             where=f"images={folder}",
             fix="images=DIR with an existing folder, or leave images out to use phantoms",
         )
+    files, store = _decoded(folder, size=size, cache=cache, progress=progress)
+    names = [file.name for file in files]
+    _, first = np.unique(store.digests, return_index=True)
+    kept = np.sort(first)  # a copy of an image must not be a non-member, or in another subset
+    notes = [f"{len(names) - len(kept)} copies of other images left out"] if len(kept) < len(names) else []
+    images = np.array(store.images[kept])
+    names = [names[row] for row in kept]
+    given = _given_groups(folder, groups, names)
+    if given is None:
+        clusters = near_duplicate_groups(images, threshold=NEAR_DUPLICATE)
+        notes.append(
+            "no group table: near-duplicate clusters stand in for patients, which is weaker (groups=CSV)"
+        )
+        stand_in = [f"near_{number:05d}" for number in clusters]
+        return RealImages(images, names, stand_in, "images", pseudo_groups=True, notes=tuple(notes))
+    return RealImages(images, names, given, "images", notes=tuple(notes))
+
+
+def _decoded(
+    folder: Path, *, size: int, cache: Path, progress: Progress | None
+) -> tuple[list[ImageFile], ImageStore]:
+    """The image files of a folder and their store; none is damaged, all are of one size."""
     try:
         files = scan(folder, [Source(pattern="**/*", domain="real", part="train")])
     except FingerprintsError as error:
@@ -95,21 +117,7 @@ def read_images(
             where=f"images={folder}",
             fix=f"bring them to one size: python -m fingerprints.ingest images={folder} out=DIR",
         )
-    names = [file.name for file in files]
-    _, first = np.unique(store.digests, return_index=True)
-    kept = np.sort(first)  # a copy of an image must not be a non-member, or in another subset
-    notes = [f"{len(names) - len(kept)} copies of other images left out"] if len(kept) < len(names) else []
-    images = np.array(store.images[kept])
-    names = [names[row] for row in kept]
-    given = _given_groups(folder, groups, names)
-    if given is None:
-        clusters = near_duplicate_groups(images, threshold=NEAR_DUPLICATE)
-        notes.append(
-            "no group table: near-duplicate clusters stand in for patients, which is weaker (groups=CSV)"
-        )
-        stand_in = [f"near_{number:05d}" for number in clusters]
-        return RealImages(images, names, stand_in, "images", pseudo_groups=True, notes=tuple(notes))
-    return RealImages(images, names, given, "images", notes=tuple(notes))
+    return files, store
 
 
 def _given_groups(folder: Path, table: Path | None, names: list[str]) -> list[str] | None:

@@ -1,74 +1,86 @@
-"""The root of `simulate`."""
+"""The root of `simulate`: Hydra's schema and the frozen object say the same."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
 import pytest
+from omegaconf import OmegaConf
 
-from fingerprints.config.overrides import check_overrides
-from fingerprints.config.schema import options
-from fingerprints.config.simulation import MODEL_GENERATORS
+from fingerprints.config.schema import conf_dir
+from fingerprints.config.simulation import MODEL_GENERATORS, ScaleSettings, SimulateSettings, SubsetScale
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.options import build, registered, schema
 from fingerprints.generators.settings import GANSettings, VAESettings
-from tests.compose import composed, settings
+
+GIVEN = {"task": "subset", "out": "O", "generator": {"name": "gan"}}
 
 
-def simulation(*words: str, task: str = "usage"):
-    return settings(f"task={task}", "out=O", *words, root="simulate")
+def test_no_torch_is_needed() -> None:
+    script = "import sys, fingerprints.config.simulation; assert not {'torch', 'hydra'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
-@pytest.mark.parametrize("name", options("generator"))
-def test_every_generator_composes_alone_and_in_a_list(name):
-    (alone,) = simulation(f"generator={name}").generators
-    assert alone.name == name
-    assert simulation(f"generators=[{name}]").generators == (alone,)
-    other = simulation(f"generator={name}", "generator.batch_size=6", "generator.max_steps=7")
-    assert (other.generator.batch_size, other.generators[0].max_steps) == (6, 7)
+def test_defaults_of_the_schema_build_the_defaults_of_the_class() -> None:
+    composed: Any = OmegaConf.to_container(
+        OmegaConf.merge(OmegaConf.structured(schema(SimulateSettings)), GIVEN)
+    )
+    built = build(SimulateSettings, composed)
+    assert built == SimulateSettings(task="subset", out=Path("O"), generator=GANSettings())
+    assert built.store == Path("outputs/store")
 
 
-def test_the_list_takes_names_and_what_differs_from_them():
-    gan, vae = simulation("generators=[gan,{name: vae, lr: 1e-4, augment: {cutout: 0.5}}]").generators
-    assert gan == GANSettings()
-    assert (vae.lr, vae.augment.cutout) == (1e-4, 0.5)
-    assert vae.augment.enabled == VAESettings().augment.enabled
+def test_defaults_of_the_scale_are_the_demo() -> None:
+    written: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "scale/demo.yaml"))
+    assert written == {"name": "demo"}
+    assert ScaleSettings().name == "demo"
 
 
-@pytest.mark.parametrize(("task", "names"), [("model", MODEL_GENERATORS), ("usage", ("gan",))])
-def test_without_a_list_model_has_one_of_its_own_and_other_tasks_the_one(task, names):
-    assert tuple(entry.name for entry in simulation(task=task).generators) == tuple(names)
+def test_every_size_of_the_paper_is_given() -> None:
+    written: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "scale/paper.yaml"))
+    assert {key: len(value) for key, value in written.items() if isinstance(value, dict)} == {
+        "subset": 4,
+        "usage": 6,
+        "model": 4,
+        "shadow": 3,
+    }
+    assert build(ScaleSettings, written).max_steps == 30_000
+
+
+def test_designs_are_those_listed_or_the_one() -> None:
+    one = SimulateSettings(task="usage", out=Path("O"), generator=GANSettings())
+    assert one.designs == (GANSettings(),)
+    both = build(SimulateSettings, GIVEN | {"generators": [{"name": "vae", "lr": 0.1}, {"name": "gan"}]})
+    assert both.designs == (VAESettings(lr=0.1), GANSettings())
+    assert set(MODEL_GENERATORS) == set(registered("generator"))
+
+
+def test_sizes_are_those_of_the_task_and_steps_those_of_the_design_or_the_scale() -> None:
+    settings = build(SimulateSettings, GIVEN | {"scale": {"max_steps": 7, "subset": {"real": 9}}})
+    assert settings.sizes == SubsetScale(real=9)
+    assert [settings.steps_of(GANSettings(max_steps=steps)) for steps in (None, 3)] == [7, 3]
 
 
 @pytest.mark.parametrize(
-    ("generators", "said"),
+    ("values", "said"),
     [
-        ("[gna,vae]", ["no generator 'gna'", "diffusion, gan, stylegan, vae", "generator=gan"]),
-        ("[{lr: 1}]", ["no generator 'None'", "diffusion, gan, stylegan, vae"]),
-        ("[{name: gan, widht: 2}]", ["cannot take widht", "width"]),
-        ("[{name: gan, augment: {cutuot: 1}}]", ["cannot take augment.cutuot"]),
-        ("[{name: gan, lr: high}]", ["cannot take lr"]),
-        ("[{name: gan, sampling_steps: 5}]", ["'gan' cannot take sampling_steps"]),
-        ("[vae,{name: gan, lr: 0}]", ["generator.lr=0", "greater than 0"]),
-        ("[{name: gan, augment: {translation: 0.7}}]", ["generator.augment.translation=0.7"]),
-        ("[{name: gan, max_steps: 0}]", ["generator.max_steps=0"]),
+        ({"task": "style"}, "task=style is not one of subset, usage, model, shadow"),
+        ({"nonmembers": "all"}, "nonmembers=all is not one of other_groups, same_groups"),
+        ({"size": 0}, "size=0 is out of range"),
+        ({"scale": {"subset": {"subsets": 1}}}, "scale.subset.subsets=1 is out of range"),
+        ({"scale": {"usage": {"test_members": -1}}}, "scale.usage.test_members=-1 is out of range"),
+        ({"scale": {"subset": {"reel": 3}}}, "no configuration key 'scale.subset.reel'"),
+        ({"planted": {"fraction": 1.5}}, "planted.fraction=1.5 is out of range"),
+        ({"planted": {"kinds": ["mirror"]}}, "planted.kinds=mirror is not one of exact"),
+        ({"generator": {"name": "gan", "lr": -1}}, r"generator.lr=-1.0 is out of range"),
+        ({"generators": [{"name": "gan"}, {"name": "gna"}]}, "There is no generator 'gna'"),
+        ({"quality": {"fidelity": "perhaps"}}, "quality.fidelity=perhaps is not true or false"),
+        ({"precision": "8"}, "precision=8 is not one of auto"),
     ],
 )
-def test_mistakes_in_the_list_are_said_in_plain_words(generators, said):
-    with pytest.raises(FingerprintsError) as caught:
-        simulation(f"generators={generators}")
-    for words in said:
-        assert words in str(caught.value)
-
-
-@pytest.mark.parametrize("option", options("dial"))
-def test_every_dial_composes_and_is_a_sweep_of_keys_that_exist(option):
-    words = ("task=usage", "out=O", f"dial={option}")
-    found = composed(*words, root="simulate", hydra=True).hydra
-    assert found.mode.name == "MULTIRUN"
-    params = dict(found.sweeper.params)
-    check_overrides([f"{key}={value}" for key, value in params.items()], "simulate")
-    simulation(f"dial={option}", *(f"{key}={str(value).split(',')[0]}" for key, value in params.items()))
-
-
-def test_dials_can_be_combined():
-    cfg = composed("task=usage", "out=O", "dial=[training,augmentation]", root="simulate", hydra=True)
-    assert cfg.hydra.sweeper.params["generator.augment.enabled"] == "true,false"
-    assert "scale.max_steps" in cfg.hydra.sweeper.params
+def test_mistakes_are_named_with_their_key(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(FingerprintsError, match=said):
+        build(SimulateSettings, GIVEN | values)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.generators.diff_augment import DiffAugment
+from fingerprints.generators.batches import RealBatch
+from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.gan import GANModule
-from fingerprints.generators.settings import GANSettings
-from fingerprints.generators.steps import RealBatch
+from fingerprints.generators.settings import DiffAugment, GANSettings
 
 SIZE = 16
 
@@ -80,11 +80,13 @@ def test_losses_are_hinges_of_the_scores_of_real_and_of_generated_images_each_sc
     with torch.no_grad():
         generated = copy.deepcopy(module.generator)(latents)
         real = given.images.float() / 127.5 - 1
-        augment = module.augment
-        seen = augment(torch.cat([real, generated]), augment.draws(2 * n, rng))
+        changes = module.settings.augment
+        seen = augment(torch.cat([real, generated]), draw_changes(2 * n, rng), settings=changes)
         real_scores = module.discriminator(seen[:n]).tolist()
         generated_scores = module.discriminator(seen[n:]).tolist()
-        second_look = module.discriminator(augment(generated, augment.draws(n, rng))).tolist()
+        second_look = module.discriminator(
+            augment(generated, draw_changes(n, rng), settings=changes)
+        ).tolist()
     module.training_step(given, 0)
     assert module.curve[0] == pytest.approx(
         {
@@ -119,11 +121,11 @@ def test_either_network_learns_from_its_own_loss_alone() -> None:
     rng = torch.Generator().manual_seed(given.seed)
     generated = generator(torch.randn(4, 4, generator=rng))
     real = given.images.float() / 127.5 - 1
-    augment = module.augment
-    seen = augment(torch.cat([real, generated.detach()]), augment.draws(8, rng))
+    changes = module.settings.augment
+    seen = augment(torch.cat([real, generated.detach()]), draw_changes(8, rng), settings=changes)
     losses = (1 - discriminator(seen[:4])).clamp_min(0) + (1 + discriminator(seen[4:])).clamp_min(0)
     expected = torch.autograd.grad(losses.mean(), list(discriminator.parameters()))
-    loss = -discriminator(augment(generated, augment.draws(4, rng))).mean()
+    loss = -discriminator(augment(generated, draw_changes(4, rng), settings=changes)).mean()
     expected += torch.autograd.grad(loss, list(generator.parameters()))
     module.training_step(given, 0)
     found = [*module.discriminator.named_parameters(), *module.generator.named_parameters("generator")]

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fingerprints.generators.diff_augment import DiffAugment
+from fingerprints.generators.diff_augment import augment, draw_changes
+from fingerprints.generators.settings import DiffAugment
 
 SIDE = 12
 OFF = {"brightness": 0.0, "contrast": 0.0, "translation": 0.0, "cutout": 0.0}
@@ -29,25 +30,25 @@ def only(options: dict[str, float]) -> DiffAugment:
     return DiffAugment(**{**OFF, **options})
 
 
-def change(augment: DiffAugment, images: Tensor, seed: int = 0) -> Tensor:
-    return augment(images, augment.draws(len(images), rng(seed)))
+def change(settings: DiffAugment, images: Tensor, seed: int = 0) -> Tensor:
+    return augment(images, draw_changes(len(images), rng(seed)), settings=settings)
 
 
-def naive(images: Tensor, augment: DiffAugment, draws: Tensor) -> Tensor:
+def naive(images: Tensor, settings: DiffAugment, draws: Tensor) -> Tensor:
     side, changed = images.shape[-1], []
     for image, d in zip(images[:, 0].double().tolist(), draws.double().tolist(), strict=True):
-        shift = 2 * augment.brightness * (d[0] - 0.5)
+        shift = 2 * settings.brightness * (d[0] - 0.5)
         image = [[value + shift for value in row] for row in image]
         mean = sum(map(sum, image)) / side**2
-        factor = 1 + augment.contrast * (d[1] - 0.5)
+        factor = 1 + settings.contrast * (d[1] - 0.5)
         image = [[(value - mean) * factor + mean for value in row] for row in image]
-        reach = round(augment.translation * side)
+        reach = round(settings.translation * side)
         down, right = (min(floor(x * (2 * reach + 1)), 2 * reach) - reach for x in d[2:4])
         moved = [[-1.0] * side for _ in range(side)]
         for y, x in itertools.product(range(side), repeat=2):
             if 0 <= y + down < side and 0 <= x + right < side:
                 moved[y][x] = image[y + down][x + right]
-        hole = round(augment.cutout * side)
+        hole = round(settings.cutout * side)
         top, left = (floor(x * side) - hole // 2 for x in d[4:6])
         for y, x in itertools.product(range(top, top + hole), range(left, left + hole)):
             if 0 <= y < side and 0 <= x < side:
@@ -68,33 +69,37 @@ def test_switched_off_it_is_the_identity_whatever_its_ranges() -> None:
 
 
 def test_image_is_changed_by_its_own_draws_in_whatever_share_of_the_batch_it_is() -> None:
-    images, augment = pictures(8), only(EVERYTHING)
-    draws = augment.draws(8, rng())
-    whole = augment(images, draws)
+    images, settings = pictures(8), only(EVERYTHING)
+    draws = draw_changes(8, rng())
+    whole = augment(images, draws, settings=settings)
     for rank in range(2):
-        assert torch.allclose(augment(images[rank::2], draws[rank::2]), whole[rank::2], atol=1e-6)
+        assert torch.allclose(
+            augment(images[rank::2], draws[rank::2], settings=settings), whole[rank::2], atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("options", [*EACH, EVERYTHING], ids=lambda o: "+".join(o))
 class TestEvery:
     def test_is_that_of_loops_with_the_same_draws(self, options: dict) -> None:
-        images, augment = pictures(20), only(options)
+        images, settings = pictures(20), only(options)
         draws = torch.rand(20, 6, generator=rng(4))
-        assert torch.equal(augment.draws(20, rng(4)), draws)
-        assert torch.allclose(augment(images, draws), naive(images, augment, draws), atol=1e-5)
+        assert torch.equal(draw_changes(20, rng(4)), draws)
+        assert torch.allclose(
+            augment(images, draws, settings=settings), naive(images, settings, draws), atol=1e-5
+        )
 
     def test_is_a_function_of_the_draws_alone(self, options: dict) -> None:
-        images, augment, state = pictures(), only(options), torch.get_rng_state()
-        first = change(augment, images, 1)
+        images, settings, state = pictures(), only(options), torch.get_rng_state()
+        first = change(settings, images, 1)
         assert torch.equal(torch.get_rng_state(), state)
         torch.rand(3)
-        assert torch.equal(change(augment, images, 1), first)
-        assert not torch.equal(change(augment, images, 2), first)
+        assert torch.equal(change(settings, images, 1), first)
+        assert not torch.equal(change(settings, images, 2), first)
         assert not torch.equal(first, images)
 
     def test_second_draws_of_a_generator_are_others(self, options: dict) -> None:
-        images, augment, shared = pictures(), only(options), rng(1)
-        first, second = (augment(images, augment.draws(6, shared)) for _ in range(2))
+        images, settings, shared = pictures(), only(options), rng(1)
+        first, second = (augment(images, draw_changes(6, shared), settings=settings) for _ in range(2))
         assert not torch.equal(first, second)
 
     def test_leaves_its_input(self, options: dict) -> None:
@@ -104,20 +109,20 @@ class TestEvery:
         assert torch.equal(images, before)
 
     def test_images_of_a_batch_are_changed_each_in_its_way_whatever_comes_after(self, options: dict) -> None:
-        image, augment = pictures(1), only(options)
-        changed = change(augment, image.repeat(12, 1, 1, 1), 3)
+        image, settings = pictures(1), only(options)
+        changed = change(settings, image.repeat(12, 1, 1, 1), 3)
         assert len({tuple(one.flatten().tolist()) for one in changed}) > 6
         # Real and generated images go through in one batch: the halves get draws of their own.
         assert sum(torch.equal(changed[row], changed[row + 6]) for row in range(6)) <= 1
         companions = torch.cat([image.repeat(5, 1, 1, 1), pictures(7)])
-        assert torch.equal(change(augment, companions, 3)[:5], changed[:5])
-        assert torch.equal(change(augment, image.repeat(5, 1, 1, 1), 3), changed[:5])
+        assert torch.equal(change(settings, companions, 3)[:5], changed[:5])
+        assert torch.equal(change(settings, image.repeat(5, 1, 1, 1), 3), changed[:5])
 
     def test_gradients_are_those_of_the_pixels_that_are_seen(self, options: dict) -> None:
-        augment = only(options)
+        settings = only(options)
         images = pictures(2, side=6).double().requires_grad_()
-        assert torch.autograd.gradcheck(lambda x: change(augment, x, 5), images, atol=1e-6)
-        change(augment, images, 5).square().sum().backward()
+        assert torch.autograd.gradcheck(lambda x: change(settings, x, 5), images, atol=1e-6)
+        change(settings, images, 5).square().sum().backward()
         assert images.grad is not None
         assert (images.grad.flatten(1).abs().sum(1) > 0).all()
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.generators.diff_augment import DiffAugment
+from fingerprints.generators.batches import RealBatch
+from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.diffusion import TIMES, Denoiser, DiffusionModule
-from fingerprints.generators.settings import DiffusionSettings
-from fingerprints.generators.steps import RealBatch
+from fingerprints.generators.settings import DiffAugment, DiffusionSettings
 
 SIZE = 16
 SMALL: dict[str, Any] = {
@@ -146,15 +146,15 @@ def test_sizes_need_be_no_powers_of_two(size: int, patch: int, levels: int) -> N
 
 
 def test_network_sees_noisy_images_of_its_share_at_their_times_and_learns_v() -> None:
-    augment = DiffAugment()
-    made, seen = watched(augment=augment)
+    changes = DiffAugment()
+    made, seen = watched(augment=changes)
     given = batch(3, n=8)
     made.training_step(given, 0)
     ((noisy, times),) = seen.shown
     rng = torch.Generator().manual_seed(given.seed)
     eps = torch.randn(8, 1, SIZE, SIZE, generator=rng).double()
     torch.randperm(8, generator=rng), torch.rand(8, generator=rng)  # the times
-    real = augment(given.images.float() / 127.5 - 1, augment.draws(8, rng)).double()
+    real = augment(given.images.float() / 127.5 - 1, draw_changes(8, rng), settings=changes).double()
     kept = cosine_schedule()[times][:, None, None, None]
     assert torch.allclose(noisy.double(), kept.sqrt() * real + (1 - kept).sqrt() * eps, atol=2e-4)
     v = kept.sqrt() * eps - (1 - kept).sqrt() * real
@@ -189,12 +189,12 @@ def test_times_are_one_in_each_of_as_many_equal_parts_as_images(n: int) -> None:
 
 
 def test_processes_share_noise_times_and_changes_of_the_whole_batch() -> None:
-    augment = DiffAugment()
-    whole, seen = watched(augment=augment)
+    changes = DiffAugment()
+    whole, seen = watched(augment=changes)
     whole.training_step(batch(5, n=8), 0)
     (noisy, times), parts = seen.shown[0], []
     for rank in range(2):
-        made, mine = watched(augment=augment)
+        made, mine = watched(augment=changes)
         made.all_gather = lambda figures: torch.stack([figures, figures])
         made.training_step(batch(5, n=8, rank=rank, world=2), 0)
         assert torch.equal(mine.shown[0][1], times[rank::2])

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.options import part_of, registered, settings_class
-from fingerprints.generators import settings as _registers  # noqa: F401
+from fingerprints.core.options import part_of, registered
+from fingerprints.generators.batches import RealBatch
 from fingerprints.generators.module import SIZES, GeneratorModule, check_power_of_two, moving_average
-from fingerprints.generators.steps import RealBatch
 
 SIZE = 16
 SMALL: dict[str, dict[str, Any]] = {
@@ -30,12 +29,11 @@ class Alone:
     """A module of a design with optimisers but without a trainer."""
 
     def __init__(self, design: str, *, log_every: int = 1, identity: str = "", **given: Any) -> None:
-        settings = settings_class("generator", design)
-        module = part_of(settings)
+        settings = registered("generator")[design](**{**SMALL[design], "batch_size": 4, **given})
         torch.manual_seed(0)
-        self.module: Any = module(
+        self.module: Any = part_of(settings)(
             size=SIZE,
-            settings=settings(**{**SMALL[design], "batch_size": 4, **given}),
+            settings=settings,
             name="third",
             log_every=log_every,
             identity=identity,

@@ -12,10 +12,10 @@ import torch
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import build_option
 from fingerprints.core.weights import read_weights
-from fingerprints.generators.fit import RESULT, WEIGHTS, Training, train_generator
+from fingerprints.generators.fit import TRAINED, WEIGHTS, Training, train_generator
 from fingerprints.training.checkpoint import LAST
+from fingerprints.training.hardware import TrainerSettings
 from fingerprints.training.processes import run_workers
-from fingerprints.training.settings import TrainerSettings
 
 TWO = TrainerSettings(accelerator="cpu", devices=2, strategy="ddp")
 SMALL: dict[str, dict[str, Any]] = {
@@ -38,7 +38,7 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     folder = tmp_path / "two"
     given.write(folder, TWO)
     run_workers("generator", folder, TWO)
-    assert {RESULT, WEIGHTS} <= {path.name for path in folder.iterdir()}
+    assert {TRAINED, WEIGHTS} <= {path.name for path in folder.iterdir()}
     assert not (folder / LAST).exists()
     two = train_generator(given, folder, hardware=TWO, report=lambda *_: pytest.fail("trained again"))
     assert [point["step"] for point in two.curve] == [5]

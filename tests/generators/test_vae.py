@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as reference_divergence
 
-from fingerprints.generators.diff_augment import DiffAugment
-from fingerprints.generators.settings import VAESettings
-from fingerprints.generators.steps import RealBatch
+from fingerprints.generators.batches import RealBatch
+from fingerprints.generators.diff_augment import augment, draw_changes
+from fingerprints.generators.settings import DiffAugment, VAESettings
 from fingerprints.generators.vae import Decoder, Encoder, VAEModule, kl_divergence
 
 SIZE = 16
@@ -42,8 +42,8 @@ def pieces(made: Any, given: RealBatch) -> tuple[Tensor, Tensor]:
     """Mean squared error and mean divergence of a step, by its description."""
     rng = torch.Generator().manual_seed(given.seed)
     eps = torch.randn(given.count, made.settings.latent, generator=rng)
-    draws = made.settings.augment.draws(given.count, rng)
-    real = made.settings.augment(given.images.float() / 127.5 - 1, draws)
+    draws = draw_changes(given.count, rng)
+    real = augment(given.images.float() / 127.5 - 1, draws, settings=made.settings.augment)
     mean, log_variance = made.encoder(real)
     latents = mean + eps * log_variance.exp().sqrt()
     error = ((made.decoder(latents) - real) ** 2).mean()
@@ -87,9 +87,9 @@ def test_variance_of_a_latent_vector_stays_where_numbers_can_hold_it() -> None:
 
 
 @pytest.mark.parametrize("beta", [1.0, 40.0])
-@pytest.mark.parametrize("augment", [DiffAugment(enabled=False), DiffAugment()], ids=["plain", "augmented"])
-def test_gradient_is_that_of_the_bound_with_the_best_variance(beta: float, augment: DiffAugment) -> None:
-    made, given = module(rate=0.0, beta=beta, augment=augment), RealBatch(images=images(), step=0, seed=9)
+@pytest.mark.parametrize("changes", [DiffAugment(enabled=False), DiffAugment()], ids=["plain", "augmented"])
+def test_gradient_is_that_of_the_bound_with_the_best_variance(beta: float, changes: DiffAugment) -> None:
+    made, given = module(rate=0.0, beta=beta, augment=changes), RealBatch(images=images(), step=0, seed=9)
     error, divergence = pieces(made, given)
     bound = 0.5 * error.log() + beta * divergence / SIZE**2
     parameters = {**dict(made.encoder.named_parameters()), **dict(made.decoder.named_parameters("decoder"))}

@@ -6,54 +6,60 @@ import os
 import shutil
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from fingerprints.config.simulation import ModelCounts, ShadowCounts, SubsetCounts, UsageCounts
+from fingerprints.config.simulation import (
+    ModelScale,
+    ScaleSettings,
+    ShadowScale,
+    SimulateSettings,
+    SubsetScale,
+    UsageScale,
+)
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.signals import Interrupted, handled
-from fingerprints.generators.settings import GANSettings, VAESettings
+from fingerprints.generators.settings import GANSettings, PlantedSettings, VAESettings
 from fingerprints.runs.status import claimed
 from fingerprints.simulation.benchmark import make_benchmark, partial_folder
-from fingerprints.simulation.generator_job import contact_sheet
-from fingerprints.simulation.settings import Design, SimulationSettings
+from fingerprints.simulation.plan import plan_generators
 from fingerprints.simulation.sources import phantom_images
 
-GAN = Design(GANSettings(width=2, discriminator_width=2, widest=4, latent=4, batch_size=4), steps=3)
-VAE = Design(VAESettings(width=2, widest=8, latent=4, batch_size=4), steps=3)
-SUBSET = SimulationSettings(
-    counts=SubsetCounts(subsets=2, real=8, generated=6, test=7),
+GAN = GANSettings(width=2, discriminator_width=2, widest=4, latent=4, batch_size=4, max_steps=3)
+VAE = VAESettings(width=2, widest=8, latent=4, batch_size=4, max_steps=3)
+SUBSET = SimulateSettings(
+    task="subset",
+    out=Path("out"),
     size=16,
-    seed=0,
-    nonmembers="other_groups",
-    designs=(GAN,),
-    planted_fraction=0.0,
-    planted_kinds=("noise",),
+    scale=ScaleSettings(subset=SubsetScale(subsets=2, real=8, generated=6, test=7)),
+    generator=GAN,
 )
 USAGE = replace(
     SUBSET,
-    counts=UsageCounts(
-        members=6, nonmembers=5, generated=7, test_members=5, test_nonmembers=6, test_generated=8
+    task="usage",
+    scale=ScaleSettings(
+        usage=UsageScale(
+            members=6, nonmembers=5, generated=7, test_members=5, test_nonmembers=6, test_generated=8
+        )
     ),
 )
-
-
 MODEL = replace(
     SUBSET,
-    counts=ModelCounts(real=16, labelled=2, generated=6, test=8),
-    designs=(VAE, GAN, replace(VAE, steps=2)),
-    planted_fraction=0.5,
-    planted_kinds=("blend", "noise"),
+    task="model",
+    scale=ScaleSettings(model=ModelScale(real=16, labelled=2, generated=6, test=8)),
+    generators=(VAE, GAN, replace(VAE, max_steps=2)),
+    planted=PlantedSettings(fraction=0.5, kinds=("blend", "noise")),
 )
 SHADOW = replace(
     SUBSET,
-    counts=ShadowCounts(candidates=12, generators=4, generated=6),
-    designs=(VAE,),
-    planted_fraction=0.5,
-    planted_kinds=("exact", "blend"),
+    task="shadow",
+    scale=ScaleSettings(shadow=ShadowScale(candidates=12, generators=4, generated=6)),
+    generator=VAE,
+    planted=PlantedSettings(fraction=0.5, kinds=("exact", "blend")),
 )
 
 
@@ -123,7 +129,7 @@ def test_real_images_are_the_subsets_own_pixels(made, real):
     sources = dict(rows(out / "sources.csv")[1:])
     groups = dict(rows(out / "groups.csv")[1:])
     row = {name: i for i, name in enumerate(real.names)}
-    for plan in SUBSET.plans(real):
+    for plan in plan_generators(real.groups, SUBSET):
         members = {real.names[i] for i in plan.members}
         written = {file for file in sources if file.startswith(f"real/{plan.name}/")}
         assert {sources[file] for file in written} == members
@@ -156,7 +162,7 @@ def test_the_usage_layout_is_written_with_its_truth(real, tmp_path, prepared):
     assert index.has_truth
     truth = dict(rows(out / "test_truth.csv"))
     sources = dict(rows(out / "sources.csv")[1:])
-    training, test = USAGE.plans(real)
+    training, test = plan_generators(real.groups, USAGE)
     members = {real.names[i] for i in test.members}
     assert len(truth) == 11
     for image, used in truth.items():
@@ -168,7 +174,7 @@ def test_the_usage_layout_is_written_with_its_truth(real, tmp_path, prepared):
 
 def test_planted_copies_are_listed_with_their_members(real, tmp_path):
     out = tmp_path / "planted"
-    settings = replace(SUBSET, planted_fraction=0.5, planted_kinds=("exact",))
+    settings = replace(SUBSET, planted=PlantedSettings(fraction=0.5, kinds=("exact",)))
     document = make_benchmark(real, settings, out, progress=Silent())
     planted = rows(out / "planted.csv")[1:]
     assert len(planted) == document["planted"]["copies"] == 3 + 3 + 2 + 2
@@ -231,7 +237,7 @@ def test_no_other_benchmark_is_overwritten(made, real, tmp_path):
     out, _ = made
     before = files(out)
     with pytest.raises(FingerprintsError, match=r"another benchmark.*differs in: seed, designs"):
-        make_benchmark(real, replace(SUBSET, seed=5, designs=(VAE,)), out, progress=Silent())
+        make_benchmark(real, replace(SUBSET, seed=5, generator=VAE), out, progress=Silent())
     assert files(out) == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("years of work")
@@ -257,16 +263,21 @@ def test_what_cannot_be_done_is_said_before_any_training(real, tmp_path):
     silent = Silent()
     for settings, words in (
         (replace(SUBSET, size=48), "48 x 48"),
-        (replace(SUBSET, counts=replace(SUBSET.counts, real=80)), "needs 160 real images"),
-        (replace(SUBSET, planted_kinds=("mirror",)), "mirror"),
         (
-            replace(SUBSET, designs=(replace(GAN, settings=GANSettings(batch_size=9)),)),
+            replace(SUBSET, scale=ScaleSettings(subset=SubsetScale(subsets=2, real=80))),
+            "needs 160 real images",
+        ),
+        (replace(SUBSET, planted=PlantedSettings(kinds=())), "No kind of planted copy"),
+        (
+            replace(SUBSET, generator=GANSettings(batch_size=9)),
             "fewer than one batch",
         ),
-        (replace(SUBSET, designs=(GAN, VAE)), "task=subset takes one generator; 2 are given"),
-        (replace(SHADOW, designs=(GAN, VAE)), "task=shadow takes one generator; 2 are given"),
-        (replace(SUBSET, designs=()), "0 are given"),
-        (replace(MODEL, counts=replace(MODEL.counts, labelled=4)), "4 labelled generators of 3"),
+        (replace(SUBSET, generators=(GAN, VAE)), "task=subset takes one generator; 2 are given"),
+        (replace(SHADOW, generators=(GAN, VAE)), "task=shadow takes one generator; 2 are given"),
+        (
+            replace(MODEL, scale=ScaleSettings(model=ModelScale(real=16, labelled=4))),
+            "4 labelled generators of 3",
+        ),
     ):
         with pytest.raises(FingerprintsError, match=words):
             make_benchmark(real, settings, tmp_path / "out", progress=silent)
@@ -274,28 +285,18 @@ def test_what_cannot_be_done_is_said_before_any_training(real, tmp_path):
     assert silent.steps == 0
 
 
-def test_a_contact_sheet_has_training_images_left_and_generated_ones_right():
-    real = np.full((3, 16, 16), 50, dtype=np.uint8)
-    generated = np.full((100, 16, 16), 200, dtype=np.uint8)
-    sheet = contact_sheet(real, generated)
-    assert sheet.shape == (128, 128 + 2 + 128)
-    assert (sheet[:16, :48] == 50).all()
-    assert (sheet[16:, :128] == 0).all()
-    assert (sheet[:, 130:] == 200).all()
-
-
 def test_a_checkpoint_of_another_training_is_refused(real, tmp_path):
     out = tmp_path / "other"
     with pytest.raises(ZeroDivisionError):
         make_benchmark(real, USAGE, out, progress=Silent(at=5, act=lambda: 1 / 0))
     (partial_folder(out) / "simulation.json").unlink()
-    with pytest.raises(FingerprintsError, match="of other images or settings"):
+    with pytest.raises(FingerprintsError, match="from other real images or settings"):
         make_benchmark(real, replace(USAGE, seed=1), out, progress=Silent())
 
 
 def test_the_console_hears_of_every_generator_once(real, tmp_path):
     heard = Silent()
-    make_benchmark(real, replace(MODEL, planted_fraction=0.0), tmp_path / "out", progress=heard)
+    make_benchmark(real, replace(MODEL, planted=PlantedSettings()), tmp_path / "out", progress=heard)
     assert heard.planned == {"vae": 3, "gan": 3, "vae_2": 2}
     assert heard.steps == 8
     assert [line.split(":")[0] for line in heard.lines] == [
@@ -339,8 +340,8 @@ class TestControls:
 
     def test_same_images_with_other_seeds(self, made, real, tmp_path, prepared):
         out, heard = tmp_path / "same", Silent()
-        settings = replace(SUBSET, subsets="same", planted_fraction=0.5, planted_kinds=("exact",))
-        document = make_benchmark(real, settings, out, progress=heard, reuse=made[0])
+        settings = replace(SUBSET, subsets="same", planted=PlantedSettings(fraction=0.5, kinds=("exact",)))
+        document = make_benchmark(real, replace(settings, reuse=made[0]), out, progress=heard)
         assert document["control"]["name"] == "same_images"
         assert (document["settings"]["subsets"], document["settings"]["seeds"]) == ("same", "own")
         assert heard.steps == 3  # t1 is that of the benchmark which this is a control of
@@ -358,7 +359,7 @@ class TestControls:
         assert len(of["t1"]) == 8
         assert of["t1"] == of["t2"]  # copies have one group, and one source
         row = {name: i for i, name in enumerate(real.names)}
-        first, _ = SUBSET.plans(real)
+        first, _ = plan_generators(real.groups, SUBSET)
         assert {row[source] for _, source, _ in of["t2"]} == set(first.members)
         truth = dict(rows(out / "test_truth.csv"))
         for generated, member, _, _ in rows(out / "planted.csv")[1:]:
@@ -381,10 +382,10 @@ class TestControls:
     @pytest.mark.parametrize("design", [GAN, VAE], ids=["gan", "vae"])
     def test_other_images_from_the_same_start(self, real, tmp_path, design):
         # So short a step leaves weights as good as where they began.
-        still = replace(design, settings=replace(design.settings, lr=1e-12))
+        still = replace(design, lr=1e-12)
         found = {}
         for seeds in ("own", "shared"):
-            settings = replace(SUBSET, designs=(still,), seeds=seeds)
+            settings = replace(SUBSET, generator=still, seeds=seeds)
             document = make_benchmark(real, settings, tmp_path / seeds, progress=Silent())
             first, second = (tensors_of(tmp_path / seeds, name) for name in ("t1", "t2"))
             apart = [float((first[key] - second[key]).abs().max()) for key in first if key.endswith("weight")]
@@ -400,7 +401,7 @@ class TestControls:
     def test_from_the_same_start_they_go_their_own_ways(self, made, real, tmp_path):
         heard = Silent()
         settings = replace(SUBSET, seeds="shared")
-        document = make_benchmark(real, settings, tmp_path / "out", progress=heard, reuse=made[0])
+        document = make_benchmark(real, replace(settings, reuse=made[0]), tmp_path / "out", progress=heard)
         assert heard.steps == 3
         found, normal = weights_of(document), weights_of(made[1])
         assert found["t1"] == normal["t1"]
@@ -419,12 +420,6 @@ class TestControls:
         drawn = [path.read_bytes() for path in sorted((out / "generated").rglob("*.png"))]
         assert len(set(drawn)) == len(drawn) == 12
 
-    @pytest.mark.parametrize("words", [{"subsets": "same"}, {"seeds": "shared"}])
-    @pytest.mark.parametrize("settings", [USAGE, MODEL, SHADOW], ids=["usage", "model", "shadow"])
-    def test_other_tasks_have_none(self, settings, words):
-        with pytest.raises(FingerprintsError, match=f"task={settings.task} has no subsets"):
-            replace(settings, **words).check()
-
 
 class TestJobs:
     """Generators in calls of their own."""
@@ -434,10 +429,10 @@ class TestJobs:
         out = tmp_path / "jobs"
         for number in order[:-1]:
             heard = Silent()
-            assert make_benchmark(real, MODEL, out, progress=heard, only=number) is None
+            assert make_benchmark(real, replace(MODEL, only=number), out, progress=heard) is None
             assert list(heard.planned) == [("vae", "gan", "vae_2")[number]]
             assert not out.exists()
-        document = make_benchmark(real, MODEL, out, progress=Silent(), only=order[-1])
+        document = make_benchmark(real, replace(MODEL, only=order[-1]), out, progress=Silent())
         assert document["files"] == whole[1]["files"]
         assert files(out) == files(whole[0])
         weights = {name: facts["weights"] for name, facts in document["generators"].items()}
@@ -449,20 +444,20 @@ class TestJobs:
         out = tmp_path / "late"
         shutil.copytree(whole[0], out)
         late = Silent()
-        assert make_benchmark(real, MODEL, out, progress=late, only=1) == whole[1]
+        assert make_benchmark(real, replace(MODEL, only=1), out, progress=late) == whole[1]
         assert late.steps == 0
         assert not partial_folder(out).exists()
 
     def test_one_that_is_done_is_not_done_again(self, real, tmp_path):
         out = tmp_path / "again"
-        make_benchmark(real, MODEL, out, progress=Silent(), only=0)
+        make_benchmark(real, replace(MODEL, only=0), out, progress=Silent())
         again = Silent()
-        assert make_benchmark(real, MODEL, out, progress=again, only=0) is None
+        assert make_benchmark(real, replace(MODEL, only=0), out, progress=again) is None
         assert (again.steps, again.lines) == (0, [])
 
     def test_a_run_of_all_takes_up_what_they_have_left(self, whole, real, tmp_path):
         out = tmp_path / "mixed"
-        make_benchmark(real, MODEL, out, progress=Silent(), only=1)
+        make_benchmark(real, replace(MODEL, only=1), out, progress=Silent())
         rest = Silent()
         make_benchmark(real, MODEL, out, progress=rest)
         assert rest.steps == 3 + 2
@@ -470,14 +465,14 @@ class TestJobs:
 
     def test_an_interrupted_one_is_gone_on_with(self, whole, real, tmp_path):
         out = tmp_path / "stopped"
-        make_benchmark(real, MODEL, out, progress=Silent(), only=2)
-        make_benchmark(real, MODEL, out, progress=Silent(), only=1)
+        make_benchmark(real, replace(MODEL, only=2), out, progress=Silent())
+        make_benchmark(real, replace(MODEL, only=1), out, progress=Silent())
         stop = Silent(at=2, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
         with pytest.raises(Interrupted), handled():
-            make_benchmark(real, MODEL, out, progress=stop, only=0)
+            make_benchmark(real, replace(MODEL, only=0), out, progress=stop)
         assert not out.exists()
         rest = Silent()
-        assert make_benchmark(real, MODEL, out, progress=rest, only=0) is not None
+        assert make_benchmark(real, replace(MODEL, only=0), out, progress=rest) is not None
         assert stop.steps + rest.steps == 3
         assert files(out) == files(whole[0])
 
@@ -486,10 +481,10 @@ class TestJobs:
         between = []
 
         def other():
-            between.append(make_benchmark(real, MODEL, out, progress=Silent(), only=0))
-            between.append(make_benchmark(real, MODEL, out, progress=Silent(), only=1))
+            between.append(make_benchmark(real, replace(MODEL, only=0), out, progress=Silent()))
+            between.append(make_benchmark(real, replace(MODEL, only=1), out, progress=Silent()))
 
-        last = make_benchmark(real, MODEL, out, progress=Silent(at=1, act=other), only=2)
+        last = make_benchmark(real, replace(MODEL, only=2), out, progress=Silent(at=1, act=other))
         assert between == [None, None]
         assert last["files"] == whole[1]["files"]
 
@@ -499,19 +494,19 @@ class TestJobs:
 
         def other(only):
             with pytest.raises(FingerprintsError, match="still going"):
-                make_benchmark(real, MODEL, out, progress=Silent(), only=only)
+                make_benchmark(real, replace(MODEL, only=only), out, progress=Silent())
             refused.append(only)
 
         make_benchmark(real, MODEL, out, progress=Silent(at=1, act=lambda: other(2)))
         shutil.rmtree(out)
         # ... nor is one generator made by two jobs, or by all while a job is at one.
-        make_benchmark(real, MODEL, out, progress=Silent(at=1, act=lambda: other(0)), only=0)
-        make_benchmark(real, MODEL, out, progress=Silent(at=1, act=lambda: other(None)), only=1)
+        make_benchmark(real, replace(MODEL, only=0), out, progress=Silent(at=1, act=lambda: other(0)))
+        make_benchmark(real, replace(MODEL, only=1), out, progress=Silent(at=1, act=lambda: other(None)))
         assert refused == [2, 0, None]
 
     def test_a_number_that_no_generator_has_is_refused_with_those_that_there_are(self, real, tmp_path):
         with pytest.raises(FingerprintsError, match=r"no generator 3; .* has 3 \(0: vae, 1: gan, 2: vae_2\)"):
-            make_benchmark(real, MODEL, tmp_path / "out", progress=Silent(), only=3)
+            make_benchmark(real, replace(MODEL, only=3), tmp_path / "out", progress=Silent())
         assert not partial_folder(tmp_path / "out").exists()
 
 
@@ -520,8 +515,8 @@ class TestReuse:
 
     def test_the_same_training_is_taken_over_and_other_copies_are_planted(self, made, real, tmp_path):
         out, heard = tmp_path / "reusing", Silent()
-        settings = replace(SUBSET, planted_fraction=0.5, planted_kinds=("exact",))
-        document = make_benchmark(real, settings, out, progress=heard, reuse=made[0].parent)
+        settings = replace(SUBSET, planted=PlantedSettings(fraction=0.5, kinds=("exact",)))
+        document = make_benchmark(real, replace(settings, reuse=made[0].parent), out, progress=heard)
         assert heard.steps == 0
         for name, facts in document["generators"].items():
             before = made[1]["generators"][name]
@@ -535,20 +530,20 @@ class TestReuse:
         "settings",
         [
             replace(SUBSET, seed=1),
-            replace(SUBSET, designs=(replace(GAN, steps=2),)),
-            replace(SUBSET, designs=(replace(GAN, settings=replace(GAN.settings, lr=1e-5)),)),
+            replace(SUBSET, generator=replace(GAN, max_steps=2)),
+            replace(SUBSET, generator=replace(GAN, lr=1e-5)),
         ],
         ids=["seed", "steps", "lr"],
     )
     def test_another_training_is_not_taken_over(self, made, real, tmp_path, settings):
         heard = Silent()
-        make_benchmark(real, settings, tmp_path / "out", progress=heard, reuse=made[0])
-        assert heard.steps == 2 * settings.designs[0].steps
+        make_benchmark(real, replace(settings, reuse=made[0]), tmp_path / "out", progress=heard)
+        assert heard.steps == 2 * settings.generator.max_steps
 
     def test_other_images_are_trained_on_anew(self, made, real, tmp_path):
         changed = replace(real, images=255 - real.images)
         heard = Silent()
-        make_benchmark(changed, SUBSET, tmp_path / "out", progress=heard, reuse=made[0].parent)
+        make_benchmark(changed, replace(SUBSET, reuse=made[0].parent), tmp_path / "out", progress=heard)
         assert heard.steps == 6
 
     def test_what_was_gone_before_it_could_be_copied_is_trained_anew(self, made, real, tmp_path):
@@ -556,6 +551,6 @@ class TestReuse:
         shutil.copytree(made[0], source)
         (source / "generators/t1/generator.safetensors").unlink()
         heard = Silent()
-        make_benchmark(real, SUBSET, tmp_path / "out", progress=heard, reuse=source)
+        make_benchmark(real, replace(SUBSET, reuse=source), tmp_path / "out", progress=heard)
         assert heard.steps == 3
         assert files(tmp_path / "out") == files(made[0])

@@ -4,40 +4,51 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fingerprints.config.simulation import ModelCounts, ShadowCounts, UsageCounts
-from fingerprints.generators.settings import VAESettings
+from fingerprints.config.simulation import (
+    ModelScale,
+    ScaleSettings,
+    ShadowScale,
+    SimulateSettings,
+    UsageScale,
+)
+from fingerprints.generators.settings import PlantedSettings, VAESettings
 from fingerprints.simulation.benchmark import make_benchmark
-from fingerprints.simulation.settings import Design, SimulationSettings
+from fingerprints.simulation.plan import plan_generators
 from fingerprints.simulation.sources import phantom_images
 
-VAE = Design(VAESettings(width=2, widest=8, latent=4, batch_size=4), steps=1)
-USAGE = SimulationSettings(
-    counts=UsageCounts(
-        members=6, nonmembers=5, generated=7, test_members=5, test_nonmembers=6, test_generated=8
-    ),
+VAE = VAESettings(width=2, widest=8, latent=4, batch_size=4, max_steps=1)
+USAGE = SimulateSettings(
+    task="usage",
+    out=Path("out"),
     size=16,
-    seed=0,
-    nonmembers="other_groups",
-    designs=(VAE, VAE),
-    planted_fraction=0.5,
-    planted_kinds=("exact",),
+    scale=ScaleSettings(
+        usage=UsageScale(
+            members=6, nonmembers=5, generated=7, test_members=5, test_nonmembers=6, test_generated=8
+        )
+    ),
+    generator=VAE,
+    generators=(VAE, VAE),
+    planted=PlantedSettings(fraction=0.5, kinds=("exact",)),
 )
 MODEL = replace(
     USAGE,
-    counts=ModelCounts(real=12, labelled=2, generated=6, test=9),
-    designs=(VAE,) * 3,
-    planted_kinds=("blend",),
+    task="model",
+    scale=ScaleSettings(model=ModelScale(real=12, labelled=2, generated=6, test=9)),
+    generators=(VAE,) * 3,
+    planted=PlantedSettings(fraction=0.5, kinds=("blend",)),
 )
 SHADOW = replace(
     USAGE,
-    counts=ShadowCounts(candidates=12, generators=4, generated=6),
-    designs=(VAE,),
-    planted_kinds=("exact", "blend"),
+    task="shadow",
+    scale=ScaleSettings(shadow=ShadowScale(candidates=12, generators=4, generated=6)),
+    generators=(),
+    planted=PlantedSettings(fraction=0.5, kinds=("exact", "blend")),
 )
 
 
@@ -124,7 +135,7 @@ class TestUsageOfTwoGenerators:
         sources = sources_of(usage)
         truth = dict(rows(usage / "test_truth.csv"))
         assert len(truth) == 22
-        plans = {plan.name: plan for plan in USAGE.plans(real)}
+        plans = {plan.name: plan for plan in plan_generators(real.groups, USAGE)}
         for label in ("vae", "vae_2"):
             for folder, found in (
                 ("real_used", plans[f"{label}_training"].members),
@@ -178,14 +189,14 @@ class TestModel:
         assert not (model / "groups.csv").exists()
         assert not (model / "sources.csv").exists()
         group_of = dict(zip(real.names, real.groups, strict=True))
-        (plan, *_) = MODEL.plans(real)
+        (plan, *_) = plan_generators(real.groups, MODEL)
         named = {row["source"]: row["group"] for row in records(model / "training_images.csv")}
         assert named == {real.names[row]: group_of[real.names[row]] for row in plan.members}
 
     def test_blends_name_both_images_by_their_sources(self, model, real):
         copies = records(model / "planted.csv")
         row = {name: number for number, name in enumerate(real.names)}
-        members = set(MODEL.plans(real)[0].members.tolist())
+        members = set(plan_generators(real.groups, MODEL)[0].members.tolist())
         assert len(copies) == 3 + 3 + 3 * 2
         for copy in copies:
             assert copy["kind"] == "blend"
@@ -202,7 +213,7 @@ class TestModel:
 class TestShadow:
     def test_membership_agrees_with_what_each_was_trained_on(self, shadow, real):
         table = records(shadow / "membership.csv")
-        sources, plans = sources_of(shadow), SHADOW.plans(real)
+        sources, plans = sources_of(shadow), plan_generators(real.groups, SHADOW)
         assert list(table[0]) == ["file", "s000", "s001", "s002", "s003"]
         assert len(table) == 12
         for plan in plans:
@@ -248,8 +259,15 @@ class TestShadow:
 
 
 def test_without_a_test_part_there_is_no_truth(real, tmp_path, prepared):
-    counts = UsageCounts(6, 5, 7, 0, 0, 0)
-    settings = replace(USAGE, counts=counts, designs=(VAE,), planted_fraction=0.0)
+    sizes = UsageScale(
+        members=6, nonmembers=5, generated=7, test_members=0, test_nonmembers=0, test_generated=0
+    )
+    settings = replace(
+        USAGE,
+        scale=ScaleSettings(usage=sizes),
+        generators=(),
+        planted=PlantedSettings(fraction=0.0, kinds=("exact",)),
+    )
     out = tmp_path / "usage"
     document = make_benchmark(real, settings, out, progress=Quiet())
     assert folders(out) == {"real_used", "real_not_used", "generated"}

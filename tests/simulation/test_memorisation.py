@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from fingerprints.simulation.memorisation import line, memorisation, nearest_generated
+from fingerprints.simulation.memorisation import memorisation, memorisation_words, nearest_generated
 
 TPR = "tpr_at_fpr_0.01"
 GROUPS = [f"p{number // 10:02d}" for number in range(480)]
@@ -103,9 +103,9 @@ def test_too_few_images_give_no_figure_but_a_reason(real):
 
 def test_the_console_names_what_there_is_an_estimate_of(real):
     found = figures(real, real[:240], members=np.arange(240))
-    assert line(found).endswith("AUC: other groups 1.00 (0.86 to 1.00)")
+    assert memorisation_words(found).endswith("AUC: other groups 1.00 (0.86 to 1.00)")
     nothing = figures(real, real[:9], members=np.arange(9))
-    assert line(nothing).endswith("AUC: no estimate")
+    assert memorisation_words(nothing).endswith("AUC: no estimate")
 
 
 def test_figures_are_functions_of_the_seed(real, monkeypatch):

@@ -3,12 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fingerprints.config.simulation import ModelScale, ShadowScale, SubsetScale, UsageScale
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.simulation.plan import (
-    ModelCounts,
-    ShadowCounts,
-    SubsetCounts,
-    UsageCounts,
     outsiders,
     plan_model,
     plan_shadow,
@@ -19,8 +16,8 @@ from fingerprints.simulation.plan import (
 )
 
 GROUPS = [f"p{number // 7:02d}" for number in range(7 * 24)]
-SUBSETS = SubsetCounts(subsets=4, real=30, generated=10, test=10)
-USAGE = UsageCounts(
+SUBSETS = SubsetScale(subsets=4, real=30, generated=10, test=10)
+USAGE = UsageScale(
     members=20, nonmembers=24, generated=5, test_members=16, test_nonmembers=12, test_generated=7
 )
 
@@ -84,8 +81,10 @@ def test_non_members_come_from_where_they_are_asked_to():
 
 
 def test_without_a_test_part_usage_has_the_training_part_alone():
-    counts = UsageCounts(20, 24, 5, 0, 0, 0)
-    (training,) = plan_usage(GROUPS, counts, nonmembers="other_groups", seed=1)
+    sizes = UsageScale(
+        members=20, nonmembers=24, generated=5, test_members=0, test_nonmembers=0, test_generated=0
+    )
+    (training,) = plan_usage(GROUPS, sizes, nonmembers="other_groups", seed=1)
     assert (training.name, training.part) == ("training", "train")
     assert (len(training.members), len(training.nonmembers)) == (20, 24)
     assert training.outputs == {"generated": 5}
@@ -120,7 +119,7 @@ def test_designs_that_are_there_twice_are_numbered():
     assert unique_labels(["gan", "vae", "gan", "gan"]) == ["gan", "vae", "gan_2", "gan_3"]
 
 
-MODEL = ModelCounts(real=60, labelled=2, generated=9, test=11)
+MODEL = ModelScale(real=60, labelled=2, generated=9, test=11)
 LABELS = ["gan", "vae", "stylegan"]
 
 
@@ -152,9 +151,9 @@ def test_groups_are_kept_out_of_all_generators_of_model_and_of_all_shadows():
 
 @pytest.mark.parametrize("labelled", [1, 4])
 def test_model_needs_two_labelled_generators_and_as_many_as_are_labelled(labelled):
-    counts = ModelCounts(real=60, labelled=labelled, generated=9, test=11)
+    sizes = ModelScale(real=60, labelled=labelled, generated=9, test=11)
     with pytest.raises(FingerprintsError, match=rf"{labelled} labelled generators of 3") as error:
-        plan_model(GROUPS, counts, labels=LABELS, seed=0)
+        plan_model(GROUPS, sizes, labels=LABELS, seed=0)
     assert error.value.where == "scale.model.labelled"
 
 
@@ -162,7 +161,7 @@ def test_model_needs_two_labelled_generators_and_as_many_as_are_labelled(labelle
     "plan",
     [
         lambda groups: plan_model(groups, MODEL, labels=LABELS, seed=0),
-        lambda groups: plan_shadow(groups, ShadowCounts(60, 4, 5), seed=0),
+        lambda groups: plan_shadow(groups, ShadowScale(candidates=60, generators=4, generated=5), seed=0),
     ],
 )
 def test_a_quarter_more_than_the_members_is_needed_to_keep_images_out(plan):
@@ -171,7 +170,7 @@ def test_a_quarter_more_than_the_members_is_needed_to_keep_images_out(plan):
         plan(GROUPS[:70])
 
 
-SHADOW = ShadowCounts(candidates=40, generators=6, generated=5)
+SHADOW = ShadowScale(candidates=40, generators=6, generated=5)
 
 
 def test_every_candidate_is_in_the_training_of_half_of_the_shadows():
@@ -195,7 +194,7 @@ def test_shadows_come_in_pairs_that_share_no_image():
 
 
 def test_an_odd_candidate_is_in_one_half_of_each_pair():
-    plans = plan_shadow(GROUPS, ShadowCounts(candidates=41, generators=3, generated=5), seed=0)
+    plans = plan_shadow(GROUPS, ShadowScale(candidates=41, generators=3, generated=5), seed=0)
     assert [len(plan.members) for plan in plans] == [20, 21, 20]
     assert not set(plans[0].members) & set(plans[1].members)
 

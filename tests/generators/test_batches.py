@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from fingerprints.generators.steps import RealBatch, RealImages
+from fingerprints.generators.batches import GeneratorData, RealBatch
 
 
 def numbered(n: int) -> NDArray[np.uint8]:
@@ -19,7 +19,7 @@ def numbered(n: int) -> NDArray[np.uint8]:
 
 
 def drawn(n: int, *, batch_size: int, steps: int, seed: int = 0) -> list[RealBatch]:
-    return list(RealImages(numbered(n), batch_size=batch_size, steps=steps, seed=seed).train_dataloader())
+    return list(GeneratorData(numbered(n), batch_size=batch_size, steps=steps, seed=seed).train_dataloader())
 
 
 def rows(batches: list[RealBatch]) -> list[int]:
@@ -54,7 +54,7 @@ def test_step_is_a_function_of_seed_and_number_whatever_the_length_and_whatever_
     long = drawn(10, batch_size=4, steps=20, seed=3)
     torch.manual_seed(1)
     np.random.default_rng(5).random()
-    data = RealImages(numbered(10), batch_size=4, steps=8, seed=3)
+    data = GeneratorData(numbered(10), batch_size=4, steps=8, seed=3)
     for step in (7, 0, 3):
         alone = data.steps[0, step]
         assert torch.equal(alone.images, long[step].images)
@@ -71,7 +71,7 @@ def test_seeds_differ_between_steps_and_between_generators() -> None:
 
 def test_images_that_numpy_does_not_hold_in_one_piece_are_taken() -> None:
     images = np.ascontiguousarray(numbered(12).transpose(1, 2, 0)).transpose(2, 0, 1)[::2]
-    data = RealImages(images, batch_size=6, steps=1, seed=0)
+    data = GeneratorData(images, batch_size=6, steps=1, seed=0)
     assert sorted(rows(list(data.train_dataloader()))) == [0, 2, 4, 6, 8, 10]
 
 
@@ -80,7 +80,7 @@ def test_processes_share_every_batch_and_agree_on_its_seed(world: int) -> None:
     whole = drawn(10, batch_size=6, steps=5, seed=2)
     shares = []
     for rank in range(world):
-        data = RealImages(numbered(10), batch_size=6, steps=5, seed=2)
+        data = GeneratorData(numbered(10), batch_size=6, steps=5, seed=2)
         data.trainer = SimpleNamespace(global_rank=rank, world_size=world)
         shares.append(list(data.train_dataloader()))
     for step, batch in enumerate(whole):
@@ -109,7 +109,7 @@ def test_pixels_reach_from_minus_one_to_one() -> None:
 
 
 def test_pixels_alone_go_to_the_device() -> None:
-    data = RealImages(numbered(4), batch_size=2, steps=1, seed=0)
+    data = GeneratorData(numbered(4), batch_size=2, steps=1, seed=0)
     data.steps.rank, data.steps.world = 1, 2
     batch = data.steps[0, 0]
     moved = data.transfer_batch_to_device(batch, torch.device("meta"), 0)

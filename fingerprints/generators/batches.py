@@ -74,7 +74,7 @@ class _Steps(Dataset):
         return RealBatch(images=mine, step=step, seed=seed, rank=self.rank, world=self.world)
 
 
-class RealImages(pl.LightningDataModule):
+class GeneratorData(pl.LightningDataModule):
     """Steps over the real images that a generator is trained on; one epoch is the whole training.
 
     Args:

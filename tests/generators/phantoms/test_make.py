@@ -8,7 +8,7 @@ from skimage.measure import block_reduce
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.groups import thumbnails
-from fingerprints.generators.phantoms import Phantoms, make_phantoms
+from fingerprints.generators.phantoms.make import Phantoms, make_phantoms
 
 PATIENTS, SLICES = 10, 8
 

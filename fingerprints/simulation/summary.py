@@ -1,0 +1,39 @@
+"""What a simulation says at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+NEXT = {"subset": "experiment=siamese_subtask2 ", "usage": "experiment=siamese_subtask1 "}
+TRAIN = "next: python -m fingerprints.train {experiment}{layout}data.root={out} data.size={size}"
+
+
+def summary(document: dict[str, Any], out: Path) -> list[str]:
+    """What was made, and what to do with it."""
+    task, images, settings = document["settings"]["task"], document["images"], document["settings"]
+    generators = document["generators"]
+    size = settings["size"]
+    files = sum(folder["files"] for name, folder in document["files"].items() if name != ".")
+    lines = [
+        f"benchmark: {task}, {files:,} images of {size} x {size} in {out}",
+        f"real: {images['count']:,} {'phantoms' if images['origin'] == 'phantoms' else 'images'} of "
+        f"{document['groups']['count']:,} groups; {len(generators)} generators, {document['seconds']:,.0f} s",
+    ]
+    if (control := document.get("control")) is not None:  # benchmarks made before there were any lack it
+        lines.append(f"control {control['name']}: {control['means']}")
+    if document["planted"]["copies"]:
+        lines.append(f"planted: {document['planted']['copies']:,} copies of training images (planted.csv)")
+    collapsed = [name for name, facts in generators.items() if facts["quality"]["collapsed"]]
+    below = [name for name, facts in generators.items() if facts["quality"]["below_floor"]]
+    low = [name for name in below if name not in collapsed]
+    for words, bad in (("COLLAPSED", collapsed), ("BELOW THE FLOOR", low)):
+        if bad:
+            lines.append(
+                f"{words}: {', '.join(bad)}; look at generators/*/contact_sheet.png, train longer "
+                "(scale.max_steps=N) or try another seed"
+            )
+    if task in NEXT:
+        layout = "data=imageclef2024_usage " if task == "usage" and len(settings["designs"]) > 1 else ""
+        lines.append(TRAIN.format(experiment=NEXT[task], layout=layout, out=out, size=size))
+    return lines
