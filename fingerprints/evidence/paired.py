@@ -90,15 +90,14 @@ def paired_differences(
 ) -> dict[str, PairedDifference]:
     """Every system against the reference in the official metric.
 
-    All systems see the same draws. With strata (generators) the metric is the mean over them, and groups
-    are drawn and trade within their own, as if the strata were independent of each other.
+    All see the same draws. With strata (generators) the metric is their mean; groups trade within their own.
 
     Args:
         task: Names the metric.
         classes: Names of the labels.
         truth: True labels, shape (n,).
-        answers: By system, one array (n,) for each of its runs. Clusters are matched to classes before
-            (`match_clusters`); the match is held fixed here. A name that is no class is a wrong answer.
+        answers: By system, one array (n,) for each run, clusters matched to classes (`match_clusters`). A
+            name that is no class is a wrong answer.
         reference: The system that the others are compared with.
         groups: Group of each image, shape (n,).
         strata: Stratum of each image, shape (n,); one for all by default.
@@ -107,14 +106,14 @@ def paired_differences(
         permutations: Trades.
 
     Returns:
-        By system, without the reference.
+        One difference by system, without the reference.
 
     Raises:
         FingerprintsError: On unequal lengths, unknown true labels, or an unknown reference.
     """
     _require_pairs(truth, answers, reference=reference, groups=groups)
     coded = _Coded.of(classes, truth, answers)
-    parts = np.zeros(len(truth), dtype=str) if strata is None else np.asarray(strata, dtype=str)
+    parts = np.asarray([""] * len(truth) if strata is None else strata, dtype=str)
     levels = np.unique(parts)
     found = {name: _Draws.empty(resamples, permutations) for name in answers if name != reference}
     group_counts, effective = [], 0.0

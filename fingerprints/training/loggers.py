@@ -83,26 +83,11 @@ def open_logger(
     if settings.name == "none" or getattr(rank_zero_only, "rank", 0) != 0:
         yield None
     elif settings.name == "csv":
-        csv = CSVLogger(save_dir=folder, name="curves", version="")
-        with warnings.catch_warnings():
-            # After a resume; see `replays`.
-            warnings.filterwarnings("ignore", message="Experiment logs directory .* exists")
-            _ = csv.experiment
-        try:
+        with _open_csv(folder) as csv:
             yield csv
-        finally:
-            csv.save()
     elif settings.name == "tensorboard":
-        try:
-            board = TensorBoardLogger(save_dir=folder, name="curves", version="")
-        except ModuleNotFoundError as error:
-            raise FingerprintsError(
-                "TensorBoard is not installed.", where="logger=tensorboard", fix="pip install tensorboard"
-            ) from error
-        try:
+        with _open_tensorboard(folder) as board:
             yield board
-        finally:
-            board.experiment.close()
     else:
         with _open_run(
             settings,
@@ -117,6 +102,33 @@ def open_logger(
             if run is not None and resumed and run.offline:
                 log.info("W&B: the new offline folder holds the whole run; earlier ones can be deleted")
             yield None if run is None else CurveLogger(run)
+
+
+@contextlib.contextmanager
+def _open_csv(folder: Path) -> Iterator[Logger]:
+    csv = CSVLogger(save_dir=folder, name="curves", version="")
+    with warnings.catch_warnings():
+        # After a resume; see `replays`.
+        warnings.filterwarnings("ignore", message="Experiment logs directory .* exists")
+        _ = csv.experiment
+    try:
+        yield csv
+    finally:
+        csv.save()
+
+
+@contextlib.contextmanager
+def _open_tensorboard(folder: Path) -> Iterator[Logger]:
+    try:
+        board = TensorBoardLogger(save_dir=folder, name="curves", version="")
+    except ModuleNotFoundError as error:
+        raise FingerprintsError(
+            "TensorBoard is not installed.", where="logger=tensorboard", fix="pip install tensorboard"
+        ) from error
+    try:
+        yield board
+    finally:
+        board.experiment.close()
 
 
 def replays(logger: Logger | None) -> bool:
