@@ -84,7 +84,7 @@ def test_what_is_left_out_has_the_default_of_the_place_it_stands_in():
 def test_plain_and_build_are_each_others_inverse():
     made = Outer(count=3, kind="hard", folder=Path("x"), figures={"a": 1.0}, inner=Inner(weight=0.125))
     values = plain(made)
-    assert list(values)[0] == "name"
+    assert next(iter(values)) == "name"
     assert values["folder"] == "x"
     assert values["widths"] == [4, 8]
     assert build(Outer, values) == made
