@@ -9,6 +9,9 @@ from fingerprints.config.overrides import unknown_key
 from fingerprints.config.schema import options, unknown_option
 from fingerprints.core.errors import FingerprintsError
 
+# What OmegaConf calls a type, and what we do.
+WANTED = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
+
 
 def explain(error: Exception, root: str) -> str | None:
     """The error in plain words, or `None` if it is not the user's."""
@@ -57,10 +60,31 @@ def _of_composing(text: str, root: str) -> FingerprintsError:
             where="command line",
             fix=f"{group}=NAME with one of {', '.join(options(group))}",
         )
+    where = key.group(1) if key is not None else "command line"
+    found = _of_value(text, where)
+    if found is not None:
+        return found
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     first = next((line for line in lines if line.startswith(("Value ", "Cannot "))), lines[0])
-    where = key.group(1) if key is not None else "command line"
     return FingerprintsError(first, where=where, fix="see --help for keys and options")
+
+
+def _of_value(text: str, key: str) -> FingerprintsError | None:
+    """What OmegaConf says of a value of another type; `None` if it says something else."""
+    if "is not Optional" in text:
+        return FingerprintsError(
+            f"{key} cannot be null.", where=key, fix=f"give {key}=VALUE, or leave it out"
+        )
+    if "is not a ListConfig" in text:
+        return FingerprintsError(
+            f"{key} takes a list.", where=key, fix=f"'{key}=[FIRST,SECOND]', with the quotes"
+        )
+    value = re.search(r"Value '(.*)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)", text)
+    if value is None:
+        return None
+    given, kind = value.groups()
+    wanted = WANTED.get(kind, f"a value of type {kind}")
+    return FingerprintsError(f"{key}={given} is not {wanted}.", where=key, fix=f"give {wanted}")
 
 
 def _innermost(error: BaseException) -> str:

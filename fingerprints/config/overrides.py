@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 from fingerprints.config.schema import (
@@ -28,6 +28,7 @@ EXTRAS: dict[str, tuple[str, str]] = {
     "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "sweep"),
 }
 FREE_KEYS = ("published.test", "published.validation")  # mappings whose keys are the user's
+SWEPT = "hydra.sweeper.params."  # stands before a key that a sweep varies
 
 
 def check_overrides(words: Sequence[str], root: str) -> None:
@@ -49,7 +50,7 @@ def check_overrides(words: Sequence[str], root: str) -> None:
         if key.startswith("hydra/") or any(key.startswith(f"{k}.") for k in FREE_KEYS):
             continue
         if key not in known:
-            raise unknown_key(key, root)
+            raise unknown_key(key, root, found)
         if key in ROOT_GROUPS.get(root, ()):
             _check_choice(word, key, value)
         _check_sibling(key, found)
@@ -64,7 +65,7 @@ def _check_choice(word: str, group: str, value: str) -> None:
             fix=f"'{group}=[{value}]', with the quotes",
         )
     for option in _names(value.strip("[]") if group in COMBINED else value) or ():
-        if option not in (*options(group), "null"):
+        if option not in options(group):
             raise unknown_option(group, option)
 
 
@@ -85,7 +86,7 @@ def _chosen(words: Sequence[str], root: str) -> dict[str, list[str] | None]:
     for word in words:
         name, equals, value = word.partition("=")
         if equals:
-            given[name.lstrip("+~")] = value
+            given[name.lstrip("+~").removeprefix(SWEPT)] = value
     own = _defaults_of(written("", root).get("defaults", ()))
     experiments = _names(given.get("experiment", ""))
     found: dict[str, list[str] | None] = {}
@@ -120,30 +121,38 @@ def _defaults_of(entries: Sequence[object]) -> dict[str, str]:
     return found
 
 
-def _check_sibling(key: str, chosen: dict[str, list[str] | None]) -> None:
+def _check_sibling(key: str, chosen: Mapping[str, Sequence[str] | None]) -> None:
     """Refuse a key that only another option of its group has."""
+    if _of_chosen(key, chosen):
+        return
+    group = key.partition(".")[0]
+    having = _having(group, key)
+    raise FingerprintsError(
+        f"{group.capitalize()} '{', '.join(chosen[group] or ())}' has no key '{key}'; {_listed(having)}.",
+        where="command line",
+        fix=f"leave it out, or {group}={having[0]}",
+    )
+
+
+def _of_chosen(key: str, chosen: Mapping[str, Sequence[str] | None]) -> bool:
+    """Whether a valid key belongs to a chosen option; true where nobody knows."""
     group, dot, _ = key.partition(".")
     names = chosen.get(group)
     if not dot or names is None:
-        return
-    classes = [option_class(group, name) for name in names if name in options(group)]
-    if not classes or any(cls is None or key in keys(cls, f"{group}.") for cls in classes):
-        return
-    having = sorted(
-        name
-        for name in options(group)
-        if (cls := option_class(group, name)) and key in keys(cls, f"{group}.")
-    )
-    own = sorted({found for cls in classes if cls for found in keys(cls, f"{group}.")} - {f"{group}.name"})
-    near = nearest(key, own)
-    raise FingerprintsError(
-        f"{group.capitalize()} '{', '.join(names)}' has no key '{key}'; {_listed(having)}.",
-        where="command line",
-        fix=f"did you mean '{near[0]}'?" if near else f"leave it out, or {group}={having[0]}",
-    )
+        return True
+    classes = [option_class(group, name) for name in names]
+    return any(cls is None or key in keys(cls, f"{group}.") for cls in classes)
+
+
+def _having(group: str, key: str) -> list[str]:
+    """The options of a group that have a key."""
+    classes = {name: option_class(group, name) for name in options(group)}
+    return [name for name, cls in classes.items() if cls is not None and key in keys(cls, f"{group}.")]
 
 
 def _listed(having: list[str]) -> str:
+    if not having:
+        return ""
     shown = having if len(having) < 6 else [*having[:5], f"{len(having) - 5} more"]
     return f"{', '.join(shown)} {'has' if len(having) == 1 else 'have'} it"
 
@@ -162,16 +171,32 @@ def _require_extra(word: str) -> None:
         )
 
 
-def unknown_key(key: str, root: str) -> FingerprintsError:
-    """The error for a key that does not exist; names the nearest valid one."""
+def unknown_key(
+    key: str, root: str, chosen: Mapping[str, Sequence[str] | None] | None = None
+) -> FingerprintsError:
+    """The error for a key that does not exist; names the nearest valid one.
+
+    Args:
+        key: The dotted key.
+        root: Name of the root.
+        chosen: Group -> its chosen options, where they are known: a key of another option is no advice.
+    """
     known = valid_keys(root)
     if key in known:
         group = key.split(".", 1)[0]
+        having = _having(group, key)
         return FingerprintsError(
-            f"The chosen option of '{group}' has no key '{key}'.",
+            f"The chosen option of '{group}' has no key '{key}'{'; ' if having else ''}{_listed(having)}.",
             where="command line or experiment file",
-            fix=f"leave it out, or choose another {group} ({', '.join(options(group))})",
+            fix=f"leave it out, or choose another {group}",
         )
+    if any(key.startswith(f"{mapping}.") for mapping in FREE_KEYS):
+        return FingerprintsError(
+            f"'{key}' is a new key of a mapping.",
+            where="command line",
+            fix=f"add it with a plus: +{key}=VALUE",
+        )
+    known = [valid for valid in known if _of_chosen(valid, chosen or {})]
     near = nearest(key, known)
     if not near:
         # The last word may be right and only its place wrong.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fingerprints.config.explanations import explain
+from fingerprints.config.schema import register, search_path
 from fingerprints.core.errors import FingerprintsError
 
 
@@ -21,6 +22,38 @@ def test_configuration_errors_in_plain_words(text, expected):
     message = explain(ConfigCompositionException(text), "train")
     assert message is not None
     assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("words", "where", "expected"),
+    [
+        (["data.size=many"], "data.size", "data.size=many is not a whole number."),
+        (["training=pairs", "training.margin=x"], "training.margin", "is not a number"),
+        (["decision.open_set=perhaps"], "decision.open_set", "is not true or false"),
+        (["data.root=null"], "data.root", "data.root cannot be null."),
+        (["logger.tags=mine"], "logger.tags", "'logger.tags=[FIRST,SECOND]'"),
+        (["published.test.mine=0.5"], "command line", "+published.test.mine=VALUE"),
+        (
+            ["pairing=all", "pairing.batch_size=3"],
+            "command line or experiment file",
+            "nearest, random have it",
+        ),
+    ],
+)
+def test_what_hydra_says_of_a_word_in_plain_words(words, where, expected):
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+
+    register("train")
+    with (
+        initialize_config_dir(version_base="1.3", config_dir=str(search_path("train"))),
+        pytest.raises(HydraException) as caught,
+    ):
+        compose("train", ["experiment=features_subtask2", *words])
+    message = explain(caught.value, "train")
+    assert message is not None
+    assert expected in message
+    assert f"where: {where}\n" in message
 
 
 def test_a_defect_is_not_explained_away():

@@ -80,7 +80,8 @@ def test_valid_words_pass():
             "hydra.sweeper.params.seed=range(3)",
             "data.root=B/${task}",
             "sweep=seeds",
-            "sweep=null",
+            "hydra.sweeper.params.decision=svm,knn",
+            "decision.k=3",
             "sweep=[seeds,folds]",
             "~callbacks",
             "published.test.mine=1",
@@ -100,12 +101,30 @@ def test_valid_words_pass():
         (["reduction=pca90", "reduction.latent=3"], "Reduction 'pca90' has no key"),
         (["decision=svm,knn", "decision.init=random"], "Decision 'svm, knn' has no key"),
         (["region=full", "region.crop=false"], "lung, outer have it"),
+        (["hydra.sweeper.params.decision=svm", "decision.k=3"], "Decision 'svm' has no key 'decision.k'"),
     ],
 )
 def test_a_key_of_a_sibling_option_does_not_pass(words, said):
     with pytest.raises(FingerprintsError) as caught:
         check_overrides(["experiment=siamese_subtask2", *words], "train")
     assert said in str(caught.value)
+    assert caught.value.fix.startswith("leave it out, or ")
+
+
+@pytest.mark.parametrize("word", ["decision=null", "sweep=null", "trainer=null", "decision=svm,null"])
+def test_a_group_is_not_null(word):
+    with pytest.raises(FingerprintsError, match="'null'"):
+        check_overrides(["experiment=features_subtask2", word], "train")
+
+
+def test_advice_is_a_key_of_the_chosen_option():
+    words = ["experiment=features_subtask2", "decision.K=3"]
+    with pytest.raises(FingerprintsError) as caught:
+        check_overrides(words, "train")
+    assert caught.value.fix == "did you mean 'decision.C'?"
+    with pytest.raises(FingerprintsError) as caught:
+        check_overrides(["decision=knn", *words], "train")
+    assert caught.value.fix == "did you mean 'decision.k'?"
 
 
 @pytest.mark.parametrize(
