@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from fingerprints import predict
-from fingerprints.config.schema import options, valid_keys
+from fingerprints.config.schema import options, register, search_path, valid_keys
 
-ENTRY_POINTS = ("train", "predict", "evaluate", "compare", "ingest", "segment")
+ENTRY_POINTS = ("train", "predict", "evaluate", "compare", "ingest", "segment", "dashboard")
 
 
 def run(*words: str, debug: bool = False, **options) -> subprocess.CompletedProcess:
@@ -50,6 +50,20 @@ def test_misspelt_key_is_answered_before_anything_heavy_is_imported(tmp_path):
     assert "data.size" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_predict_takes_a_generator_though_simulate_has_a_group_of_that_name(command, tmp_path):
+    register("simulate")  # in this process a simulation came first
+    code, printed = command(predict, "run=nowhere", "images=nowhere", "generator=gan")
+    assert code == 2
+    assert "no run folder" in printed
+
+
+@pytest.mark.parametrize("entry", ["predict", "evaluate", "compare", "ingest", "segment", "dashboard"])
+def test_a_command_without_groups_sees_none(entry):
+    folder = search_path(entry)
+    assert (folder / f"{entry}.yaml").is_file()
+    assert not [path for path in folder.iterdir() if path.is_dir()]
 
 
 def test_debug_shows_the_traceback(tmp_path):
