@@ -48,6 +48,8 @@ usage: python -m fingerprints.train experiment=NAME [data.root=DIR] [KEY=VALUE .
   resume=OUT               go on with a stopped run, or with a sweep's unfinished jobs
   --multirun               every combination of comma-separated values
   --cfg job                print the whole configuration and stop
+  --help decision=svm      keys of an option with their defaults, choices and bounds; of any group, and of
+                           several: --help decision=svm pairing=all
 
 experiments:
 {experiments}

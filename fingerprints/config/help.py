@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
+from typing import Any, get_type_hints
 
+from fingerprints.config.overrides import SWEPT, defaults_of
 from fingerprints.config.schema import (
     ROOT_GROUPS,
+    ROOTS,
     conf_dir,
     option_class,
     options,
@@ -14,7 +18,7 @@ from fingerprints.config.schema import (
     written,
 )
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.options import as_word, describe, registered
+from fingerprints.core.options import MISSING, as_word, describe, registered
 
 MARGIN = " " * 27  # the column of explanations
 
@@ -49,46 +53,85 @@ def help_on(words: Sequence[str], root: str) -> str | None:
     """The keys of the options that words such as `decision=svm` choose; `None` without such a word.
 
     Raises:
-        FingerprintsError: If a word names no option of a group with settings.
+        FingerprintsError: If a word names no group, or no option of its group.
     """
     asked = [word.partition("=") for word in words if not word.startswith("-")]
     if not asked:
         return None
     pages = []
     for group, _, name in asked:
-        if group not in ROOT_GROUPS.get(root, ()) or not registered(group):
-            known = [g for g in ROOT_GROUPS.get(root, ()) if registered(g)]
+        if group not in ROOT_GROUPS.get(root, ()):
+            known = ", ".join(ROOT_GROUPS.get(root, ()))
             raise FingerprintsError(
                 f"'{group}' has no options to explain.",
                 where="--help",
-                fix=f"--help GROUP=NAME with {', '.join(known)}" if known else "--help alone",
+                fix=f"--help GROUP=NAME with {known}" if known else "--help alone",
             )
         if not name:
             pages.append("\n".join([f"{group}=NAME", *describe_options(group)]))
             continue
         if name not in options(group):
             raise unknown_option(group, name)
-        pages.append(_page(group, name))
+        pages.append(_page(group, name, root))
     return "\n\n".join(pages)
 
 
-def _page(group: str, name: str) -> str:
-    cls = option_class(group, name)
-    assert cls is not None
-    own = {key: value for key, value in written(group, name).items() if key != "defaults"}
+def _page(group: str, name: str, root: str) -> str:
     lines = [f"{group}={name}: {_summary(group, name)}", ""]
-    rows = [
-        (f"{group}.{row.key}={as_word(own[row.key]) if row.key in own else row.default}", row.help)
-        for row in describe(cls)
-        if row.key != "name"
-    ]
+    rows = _rows(group, name, root)
     if not rows:
         return "\n".join([*lines, "  no keys"])
     width = min(40, max(len(left) for left, _ in rows) + 2)
     for left, right in rows:
         text = textwrap.wrap(right, width=max(30, 106 - width)) or [""]
         if len(left) >= width:
-            lines.append(f"  {left}")
+            lines += textwrap.wrap(left, width=106, initial_indent="  ", subsequent_indent="    ")
             left = ""
+            if not right:
+                continue
         lines += [f"  {left if not n else '':<{width}}{part}".rstrip() for n, part in enumerate(text)]
     return "\n".join(lines)
+
+
+def _rows(group: str, name: str, root: str) -> list[tuple[str, str]]:
+    """`key=value` of an option and what is known of the key; without a settings class what its file sets."""
+    own = dict(_leaves(written(group, name)))
+    cls = _settings_class(group, name, root)
+    if cls is None:
+        return [(f"{key}={value}", "") for key, value in own.items()]
+    return [
+        (f"{key}={own.get(row.key, row.default).replace(MISSING, '...')}", row.help)
+        for row in describe(cls)
+        if (key := f"{group}.{row.key}") != f"{group}.name"
+    ]
+
+
+def _settings_class(group: str, name: str, root: str) -> type | None:
+    """The settings class of an option: its own, or the one that all options of the group fill."""
+    if registered(group):
+        return option_class(group, name)
+    kind = get_type_hints(ROOTS[root]).get(group)
+    return kind if isinstance(kind, type) and is_dataclass(kind) else None
+
+
+def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted keys and values of an option's file, as words of the command line.
+
+    Of an experiment the options that it chooses come first; of a sweep they are the keys that it varies.
+    """
+    for key, value in node.items():
+        if not prefix and key == "defaults":
+            yield from defaults_of(value).items()
+        elif isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}".removeprefix(SWEPT), _word(value)
+
+
+def _word(value: Any) -> str:
+    """A value as the command line spells it, mappings in a list included."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_word, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_word(inner)}' for key, inner in value.items())}}}"
+    return as_word(value)

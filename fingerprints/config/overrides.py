@@ -87,7 +87,7 @@ def _chosen(words: Sequence[str], root: str) -> dict[str, list[str] | None]:
         name, equals, value = word.partition("=")
         if equals:
             given[name.lstrip("+~").removeprefix(SWEPT)] = value
-    own = _defaults_of(written("", root).get("defaults", ()))
+    own = defaults_of(written("", root).get("defaults", ()))
     experiments = _names(given.get("experiment", ""))
     found: dict[str, list[str] | None] = {}
     for group in ROOT_GROUPS.get(root, ()):
@@ -99,7 +99,7 @@ def _chosen(words: Sequence[str], root: str) -> dict[str, list[str] | None]:
         if "experiment" in given and experiments is None:
             found[group] = None
             continue
-        sets = [_defaults_of(written("experiment", name).get("defaults", ())) for name in experiments or ()]
+        sets = [defaults_of(written("experiment", name).get("defaults", ())) for name in experiments or ()]
         names = {override.get(group, own.get(group, "")) for override in sets} or {own.get(group, "")}
         found[group] = sorted(names - {""}) or None
     for combined in COMBINED:
@@ -111,7 +111,7 @@ def _chosen(words: Sequence[str], root: str) -> dict[str, list[str] | None]:
     return found
 
 
-def _defaults_of(entries: Sequence[object]) -> dict[str, str]:
+def defaults_of(entries: Sequence[object]) -> dict[str, str]:
     """Group -> option of a defaults list, as a root or an experiment file has it."""
     found = {}
     for entry in entries:
