@@ -6,7 +6,7 @@ import re
 import sys
 
 from fingerprints.config.launch import Place, launch
-from fingerprints.config.roots import IngestSettings
+from fingerprints.ingestion.settings import IntakeSettings
 
 USAGE = """\
 Make grey square pictures of one size, with groups, from a folder of images or DICOM files.
@@ -35,24 +35,12 @@ def main() -> None:
     launch(_job, "ingest", usage=USAGE)
 
 
-def _job(config: IngestSettings, place: Place) -> None:
+def _job(settings: IntakeSettings, place: Place) -> None:
     # Imported late: help and configuration errors must not wait for it.
     from fingerprints.core.progress import console_progress
     from fingerprints.core.signals import handled
     from fingerprints.ingestion.intake import ingest
-    from fingerprints.ingestion.settings import IntakeSettings
 
-    settings = IntakeSettings(
-        images=config.images,
-        out=config.out,
-        size=config.size,
-        window=config.window,
-        groups=config.groups,
-        near_duplicate=config.near_duplicate,
-        on_bad_image=config.on_bad_image,
-        salt=config.salt,
-        key=config.key,
-    )
     with handled():
         intake = ingest(settings, progress=console_progress())
     print(intake.describe())

@@ -1,4 +1,4 @@
-"""The root settings of every command but `simulate`."""
+"""Root settings of the commands; those of `ingest` and `simulate` have modules of their own."""
 
 from __future__ import annotations
 
@@ -106,21 +106,6 @@ class CompareSettings:
     seed: int = option(0, least=0, most=SEEDS)
     resamples: int = option(1000, least=1, most=1_000_000)
     permutations: int = option(999, least=1, most=1_000_000)
-
-
-@dataclass(frozen=True, kw_only=True)
-class IngestSettings:
-    """Root of `python -m fingerprints.ingest`."""
-
-    images: Path = option()
-    out: Path = option()
-    size: int = option(256, least=1, most=4096)
-    window: str = option("lung")
-    groups: str | None = option(None)
-    near_duplicate: float = option(0.95, above=0, most=1)
-    on_bad_image: Remedy = option("error")
-    salt: Path | None = option(None)
-    key: Path | None = option(None)
 
 
 @dataclass(frozen=True, kw_only=True)

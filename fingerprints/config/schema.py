@@ -17,7 +17,6 @@ from fingerprints.config.roots import (
     CompareSettings,
     DashboardSettings,
     EvaluateSettings,
-    IngestSettings,
     PredictSettings,
     SegmentSettings,
     TrainSettings,
@@ -27,6 +26,7 @@ from fingerprints.core.errors import FingerprintsError, nearest
 from fingerprints.core.options import MISSING, build, keys, registered, schema
 from fingerprints.core.tasks import get_task
 from fingerprints.data.embedded import embedded_benchmark
+from fingerprints.ingestion.settings import IntakeSettings
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,7 +40,7 @@ ROOTS: dict[str, type] = {
     "compare": CompareSettings,
     "dashboard": DashboardSettings,
     "simulate": SimulateSettings,
-    "ingest": IngestSettings,
+    "ingest": IntakeSettings,
     "segment": SegmentSettings,
 }
 # Groups that each root composes; those of `STAGES` have settings classes of their own.
