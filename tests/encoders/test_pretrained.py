@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.error import URLError
 
 import pytest
 import torch
 from torch.nn import functional
 from torchvision.models import get_model
-from torchvision.models.inception import Inception3
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.weights import read_weights
@@ -85,33 +83,6 @@ def test_colour_images_are_taken_as_they_are() -> None:
         assert not torch.allclose(encoder(other), encoder(grey))
 
 
-def test_inception_is_normalised_once_as_torchvision_does_in_two_steps() -> None:
-    with torch.device("meta"):
-        backbone = torchvision_zoo.backbone("inception_v3", "none")
-    assert backbone.transform_input is False
-    assert backbone.AuxLogits is None
-    pixels = torch.rand(2, 3, 5, 5)
-    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
-    std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-    backbone.transform_input = True
-    theirs = Inception3._transform_input(backbone, (pixels - mean) / std)
-    expected = torchvision_zoo.image_input("inception_v3")
-    torch.testing.assert_close((pixels - expected.mean[0]) / expected.std[0], theirs)
-
-
-def test_keys_of_the_published_densenet_are_renamed() -> None:
-    with torch.device("meta"):
-        state = torchvision_zoo.backbone("densenet121", "none").state_dict()
-    old = {}
-    for key, value in state.items():
-        words = key.split(".")
-        if "denselayer" in key:
-            words[-2] = f"{words[-2][:-1]}.{words[-2][-1]}"
-        old[".".join(words)] = value
-    assert old.keys() != state.keys()
-    assert list(torchvision_zoo._renamed(old)) == list(state)
-
-
 @pytest.mark.parametrize("wrapping", ["backbone.", "network.encoder.backbone.", "module."])
 def test_weights_inside_something_larger_are_found(tmp_path: Path, wrapping: str) -> None:
     torch.manual_seed(0)
@@ -146,41 +117,6 @@ def test_missing_file_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(FingerprintsError, match="do not exist") as error:
         PretrainedEncoder(name=name, weights=str(tmp_path / "none.pt"))
     assert "none.pt" in str(error.value)
-
-
-def test_failed_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*_: object, **__: object) -> None:
-        raise URLError("no route to host")
-
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
-    with pytest.raises(FingerprintsError, match="resnet18 cannot be downloaded") as error:
-        PretrainedEncoder(name="resnet18")
-    for remedy in (".pth", "encoder.weights=PATH", f"encoder={LITE0}", "encoder.weights=none"):
-        assert remedy in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "file"),
-    [
-        ("dinov2", "model.safetensors of timm/vit_base_patch14_dinov2.lvd142m"),
-        ("xception", "xception-43020ad28.pth"),
-    ],
-)
-def test_failed_download_of_timm_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, name: str, file: str
-) -> None:
-    def offline(*_: object, **__: object) -> None:
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", offline)
-    monkeypatch.setattr("timm.models._builder.load_state_dict_from_url", offline)
-    with (
-        torch.device("meta"),
-        pytest.raises(FingerprintsError, match=f"{name} cannot be .* no route") as error,
-    ):
-        PretrainedEncoder(name=name)
-    for remedy in (file, "encoder.weights=PATH", f"encoder={LITE0}"):
-        assert remedy in str(error.value)
 
 
 @pytest.fixture(scope="module")
