@@ -28,20 +28,15 @@ LINES_OF_A_FUNCTION = 60  # with its docstring
 # (core/test_options.py) and of the commands' configuration (config/) go through all of them.
 NO_TEST_OF_ITS_OWN = {
     "config/roots.py": "declares settings only: config/test_schema.py",
-    "detector/predict.py": "through the command line: test_train.py",
     "encoders/build.py": "encoders/test_network.py builds every encoder",
     "evaluate.py": "through the command line: test_train.py",
     "evidence/coded.py": "against slow references through the intervals: evidence/test_intervals.py",
     "evidence/estimates.py": "as above, and evidence/test_verdict.py",
     "evidence/mean.py": "as above",
     "experiment/perform.py": "test_train.py and test_options.py perform every experiment",
-    "experiment/worker.py": "test_train.py and experiment/test_lifecycle.py start it as a process",
     "predict.py": "through the command line: test_train.py",
     "reporting/dial_plot.py": "simulation/test_dial.py draws it",
     "reporting/drawing.py": "reporting/test_plots.py and test_comparison_plot.py draw with it",
-    "reporting/figures.py": "the run folders of test_train.py hold what it computes",
-    "reporting/run_report.py": "reporting/test_html.py and test_train.py read its pages",
-    "reporting/workspace.py": "test_dashboard.py",
     "training/module.py": "its two children: training/test_siamese.py and test_classifier.py",
 }
 

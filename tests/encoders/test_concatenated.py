@@ -53,7 +53,7 @@ def test_what_is_resolved_can_be_built() -> None:
         ("[lpb]", "no encoder 'lpb'"),
         ("[{name: lbp, pionts: 3}]", "cannot take pionts"),
         ("[{name: lbp, points: many}]", "cannot take points"),
-        ("[{name: lbp, points: 99}]", "encoder.points=99 is out of range"),
+        ("[{name: lbp, points: 99}]", "encoder.encoders.0.points=99 is out of range"),
         ("[{points: 3}]", "no encoder 'None'"),
     ],
 )

@@ -11,9 +11,10 @@ from torchvision.models import get_model
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.weights import read_weights
-from fingerprints.encoders import build_network, timm_zoo, torchvision_zoo
+from fingerprints.encoders import timm_zoo, torchvision_zoo
 from fingerprints.encoders.fetching import LITE0
 from fingerprints.encoders.pretrained import PRETRAINED, PretrainedEncoder
+from tests.networks import build_network
 
 FAMILIES = {
     **{"mobilenet_v2": (1280, 224), "mobilenet_v3": (960, 224), "resnet18": (512, 224)},

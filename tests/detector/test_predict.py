@@ -1,0 +1,76 @@
+"""A finished run answers for new images as it did for its own test part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fingerprints import train
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.detector.predict import predict_folder
+from fingerprints.detector.saved import Run, load_run
+
+FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=20", "evidence.permutations=19"]
+FAST += ["encoder=pixels", "training=frozen", "data.folds=2"]
+
+
+@pytest.fixture
+def trained(command: Any, tmp_path: Path, no_drawing: None) -> Any:
+    """`trained(experiment, root, *words)`: a finished run on pixels as they are."""
+
+    def make(experiment: str, root: Path, *words: str) -> Run:
+        given = [f"experiment={experiment}", f"data.root={root}", f"run_dir={tmp_path / 'run'}"]
+        code, printed = command(train, *given, *FAST, *words)
+        assert code == 0, printed
+        return load_run(tmp_path / "run")
+
+    return make
+
+
+def ask(run: Run, tmp_path: Path, images: Path, **options: Any) -> Any:
+    given = {"generated": None, "generator": None, "cache": tmp_path / "cache", "accelerator": "cpu"}
+    return predict_folder(run, images=images, **{**given, **options})
+
+
+def test_subset_answers_are_those_of_the_run(trained: Any, subset_root: Any, tmp_path: Path) -> None:
+    root = subset_root()
+    run = trained("siamese_subtask2", root)
+    images = root / "test/generated_unknown"
+    found = ask(run, tmp_path, images)
+    before = pd.read_csv(tmp_path / "run/predictions.csv", dtype=str)
+    assert dict(zip(found.rows["id"], found.labels, strict=True)) == dict(
+        zip(before["id"], before["label"], strict=True)
+    )
+    with pytest.raises(FingerprintsError, match="takes no second folder"):
+        ask(run, tmp_path, images, generated=root / "real")
+    with pytest.raises(FingerprintsError):
+        ask(run, tmp_path, tmp_path / "nowhere")
+    next(iter(images.iterdir())).write_bytes(b"no image")
+    with pytest.raises(FingerprintsError, match="cannot be read") as error:
+        ask(run, tmp_path, images)
+    assert error.value.fix.endswith("on_bad_image=skip")
+    assert len(ask(run, tmp_path, images, on_bad_image="skip").labels) == len(before) - 1
+
+
+def test_usage_is_scored_against_generated_images(trained: Any, usage_root: Any, tmp_path: Path) -> None:
+    root = usage_root()
+    run = trained("siamese_subtask1", root)
+    with pytest.raises(FingerprintsError, match="and none were given"):
+        ask(run, tmp_path, root / "test/real_unknown")
+    found = ask(run, tmp_path, root / "test/real_unknown", generated=root / "test/generated")
+    before = pd.read_csv(tmp_path / "run/predictions.csv").set_index("id")
+    np.testing.assert_allclose(found.scores, before.loc[found.rows["id"], "score"], rtol=1e-4, atol=1e-5)
+
+
+def test_of_several_generators_one_is_named(trained: Any, usage_root: Any, tmp_path: Path) -> None:
+    root = usage_root(generators=("gan_a", "gan_b"))
+    run = trained("siamese_subtask1", root, "data=imageclef2024_usage")
+    folders = {"images": root / "test/gan_a/real_unknown", "generated": root / "test/gan_a/generated"}
+    with pytest.raises(FingerprintsError, match="detectors for 2 generators") as error:
+        ask(run, tmp_path, **folders)
+    assert "gan_a, gan_b" in str(error.value.fix)
+    assert len(ask(run, tmp_path, generator="gan_a", **folders).labels) == 12
