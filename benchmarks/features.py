@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.run import make_data, ratios
+from fingerprints.core.options import build_option
 from fingerprints.embeddings.embed import frozen_features
 from fingerprints.encoders.build import build_network
 from fingerprints.training.hardware import make_trainer
@@ -56,7 +57,8 @@ def main() -> None:
     settings = {"name": options.encoder, "weights": options.weights, "input_size": options.input_size}
     with tempfile.TemporaryDirectory() as folder:
         _, store = make_data(Path(folder), size=options.size, per_class=options.images // 10)
-        network = build_network(settings, size=options.size, on_pairs=False).eval()
+        encoder = build_option("encoder", settings)
+        network = build_network(encoder, size=options.size, on_pairs=False).eval()
         network.to(memory_format=torch.channels_last)  # as features are computed
         counted = Counted(network)
 

@@ -18,6 +18,7 @@ import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
 
+from fingerprints.core.options import build_option
 from fingerprints.core.tasks import get_task
 from fingerprints.data.datamodule import PairDataModule, PixelSource
 from fingerprints.data.index import Index, prepare
@@ -74,7 +75,7 @@ def curve(index: Index, store: ImageStore, name: str, options: argparse.Namespac
 
     pl.seed_everything(seed, verbose=False)
     module = SiameseModule(
-        build_network({"name": "siamese_cnn"}, size=options.size),
+        build_network(build_option("encoder", {"name": "siamese_cnn"}), size=options.size),
         settings=PairTrainingSettings(),
         optimiser=OptimiserSettings(lr=options.lr),
         augmentation=Augmentation(),
@@ -122,7 +123,7 @@ def main() -> None:
         Source("generated/gen_{label}/*", "generated", "train"),
         Source("test/generated_unknown/*", "generated", "test"),
     ]
-    settings = DataSettings(root=options.root, sources=sources, size=options.size)
+    settings = DataSettings(root=options.root, sources=tuple(sources), size=options.size)
     options.out.mkdir(parents=True, exist_ok=True)
     tables = []
     for seed in options.seeds:

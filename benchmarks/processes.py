@@ -19,10 +19,13 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from fingerprints.config.roots import TrainSettings
+from fingerprints.core.options import build
 from fingerprints.data.datamodule import PairDataModule, PixelSource
 from fingerprints.decisions.contract import Images, Part
 from fingerprints.detector.saved import load_run
 from fingerprints.embeddings.embed import embed
+from fingerprints.embeddings.sources import OnPairs
 from fingerprints.evidence.intervals import estimate_metrics
 from fingerprints.experiment.perform import load_data, recipe
 from fingerprints.training.hardware import make_trainer
@@ -59,11 +62,12 @@ def measure(folder: Path, out: str, processes: int, steps: int, precision: str) 
     if precision == "double":
         torch.set_default_dtype(torch.float64)
     run = load_run(folder)
-    config = run.config
-    index, store = load_data(config)
-    made = recipe(config)
-    pl.seed_everything(config["seed"], verbose=False)
-    module = made.module()
+    config = build(TrainSettings, run.config)
+    index, _, store = load_data(config)
+    source = recipe(config).encoder
+    assert isinstance(source, OnPairs)
+    pl.seed_everything(config.seed, verbose=False)
+    module = source.module()
     rows = index.select(generator="")
     settings = TrainerSettings(
         accelerator="cpu",
@@ -73,10 +77,10 @@ def measure(folder: Path, out: str, processes: int, steps: int, precision: str) 
     data = PairDataModule(
         index,
         store,
-        strategy=made.strategy,
+        strategy=source.strategy,
         train=rows[rows["split"] == "train"],
         validation=None,
-        seed=config["seed"],
+        seed=config.seed,
     )
     watch = Watch(steps)
     trainer = make_trainer(settings, callbacks=[watch], validate=False)

@@ -22,6 +22,7 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from fingerprints.core.options import build_option
 from fingerprints.core.tasks import get_task
 from fingerprints.data.datamodule import PairDataModule, PixelSource
 from fingerprints.data.decode import Preprocessing
@@ -96,7 +97,7 @@ def settings_of(encoder: str, size: int) -> dict[str, object]:
 
 def module(encoder: str, size: int) -> SiameseModule:
     return SiameseModule(
-        build_network(settings_of(encoder, size), size=size),
+        build_network(build_option("encoder", settings_of(encoder, size)), size=size),
         settings=PairTrainingSettings(),
         optimiser=OptimiserSettings(),
         augmentation=Augmentation(),

@@ -79,7 +79,7 @@ class TrainingContext:
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """TrainingRows of the index that an encoder is made with.
+    """Rows of the index that an encoder is made with.
 
     Attributes:
         train: Images to train on.
