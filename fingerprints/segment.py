@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprints.config.launch import Place, launch
-from fingerprints.config.roots import SegmentSettings
+from fingerprints.detector.settings import SegmentSettings
 
 USAGE = """\
 Train a U-Net on images and lung masks, and measure it on held-out pairs beside the default mask.
@@ -33,24 +33,11 @@ def main() -> None:
 def _job(config: SegmentSettings, place: Place) -> None:
     # Imported late: help and configuration errors must not wait for it.
     from fingerprints.core.signals import handled
-    from fingerprints.detector.segmenter import SegmenterTraining, describe, segment
-    from fingerprints.training.segmenter import SegmenterSettings
-    from fingerprints.training.settings import TrainerSettings
+    from fingerprints.detector.segmenter import describe, segment
 
-    settings = SegmenterTraining(
-        images=config.images,
-        masks=config.masks,
-        out=config.out,
-        size=config.size,
-        validation=config.validation,
-        groups=config.groups,
-        seed=config.seed,
-        segmenter=SegmenterSettings(widths=config.widths, batch_size=config.batch_size, lr=config.lr),
-        trainer=TrainerSettings(accelerator=config.accelerator, max_epochs=config.epochs),
-    )
     with handled():
-        figures = segment(settings)
-    print(describe(figures, settings.out))
+        figures = segment(config)
+    print(describe(figures, config.out))
 
 
 if __name__ == "__main__":

@@ -109,24 +109,6 @@ class CompareSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentSettings:
-    """Root of `python -m fingerprints.segment`."""
-
-    images: Path = option()
-    masks: Path = option()
-    out: Path = option()
-    size: int = option(128, least=1, most=4096)
-    epochs: int = option(120, least=1, most=1_000_000)
-    validation: float = option(0.2, above=0, most=0.5)
-    groups: Path | None = option(None)
-    seed: int = option(0, least=0, most=SEEDS)
-    widths: tuple[int, ...] = option((16, 32, 64, 128))
-    batch_size: int = option(4, least=1, most=65_536)
-    lr: float = option(2e-3, above=0)
-    accelerator: Accelerator = option("auto")
-
-
-@dataclass(frozen=True, kw_only=True)
 class DashboardSettings:
     """Root of `python -m fingerprints.dashboard`."""
 

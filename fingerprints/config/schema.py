@@ -18,7 +18,6 @@ from fingerprints.config.roots import (
     DashboardSettings,
     EvaluateSettings,
     PredictSettings,
-    SegmentSettings,
     TrainSettings,
 )
 from fingerprints.config.simulation import MODEL_GENERATORS, SimulateSettings
@@ -26,6 +25,7 @@ from fingerprints.core.errors import FingerprintsError, nearest
 from fingerprints.core.options import MISSING, build, keys, registered, schema
 from fingerprints.core.tasks import get_task
 from fingerprints.data.embedded import embedded_benchmark
+from fingerprints.detector.settings import SegmentSettings
 from fingerprints.ingestion.settings import IntakeSettings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from fingerprints.core.files import write_atomically
 from fingerprints.data.decode import Preprocessing, decode
 from fingerprints.data.groups import read_groups
 from fingerprints.data.splits import hold_out
+from fingerprints.detector.settings import SegmentSettings
 from fingerprints.images.lungs import lung_masks
 from fingerprints.images.masks import dice, image_files, match_masks, read_mask
 from fingerprints.images.unet import check_side, predict_masks, save_unet
@@ -28,33 +29,6 @@ from fingerprints.training.settings import TrainerSettings
 WEIGHTS, FIGURES, OVERLAYS = "segmenter.safetensors", "dice.json", "overlays.png"
 _SHOWN = 24  # held-out images in the picture
 _TRUTH, _UNET, _DEFAULT = (255, 60, 60), (60, 255, 60), (90, 140, 255)
-
-
-@dataclass(frozen=True)
-class SegmenterTraining:
-    """What is trained on what.
-
-    Attributes:
-        images: Folder of images.
-        masks: Folder of their masks: same relative path, or same file name.
-        out: Folder to make.
-        size: Pixels a side that the network sees.
-        validation: Share of the pairs held out.
-        groups: CSV of file and group (patient): none is on both sides. `None`: each image is its own.
-        seed: Of the split and the training.
-        segmenter: Network and optimisation.
-        trainer: Hardware and epochs.
-    """
-
-    images: Path
-    masks: Path
-    out: Path
-    size: int = 128
-    validation: float = 0.2
-    groups: Path | None = None
-    seed: int = 0
-    segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
-    trainer: TrainerSettings = field(default_factory=TrainerSettings)
 
 
 @dataclass(frozen=True)
@@ -72,7 +46,7 @@ class Pairs:
     masks: NDArray[np.bool_]
 
 
-def segment(settings: SegmenterTraining) -> dict[str, Any]:
+def segment(settings: SegmentSettings) -> dict[str, Any]:
     """Train a segmenter, measure it on held-out pairs beside the default mask, and write both.
 
     Returns:
@@ -85,15 +59,16 @@ def segment(settings: SegmenterTraining) -> dict[str, Any]:
         raise FingerprintsError(
             "The folder is there already.", where=settings.out, fix="out=DIR with a new folder"
         )
-    check_side(settings.size, settings.segmenter.widths)
-    trainer = resolve(settings.trainer)
+    segmenter = SegmenterSettings(widths=settings.widths, batch_size=settings.batch_size, lr=settings.lr)
+    check_side(settings.size, segmenter.widths)
+    trainer = resolve(TrainerSettings(accelerator=settings.accelerator, max_epochs=settings.epochs))
     pairs = read_pairs(settings.images, settings.masks, size=settings.size)
     held = held_out(pairs.names, settings)
     started = time.monotonic()
     network = fit_segmenter(
         pairs.images[~held],
         pairs.masks[~held],
-        settings=settings.segmenter,
+        settings=segmenter,
         trainer=trainer,
         seed=settings.seed,
         callbacks=_progress(),
@@ -116,7 +91,7 @@ def segment(settings: SegmenterTraining) -> dict[str, Any]:
         "size": settings.size,
         "seed": settings.seed,
         "epochs": trainer.max_epochs,
-        "segmenter": asdict(settings.segmenter),
+        "segmenter": asdict(segmenter),
         "seconds": round(seconds, 1),
     }
     settings.out.mkdir(parents=True)
@@ -175,7 +150,7 @@ def read_pairs(images: Path, masks: Path, *, size: int) -> Pairs:
     return Pairs(names, np.stack([image for image, _ in read]), np.stack([mask for _, mask in read]))
 
 
-def held_out(names: list[str], settings: SegmenterTraining) -> NDArray[np.bool_]:
+def held_out(names: list[str], settings: SegmentSettings) -> NDArray[np.bool_]:
     """`(n,)` which pairs are kept for measuring: whole groups, seeded.
 
     Raises:

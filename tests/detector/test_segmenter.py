@@ -9,17 +9,15 @@ from PIL import Image
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.detector.segmenter import (
-    SegmenterTraining,
     describe,
     held_out,
     read_pairs,
     save_overlays,
     segment,
 )
+from fingerprints.detector.settings import SegmentSettings
 from fingerprints.images.masks import dice, mask_source
 from fingerprints.images.settings import LungRegionSettings
-from fingerprints.training.segmenter import SegmenterSettings
-from fingerprints.training.settings import TrainerSettings
 
 
 @pytest.fixture
@@ -40,14 +38,16 @@ def folders(tmp_path, write_image) -> np.ndarray:
 
 
 @pytest.fixture
-def settings(folders, tmp_path) -> SegmenterTraining:
-    return SegmenterTraining(
+def settings(folders, tmp_path) -> SegmentSettings:
+    return SegmentSettings(
         images=tmp_path / "images",
         masks=tmp_path / "masks",
         out=tmp_path / "run",
         size=32,
-        segmenter=SegmenterSettings(widths=(8, 16), lr=1e-2, shift=0.05),
-        trainer=TrainerSettings(accelerator="cpu", max_epochs=25),
+        widths=(8, 16),
+        lr=1e-2,
+        accelerator="cpu",
+        epochs=25,
     )
 
 
@@ -122,7 +122,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(settings, tmp_path
     (tmp_path / "empty").mkdir()
     for changed, said in (
         ({"size": 33}, "size=32"),
-        ({"segmenter": SegmenterSettings(widths=())}, "every level"),
+        ({"widths": ()}, "every level"),
         ({"images": tmp_path / "nowhere"}, "does not exist"),
         ({"masks": tmp_path / "nowhere"}, "does not exist"),
         ({"images": tmp_path / "empty"}, "no images"),
