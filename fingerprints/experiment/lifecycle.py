@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import shutil
 import sys
@@ -77,7 +78,7 @@ def start(
     check(config)
     with handled():
         if not main:
-            return perform(config, folder)
+            return _share(config, folder)
         with claimed(folder):
             if job is not None and (folder / CONFIG).exists():
                 _require_same(config, folder)
@@ -133,7 +134,7 @@ def resume(folder: Path) -> dict[str, Any]:
         processes.check_world(settings, world_size=world_size)
         with handled():
             if world_size > 1 and not processes.share_folder(folder, settings)[1]:
-                return perform(config, folder)
+                return _share(config, folder)
             with claimed(folder):
                 return _continue(config, folder, settings, world_size=world_size)
 
@@ -141,6 +142,13 @@ def resume(folder: Path) -> dict[str, Any]:
 def work(folder: Path) -> None:
     """The share of one of several processes that `start` or `resume` has begun."""
     perform(read_settings(folder), folder)
+
+
+def _share(config: TrainSettings, folder: Path) -> dict[str, Any]:
+    """What this process does of a run; under torchrun another job may still need the process group."""
+    document = perform(config, folder)
+    atexit.register(processes.leave_group)
+    return document
 
 
 def read_settings(folder: Path) -> TrainSettings:
@@ -171,7 +179,7 @@ def _guarded(
             processes.run_workers("run", folder, settings)
             document = read_metrics(folder)
         else:
-            document = perform(config, folder)
+            document = _share(config, folder)
         state, stage = FINISHED, "finished"
         return document
     except Interrupted:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.signals import Interrupted, end_with_parent, handled
-from fingerprints.training.processes import report_failure
+from fingerprints.training.processes import leave_group, report_failure
 
 
 # What only one kind of work needs is imported there: seconds, in each process.
@@ -44,6 +44,7 @@ def main() -> None:
     try:
         with handled():
             WORK[sys.argv[1]](Path(sys.argv[2]))
+        leave_group()
     except Interrupted as stop:
         raise SystemExit(stop.exit_code) from None
     except Exception as error:

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from torch import distributed
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -132,6 +133,16 @@ def run_workers(work: str, folder: Path, settings: TrainerSettings) -> None:
         scratch.cleanup()
         if threads is None:
             os.environ.pop("OMP_NUM_THREADS", None)
+
+
+def leave_group() -> None:
+    """Leave the process group on CPUs, if this process is in one; for the end of a process.
+
+    Gloo's threads outlive the training, and an interpreter that ends beside them is now and then aborted
+    (`terminate called without an active exception`).
+    """
+    if distributed.is_available() and distributed.is_initialized() and distributed.get_backend() == "gloo":
+        distributed.destroy_process_group()
 
 
 def report_failure(text: str) -> None:
