@@ -22,7 +22,7 @@ from fingerprints.config.roots import (
 )
 from fingerprints.config.simulation import MODEL_GENERATORS, SimulateSettings
 from fingerprints.core.errors import FingerprintsError, nearest
-from fingerprints.core.options import MISSING, build, keys, registered, schema
+from fingerprints.core.options import MISSING, build, has_own_name, keys, registered, schema
 from fingerprints.core.tasks import get_task
 from fingerprints.data.embedded import embedded_benchmark
 from fingerprints.detector.settings import SegmentSettings
@@ -66,7 +66,7 @@ def search_path(root: str) -> Path:
 
 def options(group: str) -> list[str]:
     """The options of a configuration group."""
-    own = [name for name, cls in registered(group).items() if _has_own_name(cls)]
+    own = [name for name, cls in registered(group).items() if has_own_name(cls)]
     return sorted({path.stem for path in (conf_dir() / group).glob("*.yaml")} | set(own))
 
 
@@ -92,13 +92,9 @@ def option_class(group: str, name: str) -> type | None:
 
 def _nodes(cls: type) -> list[str]:
     """Names of a settings class in Hydra's store; YAML files start from the one with an underscore."""
-    if _has_own_name(cls):
+    if has_own_name(cls):
         return [cls.name, f"_{cls.name}"]  # type: ignore[attr-defined]
     return [f"_{cls.__name__.removesuffix('Settings').lower()}"]
-
-
-def _has_own_name(cls: type) -> bool:
-    return isinstance(getattr(cls, "name", None), str)
 
 
 def register(root: str) -> None:

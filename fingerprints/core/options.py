@@ -268,7 +268,7 @@ def _misfit(key: str, value: Any, wanted: str) -> FingerprintsError:
 
 def plain(settings: Any) -> dict[str, Any]:
     """The settings as plain data, the name of the option first; `build` takes it back."""
-    own = {"name": settings.name} if _has_own_name(type(settings)) else {}
+    own = {"name": settings.name} if has_own_name(type(settings)) else {}
     return own | {item.name: _plain(getattr(settings, item.name)) for item in fields(settings)}
 
 
@@ -287,7 +287,7 @@ def schema(cls: type) -> type:
     """The dataclass that Hydra composes: OmegaConf takes neither `Literal` and `tuple` nor frozen classes."""
     hints = _hints(cls)
     made: list[tuple[str, Any, Any]] = []
-    if _has_own_name(cls):
+    if has_own_name(cls):
         made.append(("name", str, field(default=cls.name)))  # type: ignore[attr-defined]
     for item in fields(cls):
         kind = Any if info(item).group is not None else _open(hints[item.name])
@@ -375,7 +375,7 @@ def describe(cls: type, prefix: str = "", *, default: Any = None) -> Iterator[De
 
 def keys(cls: type, prefix: str = "") -> list[str]:
     """Every dotted key of a settings class, those that hold further keys included."""
-    found = [f"{prefix}name"] if _has_own_name(cls) else []
+    found = [f"{prefix}name"] if has_own_name(cls) else []
     hints = _hints(cls)
     for item in fields(cls):
         found.append(prefix + item.name)
@@ -416,6 +416,6 @@ def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def _has_own_name(cls: type) -> bool:
+def has_own_name(cls: type) -> bool:
     """Whether the class is one option's alone, with the option's name as a class variable."""
     return get_origin(_hints(cls).get("name")) is ClassVar and hasattr(cls, "name")

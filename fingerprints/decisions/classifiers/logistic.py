@@ -51,8 +51,7 @@ class Logistic(Classifier):
         """
         assert isinstance(settings, LogisticSettings)
         images = fit_set(fitting, fit_on=settings.fit_on)
-        width = images.embeddings.shape[1]
-        scaling = Scaling.fit(images.embeddings) if settings.standardise else Scaling.none(width)
+        scaling = Scaling.fit(images.embeddings, standardise=settings.standardise)
         x = scaling(images.embeddings)
         balance = None if settings.class_weight == "none" else settings.class_weight
 

@@ -44,8 +44,7 @@ class Neighbours(Classifier):
                 where="decision.k",
                 fix=f"give a number from 1 to {len(images.codes)}",
             )
-        width = images.embeddings.shape[1]
-        scaling = Scaling.fit(images.embeddings) if settings.standardise else Scaling.none(width)
+        scaling = Scaling.fit(images.embeddings, standardise=settings.standardise)
         model = KNeighborsClassifier(
             settings.k, weights=settings.weights, metric=settings.distance, algorithm="brute"
         )

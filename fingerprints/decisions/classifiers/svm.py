@@ -61,12 +61,11 @@ class SVM(Classifier):
         """
         assert isinstance(settings, SVMSettings)
         images = fit_set(fitting, fit_on=settings.fit_on)
-        width = images.embeddings.shape[1]
-        scaling = Scaling.fit(images.embeddings) if settings.standardise else Scaling.none(width)
+        scaling = Scaling.fit(images.embeddings, standardise=settings.standardise)
         x = scaling(images.embeddings)
         gamma = settings.gamma
         if gamma is None:  # scikit-learn's `scale`
-            gamma = 1.0 / (width * float(x.var(dtype=np.float64)))
+            gamma = 1.0 / (x.shape[1] * float(x.var(dtype=np.float64)))
         kernel, count = Kernel(settings.kernel, gamma), len(fitting.classes)
         weights = class_weights(images.codes, classes=count, kind=settings.class_weight)
         cost = settings.C
