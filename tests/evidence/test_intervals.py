@@ -12,14 +12,8 @@ from scipy.stats import binomtest
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import TASKS
 from fingerprints.evidence import metrics
-from fingerprints.evidence.bounds import (
-    adverse_tables,
-    clopper_pearson,
-    disjoint_pairs_bound,
-    effective_count,
-)
 from fingerprints.evidence.estimates import Evaluation, p_value
-from fingerprints.evidence.intervals import estimate_metrics, table_figures
+from fingerprints.evidence.intervals import estimate_metrics
 from fingerprints.evidence.mean import mean_evaluation
 
 USAGE, SUBSET, MODEL = TASKS["usage"], TASKS["subset"], TASKS["model"]
@@ -280,36 +274,6 @@ def test_constant_answer_admits_that_resampling_is_silent() -> None:
     assert (kappa.value, kappa.low, kappa.p) == (0.0, None, 1.0)
     assert "every resample" in str(kappa.reason)
     assert "no image called used" in str(evaluation.metrics["precision_used"].reason)
-
-
-def test_adverse_tables_bound_every_way_to_err() -> None:
-    """Errors of the same weight, strewn in 3000 random ways, never score lower by more than 0.005."""
-    rng = np.random.default_rng(0)
-    perfect, errors = np.diag([40.0, 25.0, 10.0]), 6.0
-    worst = table_figures(
-        adverse_tables(table=perfect, errors=errors), task=SUBSET, classes=THREE, clusters=False
-    )
-    off = np.argwhere(~np.eye(3, dtype=bool))
-    strewn = []
-    for concentration in np.repeat([0.1, 0.5, 5.0], 1000):
-        table = perfect.copy()
-        for (row, column), share in zip(off, rng.dirichlet(np.full(6, concentration)), strict=True):
-            table[row, row] -= errors * share
-            table[row, column] += errors * share
-        strewn.append(table)
-    for name, values in table_figures(np.array(strewn), task=SUBSET, classes=THREE, clusters=False).items():
-        assert worst[name].min() <= values.min() + 0.005, name
-    assert worst["accuracy"] == pytest.approx(69 / 75)
-
-
-def test_bounds_by_hand() -> None:
-    low, high = clopper_pearson(successes=8, trials=10)
-    exact = binomtest(8, 10).proportion_ci(method="exact")
-    assert (low, high) == pytest.approx((exact.low, exact.high))
-    assert clopper_pearson(successes=0, trials=0) == (0.0, 1.0)
-    assert effective_count(np.repeat(np.arange(7), 4)) == pytest.approx(7)
-    assert effective_count(np.r_[np.zeros(1000, dtype=np.int64), 1, 2]) < 1.01
-    assert disjoint_pairs_bound(pairs=[12.0]) == pytest.approx(0.025 ** (1 / 12))
 
 
 def test_clusters_are_matched_before_they_are_scored() -> None:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import platform
-import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fingerprints import __version__
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.files import digest, write_atomically
-from fingerprints.core.signals import Interrupted
 from fingerprints.runs.status import (
     LOCK,
     RUNNING,
@@ -32,6 +27,7 @@ from fingerprints.runs.status import (
     update_status,
     write_status,
 )
+from tests.disk import file_size_limit, names
 
 HOLD = """
 import sys
@@ -44,19 +40,6 @@ with claimed(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
-
-
-@contextlib.contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """No file of this process can grow beyond `size` bytes: what a full disk is like."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, before)
 
 
 @contextlib.contextmanager
@@ -76,10 +59,6 @@ def holder(folder: Path) -> Iterator[subprocess.Popen]:
     finally:
         process.kill()
         process.communicate()
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_new_status_says_where_the_run_begins() -> None:
@@ -141,68 +120,6 @@ def test_full_disk_does_not_end_the_run_that_updates_its_status(tmp_path: Path) 
         update_status(tmp_path, stage="training")
     assert (tmp_path / STATUS).read_bytes() == before
     assert names(tmp_path) == [STATUS]
-
-
-def test_atomic_write_replaces_the_content(tmp_path: Path) -> None:
-    for content in (b"long content", b"short", b""):
-        write_atomically(tmp_path / "file", content)
-        assert (tmp_path / "file").read_bytes() == content
-    assert names(tmp_path) == ["file"]
-
-
-def test_content_that_does_not_fit_leaves_the_previous_one_and_no_part(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "file", b"previous")
-    with file_size_limit(1000), pytest.raises(OSError, match="File too large"):
-        write_atomically(tmp_path / "file", b"x" * 100_000)
-    assert (tmp_path / "file").read_bytes() == b"previous"
-    assert names(tmp_path) == ["file"]
-    write_atomically(tmp_path / "file", b"x" * 100_000)
-    assert (tmp_path / "file").stat().st_size == 100_000
-
-
-@pytest.mark.parametrize(("owner", "name"), [(os, "fsync"), (Path, "replace")])
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), Interrupted(signal.SIGTERM)])
-def test_write_that_fails_late_leaves_the_previous_content_and_no_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException
-) -> None:
-    write_atomically(tmp_path / "file", b"previous")
-
-    def fail(*_: Any) -> None:
-        raise error
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, fail)
-        with pytest.raises(type(error)):
-            write_atomically(tmp_path / "file", b"next")
-    assert (tmp_path / "file").read_bytes() == b"previous"
-    assert names(tmp_path) == ["file"]
-
-
-def test_atomic_write_is_on_the_disk_before_it_has_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done: list[tuple[str, bytes | None]] = []
-    target, sync, rename = tmp_path / "file", os.fsync, Path.replace
-
-    def synced(descriptor: int) -> None:
-        done.append(("sync", target.read_bytes() if target.exists() else None))
-        sync(descriptor)
-
-    def renamed(self: Path, to: Path) -> Path:
-        done.append(("rename", self.read_bytes()))
-        return rename(self, to)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "replace", renamed)
-    write_atomically(target, b"content")
-    assert done == [("sync", None), ("rename", b"content")]
-
-
-def test_digest_tells_contents_apart(tmp_path: Path) -> None:
-    for name, content in (("a", b"one"), ("b", b"two"), ("c", b"one")):
-        (tmp_path / name).write_bytes(content)
-    assert digest(tmp_path / "a") == digest(tmp_path / "c") != digest(tmp_path / "b")
-    assert len(digest(tmp_path / "a")) == 32
 
 
 def test_folder_that_another_process_holds_is_refused(tmp_path: Path) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import resource
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +23,7 @@ from fingerprints.training import checkpoint as checkpoint_module
 from fingerprints.training.checkpoint import LAST, AtomicCheckpointIO, Checkpoints
 from fingerprints.training.hardware import make_trainer
 from fingerprints.training.settings import TrainerSettings
+from tests.disk import file_size_limit, names
 
 STEPS = 3
 
@@ -78,23 +77,6 @@ def train(
 
 def read(path: Path) -> dict[str, Any]:
     return torch.load(path, weights_only=True)
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-@contextlib.contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """No file of this process can grow beyond `size` bytes: what a full disk is like."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, before)
 
 
 def test_checkpoint_is_read_as_written(tmp_path: Path) -> None:
