@@ -5,7 +5,8 @@
     python -m benchmarks.same_results load A         # old run folders: do they still predict the same?
 
 Compared are `metrics.json` without times, versions and paths, `predictions.csv` and the run file, to the
-last digit. Data are a share of the embedded benchmark. Results stay outside git.
+last digit: with one thread (`OMP_NUM_THREADS=1`); another number changes the last digits of sums.
+Data are a share of the embedded benchmark. Results stay outside git.
 """
 
 from __future__ import annotations

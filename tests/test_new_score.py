@@ -53,7 +53,10 @@ def run(project: Path, *words: str) -> str:
 def test_a_score_takes_fewer_than_40_lines() -> None:
     written = [*blocks("python"), *blocks("yaml")]
     assert len(written) == 3
-    assert sum(len(block.splitlines()) for block in written) < 40
+    count = sum(len(block.splitlines()) for block in written)
+    assert count < 40
+    for page in ("docs/new_score.md", "README.md"):
+        assert f"{count} lines" in (ROOT / page).read_text(encoding="utf-8")
 
 
 def test_the_score_runs_from_the_command_line(project: Path, usage_root: Callable[..., Path]) -> None:
