@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]  # what is done, how many are, of how many
 
 
 def console_progress() -> Progress | None:
-    """A progress line on the terminal with images per second; `None` where there is no terminal."""
+    """A progress bar on the terminal with images per second; `None` where there is no terminal."""
     if not sys.stderr.isatty():
         return None
-    started = time.monotonic()
+    from tqdm import tqdm
+
+    bars: dict[str, tqdm] = {}
 
     def show(what: str, done: int, total: int) -> None:
-        rate = done / max(time.monotonic() - started, 1e-6)
-        bar = "#" * (30 * done // max(total, 1))
-        sys.stderr.write(f"\r{what} [{bar:<30}] {done:,}/{total:,}  {rate:,.0f} images/s")
+        if what not in bars:
+            bars[what] = tqdm(desc=what, total=total, unit=" images", dynamic_ncols=True)
+        bars[what].update(done - bars[what].n)
         if done == total:
-            sys.stderr.write("\n")
-        sys.stderr.flush()
+            bars.pop(what).close()
 
     return show

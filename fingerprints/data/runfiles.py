@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.core.files import write_atomically
 from fingerprints.core.tasks import Task
 from fingerprints.data.layout import IMAGE_SUFFIXES
 
@@ -113,13 +114,12 @@ def write_run_file(path: Path, ids: Sequence[str], labels: Sequence[str], task: 
         raise FingerprintsError(
             f"Ids are repeated:\n{listing(repeated)}", where=path, fix="unique file names"
         )
-    part = path.with_name(path.name + ".part")
+    text = io.StringIO(newline="")
+    rows = ((i, task.to_run(label)) for i, label in zip(ids, labels, strict=True))
+    csv.writer(text, lineterminator="\n").writerows(rows)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", newline="") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerows((i, task.to_run(label)) for i, label in zip(ids, labels, strict=True))
-        part.replace(path)
+        write_atomically(path, text.getvalue().encode())
     except OSError as error:
         raise FingerprintsError(
             f"The run file cannot be written: {error.strerror}.",

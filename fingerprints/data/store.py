@@ -7,7 +7,6 @@ folder with a store's name is always complete and two processes never build the 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.files import locked, replacing
 from fingerprints.core.progress import Progress
 from fingerprints.data.decode import Decoded, Preprocessing, decode
 from fingerprints.data.layout import ImageFile
@@ -53,9 +53,8 @@ class ImageStore:
         """An array derived from the store's pixels, computed once and kept beside them."""
         path = self.folder / f"{name}.npy"
         if not path.exists():
-            part = self.folder / f"{name}.{os.getpid()}.part.npy"
-            np.save(part, compute(), allow_pickle=False)
-            part.replace(path)
+            with replacing(path) as part, part.open("wb") as handle:
+                np.save(handle, compute(), allow_pickle=False)
         return np.load(path, allow_pickle=False)
 
     def filled(
@@ -74,24 +73,19 @@ class ImageStore:
         """
         path = self.folder / f"{name}.npy"
         if not path.exists():
-            with _locked(path.with_suffix(".lock")):
+            with locked(path.with_suffix(".lock")):
                 if not path.exists():
                     self._fill(path, shape, dtype, fill)
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
     @staticmethod
     def _fill(path: Path, shape: tuple[int, ...], dtype: DTypeLike, fill: Callable[[NDArray], None]) -> None:
-        for stale in path.parent.glob(f"{path.stem}.*.part.npy"):  # the lock is ours: its maker was killed
+        for stale in path.parent.glob(f"{path.name}.*.part"):  # the lock is ours: its maker was killed
             stale.unlink()
-        part = path.with_name(f"{path.stem}.{os.getpid()}.part.npy")
-        try:
+        with replacing(path) as part:
             array = new_array(part, shape, dtype)
             fill(array)
             array.flush()
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
 
 
 def store_key(files: Sequence[ImageFile], preprocessing: Preprocessing) -> str:
@@ -127,7 +121,7 @@ def open_store(
     if not folder.is_dir():
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            with _locked(folder.with_suffix(".lock")):
+            with locked(folder.with_suffix(".lock")):
                 if not folder.is_dir():
                     _build(folder, files, preprocessing, workers=workers, progress=progress)
                     built = True
@@ -217,11 +211,3 @@ def interruptible(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `path`; the system releases it if the process dies."""
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -1,7 +1,8 @@
 """States that earlier versions left on disk, brought to what this version reads.
 
-Earlier states hold findings without settings, an open set is a decision around another one, and the decision
-of `usage` is called `membership`.
+The first states hold findings without settings, an open set is a decision around another one, and the
+decision of `usage` is called `membership`. Later ones have settings, but classifiers keep scaling and support
+vectors as arrays.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fingerprints.core.fitted_state import FittedState
+from fingerprints.decisions.classifiers.earlier import model
 
 _CLASSIFIERS = ("centroid", "svm", "logistic", "knn", "head")
+_PIPELINES = ("svm", "logistic", "knn")
 _CLUSTERINGS = {
     "kmeans": ("init", "restarts", "speed"),
     "hierarchical": ("linkage", "distance"),
@@ -22,7 +25,7 @@ _CLUSTERINGS = {
 def upgraded(state: FittedState) -> FittedState:
     """The same state as this version writes it; one of this version unchanged."""
     if "settings" in state.facts:
-        return state
+        return _with_pipeline(state)
     if state.name == "open_set":
         inner = upgraded(state.inside("inner"))
         settings = {**inner.facts["settings"], "open_set": True}
@@ -51,7 +54,18 @@ def _classifier(state: FittedState) -> FittedState:
     if "C" in facts:
         facts["cost"] = facts.pop("C")
     facts |= {"settings": settings, "none_below": None}
-    return FittedState(state.name, facts, state.arrays, state.estimators)
+    return _with_pipeline(FittedState(state.name, facts, state.arrays, state.estimators))
+
+
+def _with_pipeline(state: FittedState) -> FittedState:
+    """A classifier that kept its scaling as arrays, as one that keeps a pipeline."""
+    if state.name not in _PIPELINES or "chosen" in state.facts:
+        return state
+    facts = dict(state.facts)
+    estimator = model(state.name, facts, state.arrays, state.estimators)
+    found = {key: facts.pop(key) for key in ("cost", "accuracies") if key in facts}
+    facts["chosen"] = found if found.get("accuracies") else {}
+    return FittedState(state.name, facts, {}, {"model": estimator})
 
 
 def _clustering(name: str, options: dict[str, Any], counted: Mapping[str, Any]) -> FittedState:

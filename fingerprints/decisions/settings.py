@@ -76,6 +76,13 @@ class LabelledSettings(ClassifierSettings):
         return self.fit_on
 
 
+@dataclass(frozen=True, kw_only=True)
+class PipelineSettings(LabelledSettings):
+    """What every scikit-learn pipeline has."""
+
+    standardise: bool = option(False, help="features get mean 0 and deviation 1 first")
+
+
 @register("decision", part="fingerprints.decisions.classifiers.centroid:Centroid")
 @dataclass(frozen=True, kw_only=True)
 class CentroidSettings(LabelledSettings):
@@ -86,20 +93,19 @@ class CentroidSettings(LabelledSettings):
 
 @register("decision", part="fingerprints.decisions.classifiers.svm:SVM")
 @dataclass(frozen=True, kw_only=True)
-class SVMSettings(LabelledSettings):
+class SVMSettings(PipelineSettings):
     """Support vector machine, linear as published."""
 
     name: ClassVar[str] = "svm"
     kernel: Literal["linear", "rbf"] = option("linear")
     C: float | None = option(1.0, above=0, help="null: chosen by group cross-validation")
     gamma: float | None = option(None, above=0, help="of rbf; null: 1 / (features x variance)")
-    standardise: bool = option(False, help="features get mean 0 and deviation 1 first")
     class_weight: ClassWeights = option("none")
 
 
 @register("decision", part="fingerprints.decisions.classifiers.logistic:Logistic")
 @dataclass(frozen=True, kw_only=True)
-class LogisticSettings(LabelledSettings):
+class LogisticSettings(PipelineSettings):
     """Logistic regression on standardised features."""
 
     name: ClassVar[str] = "logistic"
@@ -110,14 +116,13 @@ class LogisticSettings(LabelledSettings):
 
 @register("decision", part="fingerprints.decisions.classifiers.neighbours:Neighbours")
 @dataclass(frozen=True, kw_only=True)
-class NeighboursSettings(LabelledSettings):
+class NeighboursSettings(PipelineSettings):
     """Nearest neighbours."""
 
     name: ClassVar[str] = "knn"
     k: int = option(5, least=1, help="neighbours")
     distance: Literal["euclidean", "cosine", "manhattan"] = option("euclidean")
     weights: Literal["uniform", "distance"] = option("uniform", help="whether near neighbours count more")
-    standardise: bool = option(False, help="features get mean 0 and deviation 1 first")
 
 
 @register("decision", part="fingerprints.decisions.classifiers.head:HeadDecision")

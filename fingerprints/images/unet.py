@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.files import write_atomically
 from fingerprints.core.weights import load_into, read_weights
 
 FORMAT = "fingerprints segmenter 1"
@@ -78,12 +79,11 @@ def check_side(size: int, widths: Sequence[int]) -> None:
 
 def save_unet(path: Path, network: UNet, *, size: int) -> None:
     """Write weights as safetensors, with the size trained at and the widths as metadata."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     facts = {"format": FORMAT, "size": str(size), "widths": json.dumps(network.widths)}
-    part = path.with_name(f"{path.name}.part")
-    save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, part, facts)
-    part.replace(path)
+    tensors = {key: tensor.contiguous() for key, tensor in network.state_dict().items()}
+    write_atomically(path, save(tensors, facts))
 
 
 def load_unet(path: Path) -> tuple[UNet, int]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.files import locked
 from fingerprints.core.progress import Progress
 from fingerprints.ingestion.anonymise import create_private
 from fingerprints.ingestion.read import Picture
@@ -211,8 +211,7 @@ def _whole(out: Path) -> Iterator[Path]:
     part.parent.mkdir(parents=True, exist_ok=True)
     part.mkdir()
     try:
-        with mark.open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)  # the system lets go of it if the process dies
+        with locked(mark):
             yield part
             mark.unlink()
             part.rename(out.resolve())  # an empty folder gives way
@@ -233,11 +232,10 @@ def _remove_stale(part: Path) -> None:
             where=part,
             fix="move it away, or another out=DIR",
         )
-    with mark.open() as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FingerprintsError(
-                "Another ingest is writing there.", where=part, fix="wait for it, or another out=DIR"
-            ) from None
-        shutil.rmtree(part)
+    try:
+        with locked(mark, wait=False):
+            shutil.rmtree(part)
+    except BlockingIOError:
+        raise FingerprintsError(
+            "Another ingest is writing there.", where=part, fix="wait for it, or another out=DIR"
+        ) from None

@@ -7,9 +7,7 @@ class names and configuration included, is escaped.
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.files import write_atomically
 from fingerprints.core.tasks import TASKS
 from fingerprints.reporting import drawing
 
@@ -143,20 +142,15 @@ def write_report(path: Path, content: ReportContent) -> None:
     """
     path = Path(path)
     page = render(content)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(page, encoding="utf-8", newline="\n")
-        aside.replace(path)
+        write_atomically(path, page.encode())
     except OSError as error:
         raise FingerprintsError(
             f"The report could not be written: {error.strerror or error}.",
             where=path,
             fix="check that the folder exists, is writable and has space left",
         ) from error
-    finally:
-        with suppress(OSError):
-            aside.unlink()
 
 
 def split_metrics(rows: Sequence[MetricRow], *, task: str) -> tuple[list[MetricRow], list[MetricRow]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -15,7 +14,7 @@ from typing import Any
 
 from fingerprints import __version__
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.files import write_atomically
+from fingerprints.core.files import locked, write_atomically
 
 STATUS, LOCK = "status.json", ".lock"
 REFUSED = "refused.json"  # a job of a sweep whose folder is another run's: that one's status stays
@@ -97,9 +96,9 @@ def claimed(folder: Path, *, shared: bool = False) -> Iterator[None]:
         FingerprintsError: If another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as handle:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            stack.enter_context(locked(folder / LOCK, shared=shared, wait=False))
         except BlockingIOError:
             status = read_status(folder) or {}
             raise FingerprintsError(

@@ -1,4 +1,4 @@
-"""A progress line, where there is a terminal."""
+"""A progress bar, where there is a terminal."""
 
 from __future__ import annotations
 
@@ -14,28 +14,35 @@ class Terminal(io.StringIO):
         return True
 
 
+def terminal_of(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    found = Terminal()
+    monkeypatch.setattr("sys.stderr", found)
+    return found
+
+
 def test_no_terminal_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", io.StringIO())
     assert console_progress() is None
 
 
-def test_the_line_is_written_over_and_ends_when_all_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", terminal)
+def test_a_bar_for_each_work_ends_when_all_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of(monkeypatch)
     show = console_progress()
     assert show is not None
     show("decoding", 500, 2000)
+    assert "\n" not in terminal.getvalue()
     show("decoding", 2000, 2000)
-    _, first, second = terminal.getvalue().split("\r")
-    assert first.startswith(f"decoding [{'#' * 7}{' ' * 23}] 500/2,000")
-    assert "\n" not in first
-    assert second.startswith(f"decoding [{'#' * 30}] 2,000/2,000")
-    assert second.endswith("images/s\n")
+    show("encoding", 3, 3)
+    first, second, rest = terminal.getvalue().split("\n")
+    assert "decoding:   0%" in first
+    assert "decoding: 100%" in first
+    assert "2000/2000" in first
+    assert "encoding: 100%" in second
+    assert rest == ""
 
 
-def test_nothing_to_do_is_no_division_by_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", terminal)
+def test_nothing_to_do_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of(monkeypatch)
     show = console_progress()
     assert show is not None
     show("decoding", 0, 0)

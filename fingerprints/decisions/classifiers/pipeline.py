@@ -1,0 +1,98 @@
+"""Classifiers that are scikit-learn pipelines: scaling where it is wanted, then an estimator."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils import gen_batches
+
+from fingerprints.core.fitted_state import FittedState
+from fingerprints.decisions.classifiers.classifier import Classifier
+from fingerprints.decisions.classifiers.fit_set import FitSet, fit_set
+from fingerprints.decisions.contract import Embeddings, Fitting
+from fingerprints.decisions.settings import ClassWeights, DecisionSettings, PipelineSettings
+
+# Images asked at a time: kernels and distances to all training images stay small.
+BLOCK = 2048
+MODEL = "model"  # name of the pipeline on disk
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineClassifier(Classifier):
+    """A scaler, or nothing, and an estimator.
+
+    Attributes:
+        model: The fitted pipeline.
+        chosen: What the fit has chosen, as JSON can hold it: cost and cross-validated accuracy of each cost.
+    """
+
+    settings: PipelineSettings
+    model: Pipeline
+    chosen: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    @abstractmethod
+    def estimator(
+        cls, settings: Any, images: FitSet, *, classes: int, seed: int
+    ) -> tuple[Any, dict[str, Any]]:
+        """The estimator to fit, and what was chosen for it.
+
+        Args:
+            settings: Those of the classifier.
+            images: What it will be fitted on, scaled.
+            classes: How many.
+            seed: Seed of the run.
+        """
+
+    @abstractmethod
+    def _scores(self, embeddings: Embeddings) -> NDArray[np.floating]:
+        """`(n, C)` scores of `(n, d)` embeddings, n of at least 1."""
+
+    @classmethod
+    def fit(cls, settings: DecisionSettings, fitting: Fitting) -> Self:
+        """Fit on the training part.
+
+        Raises:
+            FingerprintsError: As `fit_set` and `estimator`.
+        """
+        assert isinstance(settings, PipelineSettings)
+        images = fit_set(fitting, fit_on=settings.fit_on)
+        scaler = StandardScaler() if settings.standardise else FunctionTransformer()
+        scaled = scaler.fit_transform(images.embeddings)
+        estimator, chosen = cls.estimator(
+            settings,
+            FitSet(scaled, images.codes, images.groups),
+            classes=len(fitting.classes),
+            seed=fitting.seed,
+        )
+        model = make_pipeline(scaler, estimator.fit(scaled, images.codes))
+        return cls(settings=settings, classes=fitting.classes, model=model, chosen=chosen)
+
+    def scores(self, embeddings: Embeddings) -> NDArray[np.floating]:
+        """`(n, C)` scores of `(n, d)` embeddings."""
+        if not len(embeddings):  # which scikit-learn refuses
+            return np.empty((0, len(self.classes)))
+        return np.concatenate(
+            [self._scores(embeddings[rows]) for rows in gen_batches(len(embeddings), BLOCK)]
+        )
+
+    def state(self) -> FittedState:
+        """What `from_state` needs."""
+        facts = {**self._facts(), "chosen": self.chosen}
+        return FittedState(self.settings.name, facts, {}, {MODEL: self.model})
+
+    @classmethod
+    def from_state(cls, state: FittedState) -> Self:
+        """The decision that left this state."""
+        return cls(**cls._restored(state), model=state.estimators[MODEL], chosen=dict(state.facts["chosen"]))
+
+
+def class_weight(weights: ClassWeights) -> ClassWeights | None:
+    """Class weights as scikit-learn spells them."""
+    return None if weights == "none" else weights
