@@ -46,7 +46,7 @@ embedded: $(READY)  ## simulate the embedded benchmark anew
 
 lock: $(READY)  ## pin the versions anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
-	  --no-annotate --no-emit-package fingerprints --output-file requirements.txt requirements.in
+	  --no-annotate --no-emit-package gan-fingerprints --output-file requirements.txt requirements.in
 
 clean:  ## remove caches and .venv; outputs/ stays
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

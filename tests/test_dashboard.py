@@ -100,7 +100,7 @@ def test_without_the_package_the_error_says_what_to_install(command, monkeypatch
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
     code, printed = command(dashboard, "out=spec.json")
     assert code == 2
-    assert "fingerprints[dashboard]" in printed
+    assert "gan-fingerprints[dashboard]" in printed
 
 
 def test_the_sweep_asks_for_settings_that_there_are():

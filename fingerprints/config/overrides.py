@@ -14,7 +14,7 @@ from fingerprints.config.schema import (
     valid_keys,
     written,
 )
-from fingerprints.core.errors import FingerprintsError, nearest
+from fingerprints.core.errors import FingerprintsError, install, nearest
 from fingerprints.core.options import keys, registered
 
 # Options that need an extra: the module it brings, and its name.
@@ -167,7 +167,7 @@ def _require_extra(word: str) -> None:
         raise FingerprintsError(
             f"{word} needs a package that is not installed.",
             where="command line",
-            fix=f"pip install 'fingerprints[{extra}]'",
+            fix=install(extra),
         )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+# The name on the package index; `fingerprints` is another project there.
+DISTRIBUTION = "gan-fingerprints"
+
 
 class FingerprintsError(Exception):
     """A mistake that the user can mend: bad input, bad configuration, unwritable output.
@@ -27,6 +30,11 @@ class FingerprintsError(Exception):
         if fix is not None:
             lines.append(f"  fix:   {fix}")
         super().__init__("\n".join(lines))
+
+
+def install(extra: str) -> str:
+    """The command that installs an extra of this package."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
 def nearest(word: str, valid: Iterable[str], count: int = 1) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, install
 from fingerprints.core.weights import load_into, read_weights
 from fingerprints.encoders.fetching import no_download
 from fingerprints.encoders.preprocessing import ColourInput, ImageInput, triple
@@ -61,7 +61,7 @@ class HubEncoder(nn.Module):
             raise FingerprintsError(
                 f"encoder={name} needs the package transformers, which is not installed.",
                 where="encoder",
-                fix="pip install 'fingerprints[hub]'",
+                fix=install("hub"),
             )
         self.name = name
         self.model = MODEL_IDS[name] if model is None else model

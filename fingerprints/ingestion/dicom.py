@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, install
 from fingerprints.data.decode import Unusable
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def require_pydicom(folder: Path) -> None:
         raise FingerprintsError(
             "The folder holds DICOM files, and what reads them is not installed.",
             where=folder,
-            fix="pip install 'fingerprints[dicom]'",
+            fix=install("dicom"),
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, install
 
 BASELINES = ("majority", "random", "histogram", "histogram_real", "histogram_generated", "file")
 COLUMNS = (
@@ -41,7 +41,7 @@ def dashboard(*, project: str, entity: str = "", name: str, generators: Sequence
         raise FingerprintsError(
             "The dashboard needs the package wandb-workspaces.",
             where="python -m fingerprints.dashboard",
-            fix="pip install 'fingerprints[dashboard]'",
+            fix=install("dashboard"),
         ) from error
     sections = {
         "Verdict and test figures": (_results(), 2),

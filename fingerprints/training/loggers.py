@@ -13,7 +13,7 @@ from typing import Any
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, install
 from fingerprints.training.settings import LoggerSettings
 
 log = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ def _open_tensorboard(folder: Path) -> Iterator[Logger]:
         board = TensorBoardLogger(save_dir=folder, name="curves", version="")
     except ModuleNotFoundError as error:
         raise FingerprintsError(
-            "TensorBoard is not installed.", where="logger=tensorboard", fix="pip install tensorboard"
+            "TensorBoard is not installed.", where="logger=tensorboard", fix=install("tensorboard")
         ) from error
     try:
         yield board

@@ -29,7 +29,8 @@ def configure(
     """Optimiser and per-step schedule in the form that Lightning takes."""
     trained = [p for p in parameters if p.requires_grad]
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.name]
-    optimiser = kind(trained, lr=settings.lr, weight_decay=settings.weight_decay)
+    # Fused: one pass over all weights instead of one for each arithmetic step.
+    optimiser = kind(trained, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
         lambda step: rate(step, steps=steps, schedule=settings.schedule, warmup=settings.warmup),

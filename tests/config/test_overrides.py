@@ -23,7 +23,7 @@ def test_an_extra_that_is_not_installed_is_named(word, extra, monkeypatch):
     monkeypatch.setattr(overrides, "find_spec", lambda name: None)
     with pytest.raises(FingerprintsError, match="not installed") as caught:
         check_overrides(["seed=1", word], "train")
-    assert f"fingerprints[{extra}]" in caught.value.fix
+    assert f"gan-fingerprints[{extra}]" in caught.value.fix
 
     def no_package_above(name):
         raise ModuleNotFoundError(name)

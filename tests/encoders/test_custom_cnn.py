@@ -13,13 +13,13 @@ from fingerprints.encoders.custom_cnn import CustomCNN
 from tests.networks import build_network
 
 
-def test_blocks_are_convolution_batch_norm_relu_and_pooling() -> None:
+def test_blocks_are_convolution_batch_norm_pooling_and_relu() -> None:
     encoder = CustomCNN(size=64)
     assert [type(layer) for layer in encoder.features] == [
         nn.Conv2d,
         nn.BatchNorm2d,
-        nn.ReLU,
         nn.MaxPool2d,
+        nn.ReLU,
     ] * 4
     assert [m.out_channels for m in encoder.features if isinstance(m, nn.Conv2d)] == [32, 64, 128, 128]
     assert encoder.dense.weight.shape == (256, 128 * 4 * 4)

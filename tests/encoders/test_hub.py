@@ -145,4 +145,4 @@ def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "find_spec", lambda _: None)
     with pytest.raises(FingerprintsError, match="not installed") as error:
         build_network({"name": "blip"}, size=32)
-    assert "fingerprints[hub]" in str(error.value)
+    assert "gan-fingerprints[hub]" in str(error.value)

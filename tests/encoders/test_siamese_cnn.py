@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -25,7 +27,7 @@ def test_parameters_are_as_published(size: int, side: int) -> None:
 
 def test_layers_are_as_published() -> None:
     encoder = SiameseCNN(size=64)
-    assert [type(layer) for layer in encoder.features] == [nn.Conv2d, nn.ReLU, nn.MaxPool2d] * 4
+    assert [type(layer) for layer in encoder.features] == [nn.Conv2d, nn.MaxPool2d, nn.ReLU] * 4
     for layer in encoder.features:
         if isinstance(layer, nn.Conv2d):
             assert (layer.kernel_size, layer.stride, layer.padding) == ((3, 3), (1, 1), (0, 0))
@@ -48,6 +50,30 @@ def test_forward_is_the_chain_of_its_layers() -> None:
     assert encoder(images).shape == (3, 32)
 
 
+@pytest.mark.parametrize("options", [{}, {"batch_norm": True}], ids=str)
+def test_pooling_first_changes_neither_values_nor_gradients(options: dict) -> None:
+    """The order that the paper names, ReLU before pooling, with the weights of a run that had it."""
+    torch.manual_seed(0)
+    ours = SiameseCNN(size=64, channels=(4, 8), embedding=6, **options).double()
+    blocks, published = list(ours.features), []
+    for layer in blocks:
+        if isinstance(layer, nn.ReLU):
+            published.insert(len(published) - 1, nn.ReLU())
+        else:
+            published.append(copy.deepcopy(layer))
+    old = copy.deepcopy(ours)
+    old.features = nn.Sequential(*published)
+    assert [type(layer).__name__ for layer in old.features[-2:]] == ["ReLU", "MaxPool2d"]
+    ours.load_state_dict(old.state_dict())
+    images = torch.rand(5, 1, 64, 64, dtype=torch.float64)
+    found, expected = ours(images), old(images)
+    assert torch.equal(found, expected)
+    found.square().sum().backward()
+    expected.square().sum().backward()
+    for own, other in zip(ours.parameters(), old.parameters(), strict=True):
+        torch.testing.assert_close(own.grad, other.grad, rtol=1e-12, atol=1e-15)
+
+
 def test_final_relu_is_an_option() -> None:
     torch.manual_seed(0)
     images = torch.rand(4, 1, 48, 48)
@@ -60,8 +86,8 @@ def test_batch_norm_is_an_option() -> None:
     assert [type(layer) for layer in encoder.features] == [
         nn.Conv2d,
         nn.BatchNorm2d,
-        nn.ReLU,
         nn.MaxPool2d,
+        nn.ReLU,
     ] * 2
     assert shapes(encoder)[:3] == [(4, 1, 3, 3), (4,), (4,)]
 

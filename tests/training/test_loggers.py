@@ -73,7 +73,7 @@ def test_without_tensorboard_the_error_says_what_to_install(tmp_path, monkeypatc
 
     monkeypatch.setattr(loggers, "TensorBoardLogger", missing)
     with (
-        pytest.raises(FingerprintsError, match="pip install tensorboard"),
+        pytest.raises(FingerprintsError, match=r"'gan-fingerprints\[tensorboard\]'"),
         opened(tmp_path, name="tensorboard"),
     ):
         pass

@@ -55,6 +55,7 @@ def test_optimiser_follows_the_schedule_step_by_step(name: str, kind: type) -> N
     (group,) = optimiser.param_groups
     assert group["params"] == [layer.weight]
     assert group["weight_decay"] == 0.1
+    assert group["fused"]
     seen = []
     for _ in range(10):
         seen.append(group["lr"])

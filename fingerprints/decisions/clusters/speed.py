@@ -13,7 +13,7 @@ from typing import Any
 
 from sklearn.cluster import KMeans
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, install
 from fingerprints.decisions.settings import Speed
 
 
@@ -35,7 +35,7 @@ def kmeans_engine(speed: Speed) -> tuple[type[Any], str]:
                 raise FingerprintsError(
                     f"scikit-learn-intelex cannot be imported: {error}",
                     where="decision.speed=on",
-                    fix="pip install 'fingerprints[speed]', or decision.speed=auto",
+                    fix=f"{install('speed')}, or decision.speed=auto",
                 ) from error
         else:
             return FastKMeans, f"scikit-learn-intelex {version('scikit-learn-intelex')}"
