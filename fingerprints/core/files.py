@@ -1,4 +1,4 @@
-"""Files that are complete or absent, their digests, and folders that hold nothing."""
+"""Writing files atomically, digests of files, and removing empty folders."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Put `content` under the name `path`, or leave what was there: never a part of it.
+    """Write `content` to `path`; on failure, the file that was there stays as it was.
 
-    The part file lies beside it (a rename is atomic within a file system only) and is on the disk before
-    it gets its name, so that a loss of power cannot leave an empty file.
+    The content is first written to a part file in the same folder (a rename is atomic only within one file
+    system) and flushed to the disk; then the part file is renamed. So a power failure cannot leave an empty
+    file.
 
     Raises:
         OSError: If the disk is full or the folder cannot be written; the part file is removed.
@@ -24,7 +25,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             handle.flush()
             os.fsync(handle.fileno())
         part.replace(path)
-    except BaseException:  # a second signal, too
+    except BaseException:  # also a second signal
         part.unlink(missing_ok=True)
         raise
 
@@ -35,7 +36,7 @@ def digest(path: Path) -> str:
 
 
 def remove_if_empty(folder: Path, experiment: str | None) -> None:
-    """Leave no empty run folder behind, nor an empty one of its experiment above it."""
+    """Remove a run folder if it is empty, and then the experiment's folder above it if that is empty, too."""
     if folder.resolve() == Path.cwd():
         return
     above = [folder.parent] if folder.parent.name == experiment else []

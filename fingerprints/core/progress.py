@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Callable
 
-Progress = Callable[[str, int, int], None]  # what is done, how many are, of how many
+Progress = Callable[[str, int, int], None]  # description of the work, items done, items in total
 
 
 def console_progress() -> Progress | None:
-    """A progress line on the terminal with images per second; `None` where there is no terminal."""
+    """A progress line on the terminal with images per second; `None` if stderr is not a terminal."""
     if not sys.stderr.isatty():
         return None
     started = time.monotonic()
