@@ -24,7 +24,7 @@ usage: python -m fingerprints.ingest images=DIR out=DIR [KEY=VALUE ...]
   on_bad_image=skip     continue without files that cannot be used; they are counted
   salt=FILE             hash patients with the key in this file (made if missing), so that later calls give
                         patients the same names; default: a random key, which is not saved
-  key=FILE              write the source file of each picture; only this file can identify the patients
+  key=FILE              write the source file of each picture; without it, pictures cannot be traced back
 """
 
 

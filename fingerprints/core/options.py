@@ -1,4 +1,4 @@
-"""Options of a part, written once: default, bounds, choices and help stand in one settings class.
+"""Options of a part, written once: default, bounds, choices and help are in one settings class.
 
 A settings class is a frozen dataclass. `schema` makes the dataclass that Hydra composes, `build` checks
 values and makes the settings object, `plain` makes the content of `config.yaml`, and `describe` makes the
@@ -169,7 +169,7 @@ def build_option(group: str, values: Mapping[str, Any], *, where: str | None = N
 
 
 def build(cls: type[S], values: Mapping[str, Any], *, where: str = "") -> S:
-    """Make settings from plain values; missing values get their defaults.
+    """Make settings from plain values; values that are left out get their defaults.
 
     Args:
         cls: A settings class.
@@ -178,7 +178,8 @@ def build(cls: type[S], values: Mapping[str, Any], *, where: str = "") -> S:
         where: Dotted key of the settings, for errors.
 
     Raises:
-        FingerprintsError: If a key is unknown, or a value is missing, of the wrong type, or out of bounds.
+        FingerprintsError: If a key is unknown, a value without default is missing, or a value is of the wrong
+            type or out of bounds.
     """
     known = {item.name: item for item in fields(cls)}  # type: ignore[arg-type]
     hints = _hints(cls)  # type: ignore[arg-type]
