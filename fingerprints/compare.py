@@ -1,4 +1,4 @@
-"""`python -m fingerprints.compare runs=GLOB`: finished runs side by side, or fused into one by a vote."""
+"""`python -m fingerprints.compare runs=GLOB`: compare finished runs, or fuse them into one run by a vote."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from fingerprints.comparison.systems import DataSet
 
 USAGE = """\
-Put finished runs side by side: one table of systems and figures for each task and data set.
+Compare finished runs: one table of systems and figures for each task and data set.
 
 usage: python -m fingerprints.compare runs=GLOB [KEY=VALUE ...]
 
-  runs='outputs/*/*'   folders of runs, or of sweeps; several: 'runs=[GLOB,GLOB]'; a glob with
-                       brackets in quotes of its own: 'runs="outputs/[ab]*/*"'
-  out=DIR              where comparison.csv, .md and .html go; outputs/comparison by default
-  baseline=NAME        the system that others are compared with in pairs (its row's name, its
-                       experiment, or the folder of a run); the best one by default
-  vote=none            majority or unanimous: do not compare but fuse the runs by a vote into a
-                       run folder out=DIR; unanimous (usage only): used if all runs say so
+  runs='outputs/*/*'   folders of runs or of sweeps; several globs: 'runs=[GLOB,GLOB]'; put a glob
+                       with brackets in extra quotes: 'runs="outputs/[ab]*/*"'
+  out=DIR              folder for comparison.csv, .md and .html; default: outputs/comparison
+  baseline=NAME        the system that every other system is compared with (name of its row, its
+                       experiment, or the folder of a run); default: the best system
+  vote=none            majority or unanimous: fuse the runs by a vote into the run folder out=DIR,
+                       without comparing them; unanimous (usage only): used if all runs agree
   resamples=1000 permutations=999 seed=0
 """
 
@@ -46,7 +46,7 @@ def _job(config: CompareSettings, place: Place) -> None:
             + "; ".join(f"{job.name} {job.state}" for job, _ in left_out[:5])
             + ".",
             where="runs",
-            fix="wait for them, or see their train.log",
+            fix="wait until they finish, or see their train.log",
         )
     sets = data_sets(records)
     draws = {"seed": config.seed, "resamples": config.resamples, "permutations": config.permutations}
@@ -75,15 +75,15 @@ def _vote(sets: list[DataSet], config: CompareSettings, draws: dict[str, int]) -
 
     if config.out is None:
         raise FingerprintsError(
-            "A vote needs a folder of its own.", where="out", fix="out=DIR with a new folder"
+            "A vote needs its own output folder.", where="out", fix="give a new folder: out=DIR"
         )
     if len(sets) > 1:
         raise FingerprintsError(
-            f"The runs are about {len(sets)} tasks or data sets, and a vote is about one: "
+            f"The runs have {len(sets)} tasks or data sets, but a vote needs runs of a single one: "
             + "; ".join(f"{data.task.name} ({data.records[0].name}, ...)" for data in sets)
             + ".",
             where="runs",
-            fix="a narrower runs=GLOB",
+            fix="select fewer runs: runs=GLOB",
         )
     out = config.out
     document = fuse(sets[0], out, rule=config.vote, **draws)  # type: ignore[arg-type]

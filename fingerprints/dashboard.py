@@ -1,4 +1,4 @@
-"""`python -m fingerprints.dashboard project=NAME`: the W&B dashboard, made by code."""
+"""`python -m fingerprints.dashboard project=NAME`: make the W&B dashboard."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ usage: python -m fingerprints.dashboard [KEY=VALUE ...]
 
   project=NAME        W&B project (default fingerprints)
   entity=NAME         W&B user or team (default: yours)
-  name=TEXT           what the view is called
-  generators=[A,B]    names of the generators, where runs have several
+  name=TEXT           name of the view
+  generators=[A,B]    names of the generators, if runs have several
   out=FILE.json       write the specification instead of saving it on the server
 """
 
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _job(config: DashboardSettings, _: Any) -> None:
-    # Imported late: help and configuration errors must not wait for it.
+    # Imported late, so that help and configuration errors do not wait for it.
     from fingerprints.reporting.workspace import dashboard, save_online, save_spec
 
     workspace = dashboard(

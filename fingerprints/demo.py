@@ -1,4 +1,4 @@
-"""`python -m fingerprints.demo`: both tasks on the embedded benchmark, side by side, in a few minutes."""
+"""`python -m fingerprints.demo`: both tasks on the embedded benchmark, in parallel, in a few minutes."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from fingerprints.core.signals import handled
 from fingerprints.runs.folder import REPORT, read_metrics
 
 USAGE = """\
-Train and judge the Siamese systems on the embedded benchmark (phantoms, no patients): both tasks side by
-side, each with the published protocol and with the best configuration found.
+Train and evaluate the Siamese systems on the embedded benchmark (phantoms, no patients): both tasks in
+parallel, each with the published protocol and with the best configuration found.
 
 usage: python -m fingerprints.demo [out=DIR] [KEY=VALUE ...]
 
-  out=DIR      folder of the run folders (default outputs/demo/<time>)
-  KEY=VALUE    goes to all trainings (python -m fingerprints.train --help), such as seed=1
+  out=DIR      parent folder of the run folders (default outputs/demo/<time>)
+  KEY=VALUE    passed to all trainings (python -m fingerprints.train --help), such as seed=1
 
-The commands that it runs are shown: they are ordinary trainings, with fewer epochs and folds.
+The demo prints the commands that it runs: ordinary trainings with fewer epochs and folds.
 """
 
-# A quarter of the published epochs, and fewer folds: minutes on two cores instead of half an hour.
+# A quarter of the published epochs and fewer folds: a few minutes on two cores instead of half an hour.
 SHORT = {
     "siamese_subtask2": ("trainer.max_epochs=8",),
     "metric_subtask2": ("trainer.max_epochs=8",),
@@ -42,7 +42,7 @@ TASKS = {"subset": ("siamese_subtask2", "metric_subtask2"), "usage": ("siamese_s
 
 MEANINGS = {
     "nothing_found": "nothing found, no better than chance",
-    "weak": "a weak trace, above chance but not for certain",
+    "weak": "a weak trace, above chance but not certain",
     "clear": "a clear trace, above chance and every blind baseline",
     "confounded": "confounded, a blind baseline does as well",
     "unscored": "not scored",
@@ -51,7 +51,7 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class Training:
-    """One of the demo's trainings: `words` are what `python -m fingerprints.train` gets."""
+    """One training of the demo; `words` are the arguments of `python -m fingerprints.train`."""
 
     experiment: str
     folder: Path
@@ -68,23 +68,23 @@ def main() -> None:
         given = [word.removeprefix("out=") for word in words if word.startswith("out=")]
         out = Path(given[-1] if given else time.strftime("outputs/demo/%Y-%m-%d_%H-%M-%S"))
         trainings = plan(out, [word for word in words if not word.startswith("out=")])
-        print("Two tasks side by side, two trainings each; each is a command of its own:")
+        print("Two tasks in parallel, with two trainings each. Each training is a separate command:")
         for training in trainings.values():
             print(f"  python -m fingerprints.train {shlex.join(training.words)}", flush=True)
         codes = run_side_by_side([[trainings[name] for name in names] for names in TASKS.values()])
         failed = [name for name in trainings if codes[name]]
         print("\n".join(["", *summary([t for t in trainings.values() if t.experiment not in failed])]))
         for experiment in failed:
-            print(f"{experiment} failed: its lines above say why", file=sys.stderr)
+            print(f"{experiment} failed: see its lines above for the reason", file=sys.stderr)
     if failed:
         raise SystemExit(2)
 
 
 def plan(out: Path, words: Sequence[str]) -> dict[str, Training]:
-    """The trainings of a demo below `out`, by experiment; `words` win over what makes them short.
+    """The trainings of a demo, by experiment, with run folders in `out`; `words` override the short settings.
 
     Raises:
-        FingerprintsError: If a word is no setting of a training, or would make all the same.
+        FingerprintsError: If a word is not a setting of a training, or sets the experiment or run folder.
     """
     check_overrides(words, "train")
     for word in words:
@@ -111,13 +111,13 @@ def plan(out: Path, words: Sequence[str]) -> dict[str, Training]:
 
 
 def run_side_by_side(lanes: Sequence[Sequence[Training]]) -> dict[str, int]:
-    """Run each lane's trainings one after another in processes of their own, and pass on what they say.
+    """Run the lanes in parallel and the trainings of a lane in order, in subprocesses; print their output.
 
     Returns:
         Exit code of each experiment.
 
     Raises:
-        Interrupted: If a signal asked to stop; what was running has then saved and stopped.
+        Interrupted: If a signal asked to stop; running trainings have then saved and stopped.
     """
     codes: dict[str, int] = {}
     running: list[subprocess.Popen[str]] = []
@@ -125,7 +125,7 @@ def run_side_by_side(lanes: Sequence[Sequence[Training]]) -> dict[str, int]:
 
     def work(lane: Sequence[Training]) -> None:
         for training in lane:
-            with starting:  # so that a process is either seen by the one who stops all, or not begun
+            with starting:  # so that every process is either in `running` or not started when all are stopped
                 if stopped.is_set():
                     return
                 process = _begin(training)
@@ -145,15 +145,15 @@ def run_side_by_side(lanes: Sequence[Sequence[Training]]) -> dict[str, int]:
             with starting:
                 stopped.set()
                 for process in running:
-                    process.terminate()  # does nothing to one that has ended
+                    process.terminate()  # has no effect if the process has ended
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
 
 
 def summary(trainings: Sequence[Training]) -> list[str]:
-    """A line a task, one that says what the best systems' figures mean, and where the reports are."""
-    # Imported late: scikit-learn comes with it.
+    """One line per task, one line with the verdicts of the best systems, and one with the report files."""
+    # Imported late, because it imports scikit-learn.
     from fingerprints.reporting.summary import brief
 
     documents = {t.experiment: read_metrics(t.folder) for t in trainings}
@@ -180,10 +180,10 @@ def _begin(training: Training) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        # Convolutions this small gain nothing from a second thread: each training has a core to itself.
+        # Such small convolutions are not faster with a second thread, so each training gets one core.
         env={"OMP_NUM_THREADS": "1", **os.environ, "PYTHONUNBUFFERED": "1"},
-        # The terminal's Ctrl-C reaches this process only, which asks each training once: a second signal
-        # would end it before it has saved.
+        # In their own process groups, trainings do not get the terminal's Ctrl-C. This process sends one
+        # signal to each; a second signal would end a training before it has saved.
         process_group=0,
     )
 
@@ -191,7 +191,7 @@ def _begin(training: Training) -> subprocess.Popen[str]:
 def _pass_on(name: str, process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     for line in process.stdout:
-        with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the training must not wait
+        with contextlib.suppress(BrokenPipeError):  # go on reading if stdout is closed
             print(f"{name} | {line.rstrip()}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""`python -m fingerprints.evaluate task=TASK predictions=FILE truth=FILE`: figures of a run file."""
+"""`python -m fingerprints.evaluate task=TASK predictions=FILE truth=FILE`: score a run file."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Score any run file against a truth file.
 usage: python -m fingerprints.evaluate task=TASK predictions=run.csv truth=truth.csv [KEY=VALUE ...]
 
   task=subset          usage, subset or model
-  predictions=run.csv  <image id>,<label>; with a header it may have score columns, as the
-                       predictions.csv of a run folder has (they give AUC)
+  predictions=run.csv  <image id>,<label>; with a header it may have score columns, like the
+                       predictions.csv of a run folder (they are needed for AUC)
   truth=truth.csv      <image id>,<label>, header optional
   groups=CSV           patient of each image (file,group): intervals resample patients
   out=metrics.json     also write the figures to a file

@@ -1,4 +1,4 @@
-"""`python -m fingerprints.ingest images=DIR out=DIR`: your own images, without what names a patient."""
+"""`python -m fingerprints.ingest images=DIR out=DIR`: import your own images, without patient names."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ Make grey square pictures of one size, with groups, from a folder of images or D
 
 usage: python -m fingerprints.ingest images=DIR out=DIR [KEY=VALUE ...]
 
-  images=DIR            PNG, JPEG, BMP, TIFF and DICOM files, in folders or not
+  images=DIR            PNG, JPEG, BMP, TIFF and DICOM files, with or without subfolders
   out=DIR               folder to make: images/, groups.csv, near_duplicates.csv, ingest.json
-  size=256              pixels a side; what is not square gets a black border first
-  window=lung           of DICOM files: lung (-600,1500), or CENTER,WIDTH in Hounsfield units
-  groups=CSV            patient of each file (two columns, file and group), before the DICOM patient id
-  groups=folders        the folder that a file lies in is its patient, where it has no DICOM patient id
+  size=256              side of the pictures in pixels; other shapes are first padded to a black square
+  window=lung           window of DICOM files: lung (-600,1500), or CENTER,WIDTH in Hounsfield units
+  groups=CSV            patient of each file (two columns, file and group); overrides the DICOM patient id
+  groups=folders        the folder of a file is its patient, if it has no DICOM patient id
                         (default: patient ids of DICOM files, near-duplicate clusters of other images)
-  near_duplicate=0.95   thumbnail correlation from which two pictures are nearly the same
-  on_bad_image=skip     go on without files that cannot be used; they are counted
-  salt=FILE             hash patients with the key in this file (made if missing), so that another call
-                        gives them the same names; default: a random key that nobody keeps
-  key=FILE              write which picture came from which file: the only way back to the patients
+  near_duplicate=0.95   two pictures with at least this thumbnail correlation are near-duplicates
+  on_bad_image=skip     continue without files that cannot be used; they are counted
+  salt=FILE             hash patients with the key in this file (made if missing), so that later calls give
+                        patients the same names; default: a random key, which is not saved
+  key=FILE              write the source file of each picture; without it, pictures cannot be traced back
 """
 
 
 def main() -> None:
     """Entry point."""
-    # Hydra would take CENTER,WIDTH for two jobs of a sweep.
+    # Without quotes, Hydra would read CENTER,WIDTH as two jobs of a sweep.
     sys.argv[1:] = [re.sub(r"^window=([^'\"]*,[^'\"]*)$", r"window='\1'", word) for word in sys.argv[1:]]
     launch(_job, "ingest", usage=USAGE)
 
 
 def _job(settings: IntakeSettings, place: Place) -> None:
-    # Imported late: help and configuration errors must not wait for it.
+    # Imported late, so that help and configuration errors do not wait for it.
     from fingerprints.core.progress import console_progress
     from fingerprints.core.signals import handled
     from fingerprints.ingestion.intake import ingest

@@ -1,4 +1,4 @@
-"""`python -m fingerprints.predict run=OUT images=DIR out=run.csv`: unlabelled images to a run file."""
+"""`python -m fingerprints.predict run=OUT images=DIR out=run.csv`: label images and write a run file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ usage: python -m fingerprints.predict run=OUT images=DIR [generated=DIR] out=run
 
   run=OUT             run folder that `python -m fingerprints.train` made
   images=DIR          folder of images to label
-  generated=DIR       task usage: the images that the generator in question made
-  generator=NAME      which detector, where the run has several generators
+  generated=DIR       task usage: folder of images from the generator in question
+  generator=NAME      use the detector of this generator, if the run has several generators
   out=run.csv         run file to write: <image id>,<label>, no header
   scores=FILE         also write a table of id, label and score columns
-  on_bad_image=skip   go on without unreadable images
+  on_bad_image=skip   continue without unreadable images
   accelerator=cpu     auto, cpu, gpu
-  store=DIR           where decoded images are kept (default outputs/store)
+  store=DIR           folder of decoded images (default outputs/store)
 """
 
 
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _job(config: PredictSettings, place: Place) -> None:
-    # Imported late: help and configuration errors must not wait for torch.
+    # Imported late, so that help and configuration errors do not wait for torch.
     from fingerprints.data.runfiles import write_run_file
     from fingerprints.detector.predict import predict_folder
     from fingerprints.detector.saved import load_run

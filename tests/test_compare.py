@@ -101,8 +101,8 @@ def test_a_vote_is_written_and_said(runs, monkeypatch, capsys):
     [
         ({"runs": "nothing/*"}, "Nothing matches 'nothing/"),
         ({"runs": "runs/e"}, "None of the runs is finished: e failed"),
-        ({"vote": "majority"}, "A vote needs a folder of its own"),
-        ({"vote": "majority", "out": "x"}, "a vote is about one"),
+        ({"vote": "majority"}, "A vote needs its own output folder"),
+        ({"vote": "majority", "out": "x"}, "a vote needs runs of a single one"),
         ({"runs": ["runs/[ab]"], "vote": "unanimous", "out": "x"}, "only `usage` has one"),
         ({"baseline": "nobody"}, "There is no system 'nobody'"),
     ],

@@ -25,7 +25,7 @@ def test_a_folder_becomes_a_data_set(command, tmp_path, write_dicom, write_image
     assert {Image.open(path).size for path in (tmp_path / "out/images").iterdir()} == {(32, 32)}
     code, printed = command(ingest, "images=in", "out=out")
     assert code == 2
-    assert "there already" in printed
+    assert "already exists" in printed
 
 
 @pytest.mark.parametrize("word", ["window=40,400", "window='40,400'", 'window="40,400"'])
@@ -44,7 +44,7 @@ def test_a_window_is_no_sweep(command, tmp_path, write_dicom, word):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("window=foo", "window=foo is no window"),
+        ("window=foo", "window=foo is not a valid window"),
         ("window=40,0", "width of at least 1"),
         ("window=[40,400]", "window"),
         ("size=0", "size=0 is out of range"),
@@ -52,7 +52,7 @@ def test_a_window_is_no_sweep(command, tmp_path, write_dicom, word):
         ("on_bad_image=maybe", "not one of error, skip"),
         ("groupes=folders", "did you mean 'groups'"),
         ("images=nowhere", "does not exist"),
-        ("salt=in/salt", "must not lie with the data"),
+        ("salt=in/salt", "must not be inside a data folder"),
     ],
 )
 def test_mistakes_are_said_in_plain_words(command, tmp_path, write_image, word, said):

@@ -160,7 +160,8 @@ def test_without_data_it_runs_on_the_embedded_phantoms_and_says_so(command, embe
     words = ["experiment=siamese_subtask2", *FAST[1:], "trainer.max_epochs=1"]
     code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
     assert code == 0, printed
-    assert "data: the embedded benchmark (phantoms, 48 x 48); your own: data.root=DIR data.size=N" in printed
+    notice = "data: the embedded benchmark (phantoms, 48 x 48); your own data: data.root=DIR data.size=N"
+    assert notice in printed
     assert "  beside it, accuracy: blind histogram_generated" in printed
     run = load_run(tmp_path / "run")
     assert (run.config["data"]["root"], run.config["data"]["size"]) == (str(embedded / "subset"), 48)

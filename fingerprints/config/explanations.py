@@ -9,27 +9,27 @@ from fingerprints.config.overrides import unknown_key
 from fingerprints.config.schema import options, unknown_option
 from fingerprints.core.errors import FingerprintsError
 
-# What OmegaConf calls a type, and what we do.
+# OmegaConf's name of a type, and our words for it.
 WANTED = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 
 
 def explain(error: Exception, root: str) -> str | None:
-    """The error in plain words, or `None` if it is not the user's."""
+    """The error in plain words, or `None` if it is not an error that the user can fix."""
     if isinstance(error, FingerprintsError):
         return str(error)
-    disk_full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # these name no file
+    disk_full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # these errors have no file name
     if isinstance(error, OSError) and (error.filename is not None or error.errno in disk_full):
         return str(
             FingerprintsError(
                 f"Cannot write or read: {error.strerror}.",
                 where=error.filename or "the run folder or the image store",
-                fix="choose a folder that can be written (run_dir=DIR, paths.outputs=DIR) and has room",
+                fix="choose a folder that can be written, with free space (run_dir=DIR, paths.outputs=DIR)",
             )
         )
-    if isinstance(error, ValueError) and "No trials are completed" in str(error):  # Optuna's words
+    if isinstance(error, ValueError) and "No trials are completed" in str(error):  # Optuna's message
         return str(
             FingerprintsError(
-                "No trial of the search finished.", where="sweep", fix="see what the jobs said above"
+                "No trial of the search finished.", where="sweep", fix="see the errors of the jobs above"
             )
         )
     from hydra.errors import HydraException
@@ -41,7 +41,7 @@ def explain(error: Exception, root: str) -> str | None:
 
 
 def _of_composing(text: str, root: str) -> FingerprintsError:
-    """What Hydra and OmegaConf say of a configuration, in our words."""
+    """An error of Hydra or OmegaConf about the configuration, in our words."""
     key = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
     unknown = re.search(r"Key '([^']+)' (?:is not in struct|not in)", text)
     if unknown is not None:
@@ -58,7 +58,7 @@ def _of_composing(text: str, root: str) -> FingerprintsError:
         return FingerprintsError(
             f"No {group} was chosen.",
             where="command line",
-            fix=f"{group}=NAME with one of {', '.join(options(group))}",
+            fix=f"give {group}=NAME with one of {', '.join(options(group))}",
         )
     where = key.group(1) if key is not None else "command line"
     found = _of_value(text, where)
@@ -70,14 +70,14 @@ def _of_composing(text: str, root: str) -> FingerprintsError:
 
 
 def _of_value(text: str, key: str) -> FingerprintsError | None:
-    """What OmegaConf says of a value of another type; `None` if it says something else."""
+    """The error for a value of the wrong type, in our words; `None` for other errors of OmegaConf."""
     if "is not Optional" in text:
         return FingerprintsError(
             f"{key} cannot be null.", where=key, fix=f"give {key}=VALUE, or leave it out"
         )
     if "is not a ListConfig" in text:
         return FingerprintsError(
-            f"{key} takes a list.", where=key, fix=f"'{key}=[FIRST,SECOND]', with the quotes"
+            f"{key} takes a list.", where=key, fix=f"write '{key}=[FIRST,SECOND]', with the quotes"
         )
     value = re.search(r"Value '(.*)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)", text)
     if value is None:
@@ -88,7 +88,7 @@ def _of_value(text: str, key: str) -> FingerprintsError | None:
 
 
 def _innermost(error: BaseException) -> str:
-    """Messages of an error and of what caused it, outermost first."""
+    """Messages of an error and of its causes, outermost first."""
     texts: list[str] = []
     current: BaseException | None = error
     while current is not None and len(texts) < 5:

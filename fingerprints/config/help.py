@@ -30,12 +30,12 @@ def wrapped(group: str) -> str:
 
 
 def describe_options(group: str) -> list[str]:
-    """A line per option: its name and what it is."""
+    """One line per option: its name and a summary."""
     return [f"  {name:<24}{_summary(group, name)}".rstrip() for name in options(group)]
 
 
 def _summary(group: str, name: str) -> str:
-    """The first comment of the option's file, else the first line of its class."""
+    """The first comment of the option's file, else the first line of its class's docstring."""
     path = conf_dir() / group / f"{name}.yaml"
     if path.is_file():
         comments = [
@@ -50,10 +50,10 @@ def _summary(group: str, name: str) -> str:
 
 
 def help_on(words: Sequence[str], root: str) -> str | None:
-    """The keys of the options that words such as `decision=svm` choose; `None` without such a word.
+    """Help on the options that words such as `decision=svm` choose; `None` without such a word.
 
     Raises:
-        FingerprintsError: If a word names no group, or no option of its group.
+        FingerprintsError: If a word names an unknown group, or an unknown option of a group.
     """
     asked = [word.partition("=") for word in words if not word.startswith("-")]
     if not asked:
@@ -65,7 +65,7 @@ def help_on(words: Sequence[str], root: str) -> str | None:
             raise FingerprintsError(
                 f"'{group}' has no options to explain.",
                 where="--help",
-                fix=f"--help GROUP=NAME with {known}" if known else "--help alone",
+                fix=f"use --help GROUP=NAME with one of the groups {known}" if known else "use --help alone",
             )
         if not name:
             pages.append("\n".join([f"{group}=NAME", *describe_options(group)]))
@@ -94,7 +94,7 @@ def _page(group: str, name: str, root: str) -> str:
 
 
 def _rows(group: str, name: str, root: str) -> list[tuple[str, str]]:
-    """`key=value` of an option and what is known of the key; without a settings class what its file sets."""
+    """`key=value` and help for each key of an option; without a settings class, only the keys of its file."""
     own = dict(_leaves(written(group, name)))
     cls = _settings_class(group, name, root)
     if cls is None:
@@ -107,7 +107,7 @@ def _rows(group: str, name: str, root: str) -> list[tuple[str, str]]:
 
 
 def _settings_class(group: str, name: str, root: str) -> type | None:
-    """The settings class of an option: its own, or the one that all options of the group fill."""
+    """The settings class of an option: its own, or the one that all options of the group share."""
     if registered(group):
         return option_class(group, name)
     kind = get_type_hints(ROOTS[root]).get(group)
@@ -117,7 +117,7 @@ def _settings_class(group: str, name: str, root: str) -> type | None:
 def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Dotted keys and values of an option's file, as words of the command line.
 
-    Of an experiment the options that it chooses come first; of a sweep they are the keys that it varies.
+    For an experiment, the options that it chooses come first; for a sweep, the keys are those that it varies.
     """
     for key, value in node.items():
         if not prefix and key == "defaults":
@@ -129,7 +129,7 @@ def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 
 def _word(value: Any) -> str:
-    """A value as the command line spells it, mappings in a list included."""
+    """A value as it is written on the command line, including mappings in a list."""
     if isinstance(value, list):
         return f"[{', '.join(map(_word, value))}]"
     if isinstance(value, dict):

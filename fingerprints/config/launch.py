@@ -1,7 +1,7 @@
-"""What the entry points share: help, configuration errors in plain words, sweeps, clean exits.
+"""Shared by all entry points: help, configuration errors in plain words, sweeps, clean exits.
 
-Exit codes: 0 done, 2 the user can mend it (or jobs of a sweep failed), 130 and 143 interrupted, 1 a
-defect (with its traceback).
+Exit codes: 0 success, 2 an error that the user can fix (or jobs of a sweep failed), 130 and 143 interrupted,
+1 a defect (with its traceback).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Place:
 
     Attributes:
         folder: Its output folder, made by Hydra.
-        overrides: What the command line said.
-        job: Its number in a sweep; `None` outside one.
+        overrides: The words of the command line.
+        job: Its number in a sweep; `None` outside of a sweep.
         sweep: Name of the sweep's folder, or `None`.
-        varying: Keys that a configuration of the sweep varies.
+        varying: Keys that the configuration of the sweep varies.
     """
 
     folder: Path
@@ -50,19 +50,19 @@ Job = Callable[[Any, Place], Any]
 
 
 def launch(job: Job, root: str, *, usage: str) -> None:
-    """Run `job(settings, place)` under Hydra; exits the process on an error.
+    """Run `job(settings, place)` under Hydra; exit the process on an error.
 
     Args:
-        job: The command's work; gets the checked settings of its root. In a sweep what it returns goes to
-            Hydra's sweeper.
+        job: The work of the command; it gets the checked settings of its root. In a sweep, its return value
+            is passed to Hydra's sweeper.
         root: Name of the root, one of `schema.ROOTS`.
-        usage: Text of `--help`; with words such as `decision=svm` their keys are listed instead.
+        usage: Text of `--help`; with words such as `decision=svm`, the keys of that option are shown instead.
     """
     if {"--help", "-h"} & set(sys.argv[1:]):
         with plain_errors(root):
             print(help_on(sys.argv[1:], root) or usage)
         return
-    # Hydra takes its flags before or after all other words only.
+    # Hydra accepts its flags only before or after all other words.
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
     with plain_errors(root):
         check_overrides(sys.argv[1:], root)
@@ -71,11 +71,11 @@ def launch(job: Job, root: str, *, usage: str) -> None:
 
 @contextlib.contextmanager
 def plain_errors(root: str) -> Iterator[None]:
-    """Say what is wrong in plain words and exit; a defect keeps its traceback."""
+    """Print errors in plain words and exit; a defect keeps its traceback."""
     try:
         yield
     except BrokenPipeError:
-        # The reader (`head`, say) has seen enough; what Python would still flush goes nowhere.
+        # The reader (for example `head`) has closed the pipe: discard what Python would still flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
     except Interrupted as stop:
@@ -99,7 +99,7 @@ def _under_hydra(job: Job, root: str) -> None:
 
     from fingerprints.core.files import remove_if_empty
 
-    # Hydra would print errors its own way and exit; here they are ours to word.
+    # Otherwise Hydra would print errors itself and exit; we print them in our own words.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     register(root)
 
@@ -118,7 +118,7 @@ def _under_hydra(job: Job, root: str) -> None:
             return job(build_root(cfg, root), Place(folder, overrides))
         except FingerprintsError as error:
             remove_if_empty(folder, cfg.get("name"))
-            failures.append(error)  # raised below: Hydra would print words of its own about it
+            failures.append(error)  # raised below, because Hydra would add its own message
 
     hydra.main(version_base="1.3", config_path=str(search_path(root)), config_name=root)(task)()
     if failures:
@@ -126,10 +126,10 @@ def _under_hydra(job: Job, root: str) -> None:
 
 
 def _sweep_job(job: Job, cfg: DictConfig, place: Place, root: str) -> Any:
-    """One job of a sweep: its failure is said at once and does not stop the others.
+    """Run one job of a sweep. A failure is reported immediately; the other jobs continue.
 
     Returns:
-        What the job returns to Hydra's sweeper; `None` if it failed.
+        The job's result for Hydra's sweeper; `None` if it failed.
     """
     from fingerprints.core.files import write_atomically
     from fingerprints.runs.status import FAILED, REFUSED, new_status, read_status, write_status
@@ -151,5 +151,5 @@ def _sweep_job(job: Job, cfg: DictConfig, place: Place, root: str) -> Any:
             else:
                 write_atomically(place.folder / REFUSED, json.dumps(new).encode())
         print(f"job {place.job} failed ({words}): {message}", file=sys.stderr, flush=True)
-        # Not raised: Hydra would go on, too, but end with an error that says it all again.
+        # Not raised: Hydra would also continue, but end with an error that repeats the message.
         return None

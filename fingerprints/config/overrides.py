@@ -1,4 +1,4 @@
-"""Words of the command line, checked before Hydra is even imported."""
+"""Checking the words of the command line, before Hydra is imported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fingerprints.config.schema import (
 from fingerprints.core.errors import FingerprintsError, install, nearest
 from fingerprints.core.options import keys, registered
 
-# Options that need an extra: the module it brings, and its name.
+# Options that need an extra -> the module that the extra installs, and the name of the extra.
 EXTRAS: dict[str, tuple[str, str]] = {
     "sweep=side_by_side": ("hydra_joblib_launcher", "sweep"),
     "sweep=optuna": ("hydra_optuna_sweeper", "sweep"),
@@ -27,16 +27,17 @@ EXTRAS: dict[str, tuple[str, str]] = {
     "hydra/launcher=submitit_slurm": ("hydra_submitit_launcher", "slurm"),
     "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "sweep"),
 }
-FREE_KEYS = ("published.test", "published.validation")  # mappings whose keys are the user's
-SWEPT = "hydra.sweeper.params."  # stands before a key that a sweep varies
+FREE_KEYS = ("published.test", "published.validation")  # mappings with keys that the user may choose
+SWEPT = "hydra.sweeper.params."  # prefix of a key that a sweep varies
 
 
 def check_overrides(words: Sequence[str], root: str) -> None:
-    """Refuse words that cannot be meant.
+    """Refuse invalid words.
 
     Raises:
         FingerprintsError: If a key or the option of a group does not exist, or the chosen option has no such
-            key; names the nearest. If an option needs an extra that is not installed; names the extra.
+            key; the error names the most similar one. If an option needs an extra that is not installed; the
+            error names the extra.
     """
     known = set(valid_keys(root))
     found = _chosen(words, root)
@@ -57,12 +58,12 @@ def check_overrides(words: Sequence[str], root: str) -> None:
 
 
 def _check_choice(word: str, group: str, value: str) -> None:
-    """Refuse an option that the group has not."""
+    """Refuse an option that the group does not have."""
     if group in COMBINED and "," in value and not value.startswith("["):
         raise FingerprintsError(
-            f"{group.capitalize()}s are combined as a list.",
+            f"Several {group}s must be given as a list.",
             where=word,
-            fix=f"'{group}=[{value}]', with the quotes",
+            fix=f"write '{group}=[{value}]', with the quotes",
         )
     for option in _names(value.strip("[]") if group in COMBINED else value) or ():
         if option not in options(group):
@@ -70,17 +71,17 @@ def _check_choice(word: str, group: str, value: str) -> None:
 
 
 def _names(value: str) -> list[str] | None:
-    """The options that a word names; `None` where only Hydra can tell (globs, ranges, interpolations)."""
+    """The options that a word names; `None` if only Hydra can resolve it (globs, ranges, interpolations)."""
     if not value or set("([{*$") & set(value):
         return None
     return [option.strip() for option in value.split(",")]
 
 
 def _chosen(words: Sequence[str], root: str) -> dict[str, list[str] | None]:
-    """For each group with settings classes the options that a job may have; `None` where nobody knows.
+    """For each group with settings classes, the options that a job may have; `None` if unknown.
 
     They are named on the command line, varied by a chosen sweep, set by a chosen experiment, or the root's
-    own.
+    default.
     """
     given = {}
     for word in words:
@@ -112,7 +113,7 @@ def _chosen(words: Sequence[str], root: str) -> dict[str, list[str] | None]:
 
 
 def defaults_of(entries: Sequence[object]) -> dict[str, str]:
-    """Group -> option of a defaults list, as a root or an experiment file has it."""
+    """Group -> option, from the defaults list of a root or an experiment file."""
     found = {}
     for entry in entries:
         if isinstance(entry, dict):
@@ -122,7 +123,7 @@ def defaults_of(entries: Sequence[object]) -> dict[str, str]:
 
 
 def _check_sibling(key: str, chosen: Mapping[str, Sequence[str] | None]) -> None:
-    """Refuse a key that only another option of its group has."""
+    """Refuse a key that only other options of its group have."""
     if _of_chosen(key, chosen):
         return
     group = key.partition(".")[0]
@@ -130,12 +131,12 @@ def _check_sibling(key: str, chosen: Mapping[str, Sequence[str] | None]) -> None
     raise FingerprintsError(
         f"{group.capitalize()} '{', '.join(chosen[group] or ())}' has no key '{key}'; {_listed(having)}.",
         where="command line",
-        fix=f"leave it out, or {group}={having[0]}",
+        fix=f"leave it out, or choose {group}={having[0]}",
     )
 
 
 def _of_chosen(key: str, chosen: Mapping[str, Sequence[str] | None]) -> bool:
-    """Whether a valid key belongs to a chosen option; true where nobody knows."""
+    """Whether a valid key belongs to a chosen option; true if the chosen options are unknown."""
     group, dot, _ = key.partition(".")
     names = chosen.get(group)
     if not dot or names is None:
@@ -161,7 +162,7 @@ def _require_extra(word: str) -> None:
     module, extra = EXTRAS.get(word, ("", ""))
     try:
         missing = bool(module) and find_spec(f"hydra_plugins.{module}") is None
-    except ModuleNotFoundError:  # not even a package of that name above it
+    except ModuleNotFoundError:  # its parent package is missing, too
         missing = True
     if missing:
         raise FingerprintsError(
@@ -174,12 +175,12 @@ def _require_extra(word: str) -> None:
 def unknown_key(
     key: str, root: str, chosen: Mapping[str, Sequence[str] | None] | None = None
 ) -> FingerprintsError:
-    """The error for a key that does not exist; names the nearest valid one.
+    """The error for a key that does not exist; it suggests the most similar valid key.
 
     Args:
         key: The dotted key.
         root: Name of the root.
-        chosen: Group -> its chosen options, where they are known: a key of another option is no advice.
+        chosen: Group -> its chosen options, if known, so that keys of other options are not suggested.
     """
     known = valid_keys(root)
     if key in known:
@@ -192,14 +193,14 @@ def unknown_key(
         )
     if any(key.startswith(f"{mapping}.") for mapping in FREE_KEYS):
         return FingerprintsError(
-            f"'{key}' is a new key of a mapping.",
+            f"The mapping has no key '{key}' yet.",
             where="command line",
             fix=f"add it with a plus: +{key}=VALUE",
         )
     known = [valid for valid in known if _of_chosen(valid, chosen or {})]
     near = nearest(key, known)
     if not near:
-        # The last word may be right and only its place wrong.
+        # The last part of the key may be correct in another place.
         last = key.rsplit(".", 1)[-1]
         near = [k for k in known if k.rsplit(".", 1)[-1] == last]
     return FingerprintsError(

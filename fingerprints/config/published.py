@@ -1,4 +1,4 @@
-"""What the sources print for a configuration, to stand beside our figures; needs neither torch nor Hydra."""
+"""Published figures of a configuration, for comparison with our figures; needs neither torch nor Hydra."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ TABLE = "published.yaml"
 
 @functools.cache
 def read_published(path: Path) -> list[dict[str, Any]]:
-    """The entries of the table: `experiment`, `when`, `source`, and figures of `validation` and `test`."""
+    """The entries of the table: `experiment`, `when`, `source`, and figures for `validation` and `test`."""
     return yaml.safe_load(path.read_text())
 
 
 def find_published(config: Mapping[str, Any], entries: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The entry that a configuration matches in all it names, or `None`.
+    """The entry that a configuration matches, or `None`.
 
-    A network with random weights has none: nothing that it finds is to be compared with a printed figure.
+    An entry matches if its experiment and all values of `when` are those of the configuration. A network with
+    random weights has no entry, because its figures are not comparable with published ones.
     """
     if config["encoder"].get("weights") == "none":
         return None

@@ -1,4 +1,4 @@
-"""Root settings of the commands; those of `ingest` and `simulate` have modules of their own."""
+"""Root settings of the commands, except `ingest`, `segment` and `simulate`, which have their own modules."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SEEDS = 2**32 - 1
 class PathsSettings:
     """Folders."""
 
-    outputs: Path = option(Path("outputs"), help="run folders go below it")
-    store: str = option("${paths.outputs}/store", help="decoded images and cached features")
+    outputs: Path = option(Path("outputs"), help="parent folder of run folders")
+    store: str = option("${paths.outputs}/store", help="folder of decoded images and cached features")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedSettings:
-    """What the source reports on the challenge's own data, to stand beside our figures."""
+    """Figures that a source reports for the data of the challenge, for comparison with our figures."""
 
     source: str = option("")
     test: dict[str, float] = option({})
@@ -45,10 +45,10 @@ class PublishedSettings:
 class TrainSettings:
     """Root of `python -m fingerprints.train`."""
 
-    name: str = option(help="the experiment")
+    name: str = option(help="name of the experiment")
     task: Literal["usage", "subset", "model"] = option()
-    seed: int = option(0, least=0, most=SEEDS, help="of splits, weights and pairs")
-    objective: str | None = option(None, help="what a search maximises: a figure of the validation part")
+    seed: int = option(0, least=0, most=SEEDS, help="seed of splits, weights and pairs")
+    objective: str | None = option(None, help="validation figure that a search maximises")
     run_dir: Path | None = option(help="run folder")
     data: DataSettings
     filter: FilterSettings = chosen("filter")
@@ -73,9 +73,9 @@ class PredictSettings:
     run: Path = option(help="folder of a finished run")
     images: Path = option(help="folder of images to label")
     generated: Path | None = option(None, help="usage: folder of images that the generator made")
-    generator: str | None = option(None, help="which detector, where the run has several")
+    generator: str | None = option(None, help="generator whose detector is used, if the run has several")
     out: Path = option(Path("run.csv"))
-    scores: Path | None = option(None, help="CSV of labels and scores")
+    scores: Path | None = option(None, help="file for a CSV of labels and scores")
     on_bad_image: Remedy = option("error")
     store: Path = option(Path("outputs/store"))
     accelerator: Accelerator = option("auto")

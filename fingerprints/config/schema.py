@@ -1,7 +1,8 @@
-"""Roots, groups and options of the configuration, and the checked settings of a composed one.
+"""Roots, groups and options of the configuration, and the checked settings of a composed configuration.
 
-An option is a registered settings class, or a YAML file in `conf/<group>/` with other defaults. Nothing here
-imports torch, and Hydra only where it is needed, so that `--help` and misspelt keys are answered at once.
+An option is a registered settings class, or a YAML file in `conf/<group>/` with other defaults. This module
+does not import torch, and imports Hydra only inside functions, so that `--help` and errors in keys are
+printed immediately.
 """
 
 from __future__ import annotations
@@ -43,24 +44,24 @@ ROOTS: dict[str, type] = {
     "ingest": IntakeSettings,
     "segment": SegmentSettings,
 }
-# Groups that each root composes; those of `STAGES` have settings classes of their own.
+# Groups that each root composes; in the groups of `STAGES`, options have their own settings classes.
 STAGES = ("filter", "region", "encoder", "training", "pairing", "reduction", "decision")
 ROOT_GROUPS: dict[str, tuple[str, ...]] = {
     "train": (*STAGES, "callbacks", "data", "experiment", "logger", "sweep", "trainer"),
     "simulate": ("dial", "generator", "scale"),
 }
-COMBINED = ("sweep", "dial")  # groups of which several options are chosen, as a list
+COMBINED = ("sweep", "dial")  # groups from which several options can be chosen, as a list
 
 
 def conf_dir() -> Path:
-    """The folder of the YAML files: inside the installed package, or at the top of a checkout."""
+    """The folder of the YAML files: inside the installed package, or in the root folder of a checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
 
 
 def search_path(root: str) -> Path:
-    """The folder that Hydra composes a root from; a root without groups sees none."""
+    """The folder from which Hydra composes a root; for a root without groups, it contains no groups."""
     return conf_dir() if root in ROOT_GROUPS else conf_dir() / "commands"
 
 
@@ -71,7 +72,7 @@ def options(group: str) -> list[str]:
 
 
 def written(group: str, name: str) -> dict[str, Any]:
-    """What an option's YAML file says; empty without one."""
+    """The content of an option's YAML file; empty if there is no file."""
     path = conf_dir() / group / f"{name}.yaml"
     return _read(path) if path.is_file() else {}
 
@@ -91,16 +92,17 @@ def option_class(group: str, name: str) -> type | None:
 
 
 def _nodes(cls: type) -> list[str]:
-    """Names of a settings class in Hydra's store; YAML files start from the one with an underscore."""
+    """Names of a settings class in Hydra's store; YAML files inherit from the one with an underscore."""
     if has_own_name(cls):
         return [cls.name, f"_{cls.name}"]  # type: ignore[attr-defined]
     return [f"_{cls.__name__.removesuffix('Settings').lower()}"]
 
 
 def register(root: str) -> None:
-    """Make a root and the options of its groups known to Hydra, and those of no other root.
+    """Register a root and the options of its groups with Hydra, and remove the groups of other roots.
 
-    Hydra takes a key for a group wherever a group has its name: `generator` is one in `simulate` alone.
+    Hydra treats a key as a group if a group has that name. For example, `generator` is a group only in
+    `simulate`; in other roots it is an ordinary key.
     """
     from hydra.core.config_store import ConfigStore
 
@@ -111,12 +113,12 @@ def register(root: str) -> None:
     for group in ROOT_GROUPS.get(root, ()):
         for cls in dict.fromkeys(registered(group).values()):
             for node in _nodes(cls):
-                if not written(group, node):  # else the file is the option
+                if not written(group, node):  # otherwise the YAML file defines the option
                     store.store(group=group, name=node, node=schema(cls))
 
 
 def valid_keys(root: str) -> list[str]:
-    """Every dotted key that a root knows, those of all group options included."""
+    """Every dotted key of a root, including the keys of all options of its groups."""
     found = [*keys(ROOTS[root]), *ROOT_GROUPS.get(root, ())]
     for group in ROOT_GROUPS.get(root, ()):
         for cls in registered(group).values():
@@ -152,7 +154,7 @@ def build_root(cfg: DictConfig, root: str) -> Any:
 
 
 def _fill_in(plain: dict[str, Any]) -> None:
-    """What a training configuration leaves open and its other parts decide."""
+    """Fill in values of a training configuration that depend on its other values."""
     if plain["run_dir"] == MISSING:
         plain["run_dir"] = None
     _expand(plain["encoder"])
@@ -163,15 +165,15 @@ def _fill_in(plain: dict[str, Any]) -> None:
         plain["published"] = found or plain["published"]
     if plain["objective"] is not None and not plain["objective"].startswith("validation."):
         raise FingerprintsError(
-            f"A search must not choose by '{plain['objective']}': what is chosen on the test part says "
-            "nothing about it any more.",
+            f"A search must not maximise '{plain['objective']}': test figures are biased if the search "
+            "selects by them.",
             where="objective",
-            fix="objective=validation.accuracy, or another figure of the validation part",
+            fix="use a figure of the validation part, such as objective=validation.accuracy",
         )
 
 
 def _generators(plain: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every generator of a simulation with all its settings: those of the list, or the one."""
+    """All settings of every generator of a simulation: of the listed generators, or of the single one."""
     entries = plain["generators"]
     if entries == MISSING or not entries:
         entries = list(MODEL_GENERATORS) if plain["task"] == "model" else [plain["generator"]]
@@ -179,10 +181,15 @@ def _generators(plain: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _entry(group: str, entry: Any, *, where: str) -> dict[str, Any]:
-    """All settings of one entry of a list: an option's name, or a mapping of its `name` and what differs.
+    """All settings of one entry of a list.
+
+    Args:
+        group: The group of the entry's option.
+        entry: The name of an option, or a mapping of its `name` and the values that differ from its defaults.
+        where: The list, for errors.
 
     Raises:
-        FingerprintsError: If the group has no such option, or the option no such key.
+        FingerprintsError: If the group has no such option, or the option has no such key.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -201,7 +208,7 @@ def _entry(group: str, entry: Any, *, where: str) -> dict[str, Any]:
         raise FingerprintsError(
             f"{group.capitalize()} '{name}' cannot take {key} from {given}.",
             where=where,
-            fix=f"some of {', '.join(key for key in keys(cls) if '.' not in key)}",
+            fix=f"use keys from {', '.join(key for key in keys(cls) if '.' not in key)}",
         ) from error
     plain: Any = OmegaConf.to_container(merged)
     _expand(plain)
@@ -209,14 +216,14 @@ def _entry(group: str, entry: Any, *, where: str) -> dict[str, Any]:
 
 
 def _expand(encoder: dict[str, Any]) -> None:
-    """Give each of several encoders all its settings."""
+    """Replace each entry of `encoders` by all its settings, if the encoder has several."""
     if "encoders" in encoder:
         where = "encoder.encoders"
         encoder["encoders"] = [_entry("encoder", entry, where=where) for entry in encoder["encoders"]]
 
 
 def unknown_option(group: str, name: str) -> FingerprintsError:
-    """The error for an option that a group does not have; names the nearest valid one."""
+    """The error for an option that a group does not have; it suggests the most similar option."""
     near = nearest(name, options(group))
     return FingerprintsError(
         f"There is no {group} '{name}'; there are {', '.join(options(group))}.",
@@ -228,7 +235,7 @@ def unknown_option(group: str, name: str) -> FingerprintsError:
 def _refuse_missing(missing: list[str], layout: str | None) -> None:
     why, example = "", f"{missing[0]}=..."
     if "data.root" in missing:
-        why = f"; layout '{layout}' has no embedded benchmark to stand in" if layout else ""
+        why = f"; layout '{layout}' has no embedded benchmark to use instead" if layout else ""
         example = "data.root=DIR"
     raise FingerprintsError(
         f"{'A value is' if len(missing) == 1 else 'Values are'} missing: {', '.join(missing)}{why}.",

@@ -1,4 +1,4 @@
-"""Settings of `simulate`: what a benchmark with known truth is to be."""
+"""Settings of `simulate`, which makes benchmarks with known truth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SimulatedTask = Literal["subset", "usage", "model", "shadow"]
 NonMembers = Literal["other_groups", "same_groups"]
 Subsets = Literal["disjoint", "same"]
 Seeds = Literal["own", "shared"]
-# Generators of `task=model` unless told otherwise; the last one has no labelled images.
+# Default generators of `task=model`; the last one has no labelled images.
 MODEL_GENERATORS = ("gan", "vae", "diffusion", "stylegan")
 
 
@@ -21,17 +21,17 @@ MODEL_GENERATORS = ("gan", "vae", "diffusion", "stylegan")
 class SubsetScale:
     """Sizes of a `subset` benchmark."""
 
-    subsets: int = option(5, least=2, most=1000, help="real subsets, each with a generator of its own")
-    real: int = option(200, least=1, help="real images a subset")
-    generated: int = option(200, least=1, help="labelled generated images a subset")
-    test: int = option(1000, least=1, help="generated images of the test part, all subsets together")
+    subsets: int = option(5, least=2, most=1000, help="number of real subsets, each with its own generator")
+    real: int = option(200, least=1, help="real images per subset")
+    generated: int = option(200, least=1, help="labelled generated images per subset")
+    test: int = option(1000, least=1, help="generated images of the test part, over all subsets")
 
 
 @dataclass(frozen=True, kw_only=True)
 class UsageScale:
-    """Sizes of a `usage` benchmark; the test part has real images and a generator of its own.
+    """Sizes of a `usage` benchmark; the test part has its own real images and its own generator.
 
-    Without a test part all three of its sizes are 0.
+    Without a test part, its three sizes are 0.
     """
 
     members: int = option(100, least=1, help="real images that the generator is trained on")
@@ -52,9 +52,9 @@ class ModelScale:
     """Sizes of a `model` benchmark."""
 
     real: int = option(200, least=1, help="real images that every generator is trained on")
-    labelled: int = option(3, least=2, most=1000, help="generators whose images are labelled, the first ones")
-    generated: int = option(100, least=1, help="generated images of each labelled generator")
-    test: int = option(600, least=1, help="generated images of the test part, all generators together")
+    labelled: int = option(3, least=2, most=1000, help="the first N generators have labelled images")
+    generated: int = option(100, least=1, help="generated images per labelled generator")
+    test: int = option(600, least=1, help="generated images of the test part, over all generators")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +62,8 @@ class ShadowScale:
     """Sizes of shadow generators."""
 
     candidates: int = option(200, least=4, help="real images; each generator is trained on half of them")
-    generators: int = option(8, least=2, most=100_000, help="generators")
-    generated: int = option(500, least=1, help="generated images of each generator")
+    generators: int = option(8, least=2, most=100_000, help="number of generators")
+    generated: int = option(500, least=1, help="generated images per generator")
 
 
 Sizes = SubsetScale | UsageScale | ModelScale | ShadowScale
@@ -71,7 +71,7 @@ Sizes = SubsetScale | UsageScale | ModelScale | ShadowScale
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleSettings:
-    """How many images, and how long generators are trained; the defaults are `scale=demo`."""
+    """Numbers of images, and training steps of generators; the defaults are `scale=demo`."""
 
     name: str = option("demo")
     max_steps: int = option(1200, least=1, help="training steps of each generator")
@@ -83,16 +83,16 @@ class ScaleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PhantomsSettings:
-    """Virtual patients, where no real images are given."""
+    """Virtual patients, used if no real images are given."""
 
     slices_per_patient: int = option(10, least=1, most=1000)
 
 
 @dataclass(frozen=True, kw_only=True)
 class QualitySettings:
-    """What is measured of a generator beyond distances of pixels."""
+    """Measures of a generator's quality, in addition to pixel distances."""
 
-    fidelity: bool = option(False, help="FID and KID, too (extra `quality`)")
+    fidelity: bool = option(False, help="also compute FID and KID (extra `quality`)")
     weights: Path | None = option(None, help="file of Inception weights; null: download them")
 
 
@@ -102,18 +102,18 @@ class SimulateSettings:
 
     task: SimulatedTask = option()
     out: Path = option(help="folder of the benchmark")
-    name: str | None = option(None, help="a folder of its own below `out`, for each job of a sweep")
-    images: Path | None = option(None, help="folder of real images; null: phantoms stand in")
+    name: str | None = option(None, help="subfolder of `out`, one for each job of a sweep")
+    images: Path | None = option(None, help="folder of real images; null: use phantoms")
     groups: Path | None = option(None, help="CSV of file and group; null: groups.csv in `images` or above it")
-    size: int = option(64, least=1, most=4096, help="pixels a side")
-    seed: int = option(0, least=0, most=2**32 - 1, help="seed of everything")
-    nonmembers: NonMembers = option("other_groups", help="`usage`: where images that are not used come from")
-    subsets: Subsets = option("disjoint", help="`subset`: whether generators have real images of their own")
-    seeds: Seeds = option("own", help="`subset`: whether generators have training seeds of their own")
-    only: int | None = option(None, least=0, most=1_000_000, help="number of the one generator to make")
-    reuse: Path | None = option(None, help="folder of benchmarks whose generators are taken over")
+    size: int = option(64, least=1, most=4096, help="side of the images in pixels")
+    seed: int = option(0, least=0, most=2**32 - 1, help="seed of all random choices")
+    nonmembers: NonMembers = option("other_groups", help="`usage`: groups of the not used images")
+    subsets: Subsets = option("disjoint", help="`subset`: whether generators share the same real images")
+    seeds: Seeds = option("own", help="`subset`: whether generators share the same training seed")
+    only: int | None = option(None, least=0, most=1_000_000, help="make only the generator with this number")
+    reuse: Path | None = option(None, help="folder of benchmarks from which trained generators are copied")
     scale: ScaleSettings = option(ScaleSettings())
-    generator: GeneratorSettings = chosen("generator", help="the one generator, where none are listed")
+    generator: GeneratorSettings = chosen("generator", help="the generator, if `generators` is empty")
     generators: tuple[GeneratorSettings, ...] = chosen("generator", default=(), help="several generators")
     planted: PlantedSettings = option(PlantedSettings())
     phantoms: PhantomsSettings = option(PhantomsSettings())
@@ -125,7 +125,7 @@ class SimulateSettings:
 
     @property
     def designs(self) -> tuple[GeneratorSettings, ...]:
-        """Settings of every design of generator in the benchmark: those listed, or the one."""
+        """Settings of every generator design in the benchmark: the listed ones, or the single one."""
         return self.generators or (self.generator,)
 
     @property
@@ -135,5 +135,5 @@ class SimulateSettings:
         return sizes
 
     def steps_of(self, design: GeneratorSettings) -> int:
-        """Training steps of a design: its own, else those of the scale."""
+        """Training steps of a design: its own setting, else that of the scale."""
         return self.scale.max_steps if design.max_steps is None else design.max_steps

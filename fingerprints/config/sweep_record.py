@@ -1,4 +1,4 @@
-"""What a sweep leaves beside its jobs: the command that goes on with it, and a table of its jobs."""
+"""Files of a sweep as a whole: the command that continues it, and a table of its jobs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fingerprints.core.files import write_atomically
 from fingerprints.runs.folder import SWEEP, read_sweep
 from fingerprints.runs.status import FAILED, FINISHED
 
-_begun: list[Path] = []  # in the process that sweeps; jobs may run in others
+_begun: list[Path] = []  # set only in the process that runs the sweep; jobs may run in other processes
 
 
 class SweepRecord(Callback):
-    """Hydra's callback: knows the sweep's folder before the first job."""
+    """A Hydra callback that gets the sweep's folder before the first job."""
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
-        """Keep the command in the sweep's folder."""
+        """Save the command in the sweep's folder."""
         folder = Path(str(config.hydra.sweep.dir)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         _begun.append(folder)
@@ -31,29 +31,29 @@ class SweepRecord(Callback):
 
 
 def sweep_command(folder: Path) -> list[str]:
-    """Command-line words that go on with the sweep in its folder; finished jobs are not run again.
+    """Command-line words that continue the sweep in its folder; finished jobs are not run again.
 
     Raises:
-        FingerprintsError: If it was begun by another version.
+        FingerprintsError: If another version started the sweep.
     """
     facts = json.loads((folder / SWEEP).read_text())
     if facts["version"] != __version__:
         raise FingerprintsError(
-            f"The sweep was begun by version {facts['version']}; this is {__version__}.",
+            f"The sweep was started by version {facts['version']}, but this is version {__version__}.",
             where=folder,
-            fix="start a new sweep, or install the version that began it",
+            fix="start a new sweep, or install the version that started it",
         )
     words = [word for word in facts["command"] if not word.lstrip("+").startswith("hydra.sweep.dir=")]
     return [*words, f"hydra.sweep.dir={folder.absolute()}"]
 
 
 def begun() -> Path | None:
-    """The folder of the sweep that this process began, once; `None` if it began none."""
+    """The folder of the sweep that this process started; `None` if none, and on every further call."""
     return _begun.pop() if _begun else None
 
 
 def all_succeeded() -> bool:
-    """Whether no job of the sweep that this process began has failed; true if it began none."""
+    """Whether no job of the sweep that this process started has failed; true without a sweep."""
     folder = begun()
     if folder is None:
         return True
@@ -61,10 +61,10 @@ def all_succeeded() -> bool:
 
 
 def conclude() -> bool:
-    """Print and keep the table of all jobs of the sweep that this process began, if it did.
+    """Print and save the table of all jobs of the sweep that this process started, if it started one.
 
     Returns:
-        Whether all its jobs have finished.
+        Whether all its jobs have finished; true without a sweep.
     """
     folder = begun()
     if folder is None:
@@ -79,5 +79,5 @@ def conclude() -> bool:
     print(f"table: {write_table(folder, jobs)}")
     complete = all(job.state == FINISHED for job in jobs)
     if not complete:
-        print(f"to go on with the jobs that have not finished: python -m fingerprints.train resume={folder}")
+        print(f"to continue the jobs that have not finished: python -m fingerprints.train resume={folder}")
     return complete

@@ -1,1 +1,1 @@
-"""What every room stands on: errors, tasks, options, files, signals, progress, fitted state, weights."""
+"""Shared by all rooms: errors, tasks, options, files, signals, progress, fitted state, weights."""

@@ -10,14 +10,14 @@ DISTRIBUTION = "gan-fingerprints"
 
 
 class FingerprintsError(Exception):
-    """A mistake that the user can mend: bad input, bad configuration, unwritable output.
+    """An error that the user can fix: bad input, bad configuration, unwritable output.
 
     Entry points print its text without a traceback and exit with status 2.
 
     Args:
         what: What is wrong, as one sentence.
-        where: The file, folder or configuration key it is wrong in.
-        fix: What to do about it.
+        where: The file, folder or configuration key that has the error.
+        fix: How to fix it.
     """
 
     def __init__(self, what: str, *, where: object | None = None, fix: str | None = None) -> None:
@@ -38,12 +38,12 @@ def install(extra: str) -> str:
 
 
 def nearest(word: str, valid: Iterable[str], count: int = 1) -> list[str]:
-    """The valid words most like `word`, best first; empty if none is near."""
+    """The valid words most similar to `word`, best first; empty if none is similar."""
     return difflib.get_close_matches(word, list(valid), n=count, cutoff=0.5)
 
 
 def listing(items: Sequence[object], limit: int = 20) -> str:
-    """`items` as indented lines, cut after `limit` with the number left out."""
+    """`items` as indented lines: at most `limit`, then a line with the number of the others."""
     lines = [f"    {item}" for item in items[:limit]]
     if len(items) > limit:
         lines.append(f"    ... and {len(items) - limit} more")

@@ -20,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.replace(path)
-    except BaseException:  # a second signal, too
+    except BaseException:  # also a second signal
         part.unlink(missing_ok=True)
         raise
 
@@ -63,7 +63,7 @@ def digest(path: Path) -> str:
 
 
 def remove_if_empty(folder: Path, experiment: str | None) -> None:
-    """Leave no empty run folder behind, nor an empty one of its experiment above it."""
+    """Remove a run folder if it is empty, and then the experiment's folder above it if that is empty, too."""
     if folder.resolve() == Path.cwd():
         return
     above = [folder.parent] if folder.parent.name == experiment else []

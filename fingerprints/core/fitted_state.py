@@ -1,4 +1,4 @@
-"""What a fitted part leaves on disk: text, tensors and scikit-learn estimators; never a pickle."""
+"""Saving and loading a fitted part: text, tensors and scikit-learn estimators; never a pickle."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ TRUSTED = (
 
 @dataclass(frozen=True)
 class FittedState:
-    """A fitted part, taken apart.
+    """The contents of a fitted part, ready to be saved.
 
     Attributes:
-        name: Which part it is, as its registry spells it.
-        facts: Settings and findings, as JSON can hold them.
-        arrays: Fitted numbers.
+        name: Name of the part in its registry.
+        facts: Settings and results, as JSON types.
+        arrays: Fitted arrays.
         estimators: Fitted scikit-learn estimators.
     """
 
@@ -43,7 +43,7 @@ class FittedState:
     estimators: Mapping[str, Any] = field(default_factory=dict)
 
     def holding(self, **inner: FittedState) -> FittedState:
-        """This state with others inside it, by name; `inside` takes them out again."""
+        """This state with other states inside it, by name; `inside` returns them."""
         facts, arrays, estimators = dict(self.facts), dict(self.arrays), dict(self.estimators)
         for key, state in inner.items():
             facts[key] = {"name": state.name, "facts": dict(state.facts)}
@@ -52,7 +52,7 @@ class FittedState:
         return FittedState(self.name, facts, arrays, estimators)
 
     def inside(self, key: str) -> FittedState:
-        """The state that `holding` put here as `key`."""
+        """The inner state that `holding` stored under `key`."""
         start = f"{key}."
         return FittedState(
             self.facts[key]["name"],
@@ -65,7 +65,7 @@ class FittedState:
 def save_fitted(state: FittedState, folder: Path, *, stem: str) -> None:
     """Write `<stem>.safetensors` (tensors, with the text in its header) and `<stem>.<name>.skops`.
 
-    The tensors come last: a state that was cut off in writing has none, and does not load.
+    The tensors are written last: if writing was interrupted, their file is missing and loading fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{stem}.safetensors"
@@ -73,7 +73,7 @@ def save_fitted(state: FittedState, folder: Path, *, stem: str) -> None:
     for old in folder.glob(f"{stem}.*.skops"):
         old.unlink()
     if state.estimators:
-        import skops.io  # late: it imports all of scikit-learn, and few parts need it
+        import skops.io  # imported here: it imports all of scikit-learn, and few parts need it
     for name, estimator in state.estimators.items():
         skops.io.dump(estimator, folder / f"{stem}.{name}.skops")
     text = {
@@ -112,7 +112,8 @@ def load_estimator(path: Path) -> Any:
     """Read a scikit-learn estimator; nothing in the file is executed.
 
     Raises:
-        FingerprintsError: If the file names types beyond scikit-learn's own and `TRUSTED`, or is none.
+        FingerprintsError: If the file is no estimator, or names types other than scikit-learn's own and
+            `TRUSTED`.
     """
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException

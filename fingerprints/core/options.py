@@ -1,8 +1,8 @@
-"""Options of a part, written once: default, bounds, choices and help stand beside the part.
+"""Options of a part, written once: default, bounds, choices and help are in one settings class.
 
-A settings class is a frozen dataclass. From it come the schema that Hydra composes (`schema`), the check of
-values and the object that travels (`build`), what is written to `config.yaml` (`plain`) and the text of
-`--help` (`describe`). Nothing here imports torch or Hydra.
+A settings class is a frozen dataclass. `schema` makes the dataclass that Hydra composes, `build` checks
+values and makes the settings object, `plain` makes the content of `config.yaml`, and `describe` makes the
+text of `--help`. This module imports neither torch nor Hydra.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ S = TypeVar("S")
 
 # group -> name of an option -> its settings class
 _GROUPS: dict[str, dict[str, type]] = {}
-# settings class -> "module:object" of the part that it is for
+# settings class -> "module:object" of the part that it configures
 _PARTS: dict[type, str] = {}
 
 
 @dataclass(frozen=True)
 class Option:
-    """What is known of an option beside its type and default.
+    """Help and bounds of an option; its type and default are those of the field.
 
     Attributes:
         help: A few words for `--help`.
-        least: Smallest value.
-        above: All values are larger than this.
-        most: Largest value.
-        below: All values are smaller than this.
-        group: The configuration group whose settings it holds.
+        least: Lower bound, included.
+        above: Lower bound, excluded.
+        most: Upper bound, included.
+        below: Upper bound, excluded.
+        group: The configuration group whose settings the field holds.
     """
 
     help: str = ""
@@ -50,7 +50,7 @@ class Option:
     group: str | None = None
 
     def allows(self, value: float) -> bool:
-        """Whether a number is within the bounds; NaN never is."""
+        """Whether a number is within the bounds; false for NaN."""
         return (
             value == value
             and (self.least is None or value >= self.least)
@@ -61,7 +61,7 @@ class Option:
 
     @property
     def bounds(self) -> str:
-        """The bounds in words; empty without any."""
+        """The bounds in words; empty if there are none."""
         words = [
             f"{word} {bound:g}" if abs(bound) < 1e4 else f"{word} {bound:,.0f}"
             for word, bound in (
@@ -84,10 +84,10 @@ def option(
     most: float | None = None,
     below: float | None = None,
 ) -> Any:
-    """A field of a settings class; without a default the value must be given.
+    """A field of a settings class; without a default, the user must give the value.
 
-    Bounds hold for the number, or for every number of a tuple; `None` is always allowed where the type
-    allows it. Choices are written as the type: `Literal["linear", "rbf"]`.
+    Bounds apply to the number, or to every number of a tuple. `None` is valid whenever the type allows it.
+    Choices are written as the type: `Literal["linear", "rbf"]`.
     """
     known = Option(help=help, least=least, above=above, most=most, below=below)
     if isinstance(default, dict):
@@ -96,7 +96,7 @@ def option(
 
 
 def chosen(group: str, *, default: Any = dataclasses.MISSING, help: str = "") -> Any:
-    """A field that holds the settings of the chosen option of a group, or a tuple of several."""
+    """A field that holds the settings of the option chosen from a group, or a tuple of such settings."""
     return field(default=default, metadata={_OPTION: Option(help=help, group=group)})
 
 
@@ -105,9 +105,9 @@ def register(group: str, *names: str, part: str = "") -> Callable[[type[S]], typ
 
     Args:
         group: The configuration group.
-        names: Names of its options, where one class serves several; else the class's own `name`.
-        part: `module:object` of what the settings are for; it is imported only when it is used. It stands
-            in code, so that no configuration file can name code to run.
+        names: Names of the options, if one class serves several; default: the class's own `name`.
+        part: `module:object` of the class or function that the settings configure; imported only when used.
+            It is given in code, so that a configuration file cannot name code to run.
     """
 
     def add(cls: type[S]) -> type[S]:
@@ -120,7 +120,7 @@ def register(group: str, *names: str, part: str = "") -> Callable[[type[S]], typ
 
 
 def registered(group: str) -> Mapping[str, type]:
-    """Settings classes of a group by name of the option; empty for a group without any."""
+    """Settings classes of a group, by name of the option; empty if the group has none."""
     return types.MappingProxyType(_GROUPS.get(group, {}))
 
 
@@ -130,12 +130,12 @@ def groups() -> list[str]:
 
 
 def part_of(settings: Any) -> Any:
-    """The class or function that these settings (or this settings class) are for."""
+    """The class or function that these settings (or this settings class) configure."""
     return load(_PARTS[settings if isinstance(settings, type) else type(settings)])
 
 
 def load(path: str) -> Any:
-    """The object at `module:object`; its module is imported now."""
+    """Import the module of `module:object` and return the object."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 
@@ -144,7 +144,7 @@ def settings_class(group: str, name: str) -> type:
     """The settings class of an option.
 
     Raises:
-        FingerprintsError: If the group has no such option; names the nearest.
+        FingerprintsError: If the group has no such option; the error names the most similar one.
     """
     known = registered(group)
     if name not in known:
@@ -158,7 +158,7 @@ def settings_class(group: str, name: str) -> type:
 
 
 def build_option(group: str, values: Mapping[str, Any], *, where: str | None = None) -> Any:
-    """Settings of the option of a group that `values["name"]` names.
+    """Settings of a group's option; `values["name"]` is the name of the option.
 
     Raises:
         FingerprintsError: As `settings_class` and `build`.
@@ -169,16 +169,17 @@ def build_option(group: str, values: Mapping[str, Any], *, where: str | None = N
 
 
 def build(cls: type[S], values: Mapping[str, Any], *, where: str = "") -> S:
-    """The settings that plain values describe; what they leave out has its default.
+    """Make settings from plain values; values that are left out get their defaults.
 
     Args:
         cls: A settings class.
-        values: By name of the field; nested settings as mappings. A class with a name of its own may be
-            given that `name` as well.
+        values: Values by field name; nested settings as mappings. `name` is also accepted if the class has
+            its own name.
         where: Dotted key of the settings, for errors.
 
     Raises:
-        FingerprintsError: If a key is unknown, a value is missing, of another type, or out of bounds.
+        FingerprintsError: If a key is unknown, a value without default is missing, or a value is of the wrong
+            type or out of bounds.
     """
     known = {item.name: item for item in fields(cls)}  # type: ignore[arg-type]
     hints = _hints(cls)  # type: ignore[arg-type]
@@ -189,7 +190,7 @@ def build(cls: type[S], values: Mapping[str, Any], *, where: str = "") -> S:
         raise FingerprintsError(
             f"There is no configuration key '{start}{unknown[0]}'.",
             where=where or "configuration",
-            fix=f"did you mean '{start}{near[0]}'?" if near else f"one of {', '.join(known)}",
+            fix=f"did you mean '{start}{near[0]}'?" if near else f"use one of {', '.join(known)}",
         )
     found: dict[str, Any] = {}
     for name, item in known.items():
@@ -207,12 +208,12 @@ def build(cls: type[S], values: Mapping[str, Any], *, where: str = "") -> S:
 
 
 def info(item: dataclasses.Field) -> Option:
-    """What is known of a field."""
+    """Help and bounds of a field."""
     return item.metadata.get(_OPTION, Option())
 
 
 def _converted(value: Any, kind: Any, known: Option, key: str) -> Any:
-    """A plain value as its field's type has it."""
+    """A plain value, converted to the type of its field."""
     if known.group is not None and value is not None and get_origin(kind) is not tuple:
         return build_option(known.group, value, where=key)
     origin, inner = get_origin(kind), get_args(kind)
@@ -257,7 +258,7 @@ def _scalar(value: Any, kind: Any, known: Option, key: str) -> Any:
         raise _misfit(key, value, words.get(kind, kind.__name__))
     if isinstance(value, int | float) and not known.allows(value):
         raise FingerprintsError(
-            f"{key}={value} is out of range.", where=key, fix=f"a value that is {known.bounds}"
+            f"{key}={value} is out of range.", where=key, fix=f"give a value that is {known.bounds}"
         )
     return value
 
@@ -267,7 +268,7 @@ def _misfit(key: str, value: Any, wanted: str) -> FingerprintsError:
 
 
 def plain(settings: Any) -> dict[str, Any]:
-    """The settings as plain data, the name of the option first; `build` takes it back."""
+    """The settings as plain data, the name of the option first; `build` reverses this."""
     own = {"name": settings.name} if has_own_name(type(settings)) else {}
     return own | {item.name: _plain(getattr(settings, item.name)) for item in fields(settings)}
 
@@ -284,7 +285,7 @@ def _plain(value: Any) -> Any:
 
 @functools.cache
 def schema(cls: type) -> type:
-    """The dataclass that Hydra composes: OmegaConf takes neither `Literal` and `tuple` nor frozen classes."""
+    """The dataclass that Hydra composes: OmegaConf does not accept `Literal`, `tuple` or frozen classes."""
     hints = _hints(cls)
     made: list[tuple[str, Any, Any]] = []
     if has_own_name(cls):
@@ -304,7 +305,7 @@ def schema(cls: type) -> type:
 
 
 def _filled(kind: type, default: Any) -> Callable[[], Any]:
-    """Makes the schema of nested settings with the values that the outer class gives them."""
+    """A factory of the schema of nested settings, filled with the values that the outer class sets."""
 
     def make() -> Any:
         out = kind()
@@ -322,7 +323,7 @@ def _filled(kind: type, default: Any) -> Callable[[], Any]:
 
 
 def _open(kind: Any) -> Any:
-    """A field's type as OmegaConf takes it."""
+    """A field's type, as a type that OmegaConf accepts."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return _open(next(k for k in inner if k is not type(None))) | None
@@ -343,8 +344,8 @@ class Described:
 
     Attributes:
         key: Dotted key below the settings.
-        default: As it is written on the command line; `???` where a value must be given.
-        help: Choices, bounds and a few words.
+        default: As it is written on the command line; `???` if the user must give a value.
+        help: Choices, bounds and help text.
     """
 
     key: str
@@ -353,12 +354,12 @@ class Described:
 
 
 def describe(cls: type, prefix: str = "", *, default: Any = None) -> Iterator[Described]:
-    """Every key of a settings class, with its default and what is known of it.
+    """Every key of a settings class, with its default and help.
 
     Args:
         cls: The settings class.
-        prefix: Stands before each key.
-        default: Settings of that class whose values are the defaults; `None`: the class's own.
+        prefix: Text before each key.
+        default: Settings of that class whose values are shown as defaults; `None`: the class's own defaults.
     """
     hints = _hints(cls)
     for item in fields(cls):
@@ -374,7 +375,7 @@ def describe(cls: type, prefix: str = "", *, default: Any = None) -> Iterator[De
 
 
 def keys(cls: type, prefix: str = "") -> list[str]:
-    """Every dotted key of a settings class, those that hold further keys included."""
+    """Every dotted key of a settings class, including keys that contain further keys."""
     found = [f"{prefix}name"] if has_own_name(cls) else []
     hints = _hints(cls)
     for item in fields(cls):
@@ -386,7 +387,7 @@ def keys(cls: type, prefix: str = "") -> list[str]:
 
 
 def choices(kind: Any) -> tuple[Any, ...]:
-    """The values that a type allows, where it lists them."""
+    """The values that a `Literal` type lists; empty for other types."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Literal:
         return inner
@@ -396,7 +397,7 @@ def choices(kind: Any) -> tuple[Any, ...]:
 
 
 def as_word(value: Any) -> str:
-    """A value as the command line spells it; `???` for one that must be given."""
+    """A value as it is written on the command line; `???` if the user must give it."""
     if value is dataclasses.MISSING:
         return str(MISSING)
     value = _plain(value)
@@ -417,5 +418,5 @@ def _hints(cls: Any) -> dict[str, Any]:
 
 
 def has_own_name(cls: type) -> bool:
-    """Whether the class is one option's alone, with the option's name as a class variable."""
+    """Whether the class belongs to one option only, whose name is a class variable."""
     return get_origin(_hints(cls).get("name")) is ClassVar and hasattr(cls, "name")

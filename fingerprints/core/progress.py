@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-Progress = Callable[[str, int, int], None]  # what is done, how many are, of how many
+Progress = Callable[[str, int, int], None]  # description of the work, items done, items in total
 
 
 def console_progress() -> Progress | None:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: finish the step, save, and leave; the second signal leaves at once."""
+"""SIGTERM and SIGINT: finish the step, save and exit; a second signal stops immediately."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import FrameType
 
 
 class Interrupted(BaseException):
-    """The run was asked to stop. No `Exception`: nobody shall catch it by accident.
+    """A signal asked the run to stop. Not an `Exception`, so that no handler catches it by accident.
 
     Args:
         number: The signal's number.
@@ -24,25 +24,25 @@ class Interrupted(BaseException):
 
     @property
     def exit_code(self) -> int:
-        """What a shell calls the end by this signal: 130 for SIGINT, 143 for SIGTERM."""
+        """Exit code that shells use for this signal: 130 for SIGINT, 143 for SIGTERM."""
         return 128 + self.number
 
 
 class _State:
-    """Signals are the process', so is this."""
+    """State of the whole process, since signals are sent to the process."""
 
     deferring = False
     pending: int | None = None
 
 
 def pending() -> int | None:
-    """Number of the signal that came while stopping was deferred."""
+    """Number of the signal received while stopping was deferred; `None` if none was."""
     return _State.pending
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Let the caller choose when to stop: it asks `pending()`; one that came meanwhile is raised after."""
+    """Let the caller choose when to stop: it asks `pending()`. A signal received inside is raised on exit."""
     _State.deferring = True
     try:
         yield
@@ -54,7 +54,7 @@ def deferred() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handled() -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into `Interrupted`; outside the main thread nothing changes."""
+    """Turn SIGTERM and SIGINT into `Interrupted`; outside the main thread, do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -76,7 +76,7 @@ def _receive(number: int, frame: FrameType | None) -> None:
 
 
 def end_with_parent() -> None:
-    """End this process when its parent is gone: a killed launcher must not leave workers training."""
+    """End this process when its parent has ended, so that workers stop when their launcher is killed."""
     parent = os.getppid()
 
     def watch() -> None:

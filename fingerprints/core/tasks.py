@@ -11,30 +11,31 @@ Domain = Literal["real", "generated"]
 FitOn = Literal["real", "generated", "both"]
 
 USED, NOT_USED = "used", "not_used"
-NONE = "none"  # of an image that belongs to none of the known subsets
+NONE = "none"  # label of an image that belongs to none of the known subsets
 
 
 @dataclass(frozen=True)
 class Task:
-    """What gets a label, which labels there are, and how the challenge scores them.
+    """Which images get a label, which labels exist, and how the challenge scores them.
 
     Attributes:
         name: `usage`, `subset` or `model`.
         unit: The domain whose images get a label.
-        classes: The labels in their order, or `None` where the data name them (`subset`: the
-            subsets; `model`: the generators).
-        positive: The label that one-class figures (ROC, `f1_used`) are about, if there is one.
+        classes: The labels in order, or `None` if the data define them (`subset`: the subsets; `model`: the
+            generators).
+        positive: The label treated as positive by one-class metrics (ROC, `f1_used`), if there is one.
         official: The key in `metrics.json` that the challenge ranks by.
-        run_labels: How a label is written in a run file or truth file, where that differs.
-        generated_label: The label that every generated image counts as, because it comes from real images of
-            that label; `None` where each generated image has a label of its own.
-        has_real: Whether there are real images at all.
-        by_generator: Whether each generator is fitted and scored apart; else generators are what labels name.
-        open_set: Whether an image may belong to none of the known labels and be called `none`.
+        run_labels: Labels that are written differently in run files and truth files.
+        generated_label: The label of every generated image, because it comes from real images with that
+            label; `None` if each generated image has its own label.
+        has_real: Whether the task has real images.
+        by_generator: Whether each generator is fitted and scored separately; otherwise the labels are the
+            generators.
+        open_set: Whether an image may belong to none of the known labels; its label is then `none`.
         headline: Metrics of a short summary, the official one first.
-        compared: Further metrics that tables of a comparison show where a run has them.
-        objective: The validation metric that a search maximises unless told otherwise.
-        clusters: Whether answers are names of clusters, which say nothing until matched to classes.
+        compared: Further metrics in the tables of a comparison, for runs that have them.
+        objective: The validation metric that a search maximises by default.
+        clusters: Whether answers are cluster names, which must be matched to classes before scoring.
     """
 
     name: str
@@ -54,15 +55,15 @@ class Task:
 
     @property
     def labels_both(self) -> bool:
-        """Whether real and generated images of one label belong together."""
+        """Whether real and generated images share the same labels."""
         return self.has_real and self.generated_label is None
 
     def to_run(self, label: str) -> str:
-        """The label as run files spell it (`used` -> `1`)."""
+        """The label as run files write it (`used` -> `1`)."""
         return self.run_labels.get(label, label)
 
     def from_run(self, text: str) -> str:
-        """The label that a run file's or truth file's text stands for (`1` -> `used`)."""
+        """The label for a text in a run file or truth file (`1` -> `used`)."""
         text = text.strip()
         for label, written in self.run_labels.items():
             if text in (written, label):
@@ -70,7 +71,7 @@ class Task:
         return text
 
 
-_OF_CLUSTERS = ("accuracy", "ari", "nmi", "accuracy_unmatched")  # where a clustering decides
+_OF_CLUSTERS = ("accuracy", "ari", "nmi", "accuracy_unmatched")  # for decisions that cluster
 TASKS: dict[str, Task] = {
     "usage": Task(
         name="usage",
@@ -82,7 +83,7 @@ TASKS: dict[str, Task] = {
         headline=("kappa", "auc", "accuracy"),
         compared=("f1_used",),
         generated_label=USED,
-        objective="auc",  # without a threshold, because the threshold itself is learned on validation
+        objective="auc",  # needs no threshold; the threshold itself is learned on the validation images
     ),
     "subset": Task(
         name="subset",
@@ -108,10 +109,10 @@ TASKS: dict[str, Task] = {
 
 
 def get_task(name: str) -> Task:
-    """The task of that name.
+    """The task with this name.
 
     Raises:
-        FingerprintsError: If there is none; names the valid ones.
+        FingerprintsError: If there is no such task; the error names the valid ones.
     """
     if name not in TASKS:
         hint = nearest(name, TASKS)

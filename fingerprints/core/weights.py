@@ -1,4 +1,4 @@
-"""Loading weights from files: only tensors are read, and a misfit is named key by key."""
+"""Loading weights from files: only tensors are read, and errors name each key that does not fit."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError, listing
 
-# What training programs put a state dict into: Lightning, and MAE's and many other research codes.
+# Keys under which training programs store a state dict: Lightning, and MAE and much other research code.
 _WRAPPERS = ("state_dict", "model")
-# What stands before the keys of an encoder inside something larger: our training module, our encoders,
-# a distributed wrapper.
+# Prefixes of an encoder's keys inside a larger module: our training module, our encoders, a distributed
+# wrapper.
 _PREFIXES = ("network.", "encoder.", "backbone.", "module.")
-# Batch normalisation counts its batches, for nothing that matters here; weights of before 2018 have no count.
+# Batch normalisation counts its batches. The count is not used here, and weights from before 2018 lack it.
 _COUNT = "num_batches_tracked"
 
 
@@ -35,14 +35,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise FingerprintsError(
             "The weights do not exist.", where=path, fix="give an existing file"
         ) from error
-    except Exception as error:  # damaged files raise whatever their reader stumbles over
+    except Exception as error:  # for damaged files, readers raise exceptions of many types
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if "weights_only" in first:  # PyTorch's advice would be to run what is in the file
+        if "weights_only" in first:  # PyTorch's own message advises to execute the file's content
             first = "it is damaged, or holds more than tensors"
         raise FingerprintsError(
             f"The weights cannot be read: {first}",
             where=path,
-            fix="a file of tensors only: a state dict (torch.save), a checkpoint, or safetensors",
+            fix="give a file of tensors only: a state dict (torch.save), a checkpoint, or safetensors",
         ) from error
     state = loaded
     for wrapper in _WRAPPERS:
@@ -54,11 +54,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def unwrapped(state: Mapping[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:
-    """The tensors of a module out of the state dict of something that holds it.
+    """Extract a module's tensors from the state dict of a larger module.
 
     Args:
-        state: A state dict, whose keys may have the prefixes of a training module, of one of our encoders or
-            of a distributed wrapper, beside keys of other modules.
+        state: A state dict. Its keys may have the prefixes of a training module, of one of our encoders or of
+            a distributed wrapper; it may also have keys of other modules.
         own: The keys of the module.
     """
     inner = dict(state)
@@ -79,14 +79,14 @@ def load_into(
     """Load a state dict that must fit exactly.
 
     Args:
-        module: What is loaded into.
-        state: Its tensors. Only the batch counts of batch normalisation may be missing.
-        where: What an error names.
-        surplus: Beginnings of keys that may be in the file and not in the module, such as those of the
-            classifier that was removed; they are left out.
+        module: The module that gets the tensors.
+        state: The tensors. Only the batch counts of batch normalisation may be missing.
+        where: The place that an error names.
+        surplus: Prefixes of keys that are ignored if the module does not have them, such as the keys of a
+            classifier that was removed.
 
     Raises:
-        FingerprintsError: If keys are missing, unknown or of another shape; names them.
+        FingerprintsError: If keys are missing or unknown, or a shape differs; the error names the keys.
     """
     own = module.state_dict()
     fitting = {key: state[key] for key in state if key in own or not key.startswith(tuple(surplus))}
@@ -99,7 +99,7 @@ def load_into(
     ]
     if problems:
         raise FingerprintsError(
-            f"The weights are of another architecture ({len(problems)} of {len(own)} tensors differ):\n"
+            f"The weights belong to another architecture ({len(problems)} of {len(own)} tensors differ):\n"
             f"{listing(problems, 6)}",
             where=where,
             fix="use the encoder, data.size and widths that the weights were trained with",

@@ -1,7 +1,7 @@
 """LightningDataModules that yield real/generated pairs, or labelled images.
 
-Batches travel as row numbers; pixels are gathered from the image store when a batch reaches its
-device. On a GPU the store is resident there as long as it fits, so no loader process exists.
+Batches are passed on as row numbers; pixels are gathered from the image store when a batch reaches its
+device. If the store fits into GPU memory, it is kept there; so no loader processes are needed.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ StrategyFactory = Callable[[PairPools, ImageStore], PairStrategy]
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """One process' share of a batch, pixels included; a batch of labelled images has no right side.
+    """One process' share of a batch, with its pixels; in a batch of labelled images the right side is empty.
 
     Attributes:
-        left: `(a, 1, S, S)` uint8; three channels where a filter gave colours.
-        right: `(b, 1, S, S)` uint8; `b == a` where `aligned`.
-        left_classes: `(a,)` int64; -1 marks a filler.
+        left: `(a, 1, S, S)` uint8; three channels if a filter made colour images.
+        right: `(b, 1, S, S)` uint8; `b == a` if `aligned`.
+        left_classes: `(a,)` int64; -1 marks a row that only fills up the share.
         right_classes: `(b,)` int64.
         left_rows: `(a,)` store rows.
         right_rows: `(b,)` store rows.
@@ -61,7 +61,7 @@ class ImageBatch:
 
 
 class PixelSource:
-    """Gathers images by row, on the device that asks.
+    """Gathers images by row, on a given device.
 
     Args:
         store: The image store.
@@ -72,7 +72,7 @@ class PixelSource:
         self._resident: Tensor | None = None
 
     def gather(self, rows: np.ndarray, device: torch.device) -> Tensor:
-        """`(n, 1, S, S)` uint8 on `device`; `(n, 3, S, S)` of a store in colour."""
+        """`(n, 1, S, S)` uint8 on `device`; `(n, 3, S, S)` if the store has colour images."""
         if self._resident is None and device.type == "cuda" and self._fits(device):
             self._resident = torch.from_numpy(np.array(self._images)).to(device)
         if self._resident is not None:
@@ -113,54 +113,54 @@ class _Steps(Dataset):
 
 
 class EpochSteps(Sampler):
-    """Yields (epoch, step); Lightning tells it the epoch through `set_epoch`.
+    """Yields (epoch, step); Lightning sets the epoch with `set_epoch`.
 
     Args:
-        steps: Steps an epoch.
-        fixed_epoch: The epoch of all steps, whatever Lightning says.
+        steps: Steps per epoch.
+        fixed_epoch: The epoch of all steps, in place of the one that Lightning sets.
     """
 
     def __init__(self, steps: int, *, fixed_epoch: int | None = None) -> None:
         self.steps, self.epoch, self.fixed = steps, 0, fixed_epoch
-        self.next = 0  # the step that comes next: not 0 after a resume within an epoch
+        self.next = 0  # the next step: not 0 after a resume within an epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """The epoch of the steps to come; ignored where it is fixed."""
+        """Set the epoch of the following steps; ignored if the epoch is fixed."""
         self.epoch = epoch
 
     def __len__(self) -> int:
         return self.steps
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        # A generator, since Lightning makes the iterator of a resumed epoch before it says which it is.
+        # A generator, because on resume Lightning makes the iterator before it sets the epoch.
         for step in range(self.next, self.steps):
             self.next = (step + 1) % self.steps
             yield (self.epoch if self.fixed is None else self.fixed), step
 
 
 class StepLoader(DataLoader):
-    """A loader of planned steps that knows how far into the epoch it is, for checkpoints within one."""
+    """A loader of planned steps that saves its position within the epoch, for checkpoints during an epoch."""
 
     def __init__(self, steps: Dataset, sampler: EpochSteps) -> None:
         super().__init__(steps, batch_size=None, sampler=sampler, num_workers=0)
         self.steps = sampler
 
     def state_dict(self) -> dict[str, int]:
-        """The step that comes next."""
+        """The next step."""
         return {"next": self.steps.next}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on with the step that the checkpoint says."""
+        """Continue with the step that the checkpoint names."""
         self.steps.next = state["next"]
 
 
 class StepDataModule(pl.LightningDataModule):
-    """Training and validation steps as strategies plan them.
+    """Training and validation steps, planned by strategies.
 
     Args:
         store: The pixels.
         train: Plans the training batches.
-        validation: Plans the validation batches, the same in every epoch; `None` where none are held out.
+        validation: Plans the validation batches, the same in every epoch; `None` without held-out images.
     """
 
     def __init__(self, store: ImageStore, *, train: PairStrategy, validation: PairStrategy | None) -> None:
@@ -173,7 +173,7 @@ class StepDataModule(pl.LightningDataModule):
         return self._loader(self.train_strategy, fixed_epoch=None)
 
     def val_dataloader(self) -> DataLoader | list:
-        """One process' share of the validation pairs; nothing where none are held out."""
+        """One process' share of the validation pairs; an empty list without held-out images."""
         if self.validation_strategy is None:
             return []
         return self._loader(self.validation_strategy, fixed_epoch=0)
@@ -186,7 +186,7 @@ class StepDataModule(pl.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: PlannedStep, device: torch.device, dataloader_idx: int
     ) -> ImageBatch:
-        """Row numbers become pixels on the device."""
+        """Replace row numbers by pixels on the device."""
         pairs = batch.pairs
         positions = np.concatenate([pairs.left_positions, pairs.right_positions])
         return ImageBatch(
@@ -205,10 +205,10 @@ class StepDataModule(pl.LightningDataModule):
 
 
 class PairDataModule(StepDataModule):
-    """Training pairs by a strategy, validation pairs always by the published protocol.
+    """Training pairs drawn by a strategy; validation pairs always drawn by the published protocol.
 
-    A validation pair has both images unseen in training. Validation pairs are the same in every
-    epoch and for every strategy, so that validation figures can be compared.
+    Neither image of a validation pair is used in training. Validation pairs are the same in every epoch and
+    for every strategy, so that validation figures are comparable.
 
     Args:
         index: The data set.

@@ -1,4 +1,4 @@
-"""One way from an image file to grey pixels, for training and prediction alike."""
+"""Decoding image files to grey pixels, in the same way for training and prediction."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# Raised when the pixels that a file decodes to change, so that old image stores are not read.
+# Increase this number when decoding gives other pixels, so that old image stores are not read.
 DECODER_VERSION = 1
 
-# Grey saved as colour JPEG decodes to channels a few levels apart; a drawn mark or a tint is further off.
+# If a grey image was saved as colour JPEG, its decoded channels differ by a few levels. Channels of drawn
+# marks or tinted images differ by more.
 _COLOUR_SOMEWHERE, _COLOUR_ON_AVERAGE = 32, 4
 
 
 class Unusable(ValueError):
-    """A file that cannot become a grey picture.
+    """A file that cannot be used as a grey image.
 
     Args:
-        reason: Why, in words that hold no name or value of the file: they are counted and kept.
-        detail: What more there is to say to whoever has the file.
+        reason: Why, without any name or value from the file, because reasons are counted and saved.
+        detail: More about this file, shown to the user but not saved.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -32,18 +33,18 @@ class Unusable(ValueError):
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How files become pixels: grey, 8-bit, square, `size` pixels a side."""
+    """How files become pixels: grey, 8-bit, square, with sides of `size` pixels."""
 
     size: int
 
     def describe(self) -> dict[str, int]:
-        """What identifies the pixels, for cache keys and run folders."""
+        """Facts that identify the pixels, for cache keys and run folders."""
         return {**asdict(self), "decoder_version": DECODER_VERSION}
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels `(size, size)` uint8, the file's own width and height, and a digest of its own pixels."""
+    """Pixels `(size, size)` uint8, the file's own width and height, and a digest of the unscaled pixels."""
 
     pixels: NDArray[np.uint8]
     native_size: tuple[int, int]
@@ -53,13 +54,13 @@ class Decoded:
 def decode(path: str | Path, preprocessing: Preprocessing) -> Decoded:
     """Read one image file as grey.
 
-    Grey of 16 bits is scaled to 8 (65,535 becomes 255), colour and palette images become luma
-    (ITU-R 601), an alpha channel is dropped: it says how to show a pixel, not what was measured.
-    Other sizes are resampled with an antialiasing triangle filter.
+    16-bit grey is scaled to 8 bits (65,535 becomes 255). Colour and palette images become luma (ITU-R 601).
+    An alpha channel is dropped: it describes how to show a pixel, not what was measured. Images of another
+    size are resampled with an antialiasing triangle filter.
 
     Raises:
-        OSError: If the file is missing, truncated or no image.
-        ValueError: If its mode is one that has no defined grey value range (32-bit float).
+        OSError: If the file is missing, truncated or not an image.
+        ValueError: If its mode has no defined range of grey values (32-bit float).
     """
     with Image.open(path) as image:
         image.load()
@@ -72,24 +73,24 @@ def decode(path: str | Path, preprocessing: Preprocessing) -> Decoded:
 
 
 def read_picture(path: str | Path) -> NDArray[np.uint8]:
-    """Read one PNG, JPEG, BMP or TIFF as grey `(H, W)` at its own size; unlike `decode`, colour is refused.
+    """Read one PNG, JPEG, BMP or TIFF as grey `(H, W)` in its original size; unlike `decode`, refuse colour.
 
     Raises:
-        Unusable: If its channels differ by more than JPEG's noise, or it has several pages.
+        Unusable: If its channels differ by more than JPEG noise, or it has several pages.
         OSError, ValueError: As `decode`.
     """
     with Image.open(path, formats=("PNG", "JPEG", "BMP", "TIFF")) as image:
         pages = getattr(image, "n_frames", 1)
         if pages > 1:
-            raise Unusable("several pages", f"{pages}; save them as files of their own")
+            raise Unusable("several pages", f"{pages}; save each page as its own file")
         image.load()
         if is_coloured(image):
-            raise Unusable("a colour picture", "only grey ones can be slices")
+            raise Unusable("a colour picture", "slices must be grey")
         return np.asarray(_to_grey(image))
 
 
 def is_coloured(image: Image.Image) -> bool:
-    """Whether channels differ by more than what is left of grey that was saved as colour JPEG."""
+    """Whether channels differ by more than the channels of a grey image that was saved as colour JPEG."""
     if image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I"):
         return False
     channels = np.asarray(image.convert("RGB"))

@@ -1,7 +1,7 @@
-"""The embedded benchmark: small folders inside the package, for runs that were given no data.
+"""The embedded benchmark: small image folders inside the package, for runs without `data.root`.
 
-Its real images are phantoms of virtual patients, its generated ones come from GANs trained on known parts
-of them: `python -m fingerprints.simulate` made it.
+Its real images are phantoms of virtual patients. Its generated images come from GANs that were trained on
+known parts of these phantoms. `python -m fingerprints.simulate` made it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parents[1] / "embedded"
 OF_LAYOUT = {"imageclef2025_subset": "subset", "imageclef2025_usage": "usage", "imageclef2024_model": "model"}
 FACTS = "benchmark.json"
-"""What a simulation says about itself; without this file a folder is no benchmark."""
+"""File in which a simulation records its settings; a folder without this file is not a benchmark."""
 
 
 @dataclass(frozen=True)
 class EmbeddedBenchmark:
-    """A folder of the package in one of the layouts; `size` is the side of its images, in pixels."""
+    """A folder of the package in one of the layouts; `size` is the side length of its images, in pixels."""
 
     root: Path
     size: int
@@ -33,22 +33,22 @@ def embedded_benchmark(layout: str | None) -> EmbeddedBenchmark | None:
 
 
 def is_embedded(root: str | Path) -> bool:
-    """Whether a data folder lies in the package."""
+    """Whether a data folder is inside the package."""
     return Path(root).resolve().is_relative_to(FOLDER.resolve())
 
 
 def describe_data(root: str | Path, *, size: int) -> str:
-    """Where the images come from: the folder, or that they are the embedded phantoms."""
+    """Where the images come from: the folder, or a note that they are the embedded phantoms."""
     if not is_embedded(root):
         return str(root)
-    return f"the embedded benchmark (phantoms, {size} x {size}); your own: data.root=DIR data.size=N"
+    return f"the embedded benchmark (phantoms, {size} x {size}); your own data: data.root=DIR data.size=N"
 
 
 def embedded_notes(root: str | Path) -> list[str]:
-    """What the reader of a report must know if the run had the embedded benchmark."""
+    """Notes for the reader of a report if the run used the embedded benchmark; else none."""
     if not is_embedded(root):
         return []
     return [
-        "These are the phantoms of the embedded benchmark, not patients: the figures show how the method "
-        "works and say nothing about real CT. Your own data: data.root=DIR data.size=N."
+        "These images are phantoms of the embedded benchmark, not patients: the figures show how the method "
+        "works and say nothing about real CT. To use your own data: data.root=DIR data.size=N."
     ]

@@ -1,4 +1,4 @@
-"""Groups: the patient, or the nearest thing to one; the unit of splitting and of intervals."""
+"""Groups: patients, or near-duplicate clusters as a substitute; splits and intervals never divide a group."""
 
 from __future__ import annotations
 
@@ -21,26 +21,28 @@ THUMBNAIL = 16
 def read_groups(
     path: Path, names: Sequence[str], *, by_file_name: bool = True
 ) -> tuple[list[str | None], int]:
-    """The group of each image named in a CSV of two columns, file and group, whatever their names.
+    """Read the group of each image from a CSV with two columns, file and group; their names do not matter.
 
-    An image matches by its path relative to the data root (extension optional), else by its file
+    An image matches by its path relative to the data root (the extension is optional), else by its file
     name if that is unique in the CSV.
 
     Args:
         path: The CSV file.
         names: Relative paths, POSIX style.
-        by_file_name: Whether a unique file name will do.
+        by_file_name: Whether an image may match by its file name alone.
 
     Returns:
-        A group or `None` for each name, and how many rows of the CSV matched no image.
+        A group or `None` for each name, and the number of rows of the CSV that matched no image.
 
     Raises:
-        FingerprintsError: If the file is missing, is no table of two columns, or gives one file
+        FingerprintsError: If the file is missing, is not a table of two columns, or gives one file
             two groups.
     """
     if not path.is_file():
         raise FingerprintsError(
-            "The group table does not exist.", where=path, fix="data.groups=CSV, or leave data.groups out"
+            "The group table does not exist.",
+            where=path,
+            fix="give an existing file (data.groups=CSV), or leave data.groups out",
         )
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
@@ -48,14 +50,14 @@ def read_groups(
         raise FingerprintsError(
             f"The group table cannot be read: {error}",
             where=path,
-            fix="a CSV with a header and two columns, file and group",
+            fix="give a CSV with a header and two columns, file and group",
         ) from error
     columns = table.shape[1] + (not isinstance(table.index, pd.RangeIndex))  # pandas hides a surplus field
     if columns != 2:
         raise FingerprintsError(
             f"The group table has {columns} columns, not 2.",
             where=path,
-            fix="a CSV with a header and two columns, file and group",
+            fix="give a CSV with a header and two columns, file and group",
         )
     by_path = _by_path(table, path)
     stems = Counter(key.rsplit("/", 1)[-1] for key in by_path)
@@ -72,7 +74,7 @@ def read_groups(
 
 
 def _by_path(table: pd.DataFrame, path: Path) -> dict[str, str]:
-    """Group of each file, named without its ending.
+    """Group of each file, by path without extension.
 
     Raises:
         FingerprintsError: If a file has two groups.
@@ -102,7 +104,7 @@ def _without_suffix(name: str) -> str:
 def near_duplicate_groups(
     images: NDArray[np.uint8], *, threshold: float, block: int = 2048
 ) -> NDArray[np.int64]:
-    """Clusters of images that look almost alike, as stand-ins for patients.
+    """Clusters of near-duplicate images, as substitutes for patients.
 
     Two images are linked when the correlation of their 16 x 16 thumbnails is at least `threshold`;
     a cluster is a connected component (single linkage: a chain of neighbouring slices is one cluster).
@@ -110,7 +112,7 @@ def near_duplicate_groups(
     Args:
         images: `(n, H, W)` uint8.
         threshold: Correlation in (0, 1].
-        block: Side of the part of the `n x n` correlation matrix that is held at a time.
+        block: Side of the tiles in which the `n x n` correlation matrix is computed, to save memory.
 
     Returns:
         `(n,)` cluster numbers, in order of first appearance.
@@ -122,11 +124,11 @@ def near_duplicate_groups(
 def near_duplicate_clusters(
     vectors: NDArray[np.float32], *, threshold: float, block: int = 2048
 ) -> NDArray[np.int64]:
-    """The clusters of `near_duplicate_groups` from the images' thumbnails."""
+    """The clusters of `near_duplicate_groups`, from the thumbnails of the images."""
     n = len(vectors)
     component = np.arange(n)
     for i, j, _ in near_pairs(vectors, threshold=threshold, block=block):
-        # Links between the clusters so far: nothing grows with the number of pairs.
+        # Link the clusters found so far, so that memory does not grow with the number of pairs.
         links = coo_array((np.ones(len(i), dtype=bool), (component[i], component[j])), shape=(n, n))
         _, merged = connected_components(links, directed=False)
         component = merged[component]
@@ -141,11 +143,12 @@ def near_pairs(
 
     Args:
         vectors: `(n, d)` thumbnails, as `thumbnails` makes them.
-        threshold: Correlation in (0, 1]; 1 means alike to rounding.
-        block: Side of the part of the `n x n` correlation matrix that is held at a time.
+        threshold: Correlation in (0, 1]; 1 means equal up to rounding.
+        block: Side of the tiles in which the `n x n` correlation matrix is computed, to save memory.
 
     Yields:
-        Rows `i < j` and their correlation, each `(pairs,)`; every pair once, tiles without one left out.
+        For each tile that has pairs: rows `i < j` and their correlation, each `(pairs,)`. Every pair occurs
+        once.
     """
     n, least = len(vectors), min(threshold, 1 - 1e-5)
     for top in range(0, n, block):
@@ -160,7 +163,7 @@ def near_pairs(
 def thumbnails(images: NDArray[np.uint8], *, side: int = THUMBNAIL, block: int = 1024) -> NDArray[np.float32]:
     """`(n, side^2)` block means of the images, centred and of unit length (correlation = dot product).
 
-    Smaller images keep their own size.
+    Images smaller than `side` keep their size.
     """
     n, height, width = images.shape
     row_edges = np.linspace(0, height, min(side, height), endpoint=False).astype(int)
@@ -173,6 +176,6 @@ def thumbnails(images: NDArray[np.uint8], *, side: int = THUMBNAIL, block: int =
         out[start : start + block] = (sums / areas).reshape(len(sums), -1)
     out -= out.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(out, axis=1, keepdims=True)
-    # A constant image has no direction: give it one of its own, so that constant images are alike.
+    # A constant image gives the zero vector: use a fixed unit vector, so that constant images are alike.
     out[norms[:, 0] < 1e-6, 0] = 1.0
     return (out / np.where(norms < 1e-6, 1.0, norms)).astype(np.float32)

@@ -31,13 +31,13 @@ class Index:
     """The data set of one run.
 
     Attributes:
-        table: One row an image; the DataFrame's index is the row of the image store. Columns:
+        table: One row per image; the DataFrame's index is the row of the image store. Columns:
             `id` (file name without extension), `path`, `domain` (`real`, `generated`), `generator`
-            (empty where there is one), `label` (empty where unknown), `group`, `split` (`train`,
-            `validation`, `test`), `fold` (-1 where the part is split once).
+            (empty if there is only one), `label` (empty if unknown), `group`, `split` (`train`,
+            `validation`, `test`), `fold` (-1 if the part is split only once).
         classes: Labels, in the order of score columns.
         task: The task.
-        pseudo_groups: Whether near-duplicate clusters stand in for groups.
+        pseudo_groups: Whether near-duplicate clusters are used as groups.
         has_truth: Whether test units are labelled.
         notes: What was skipped, resized or kept on request, for the log and the report.
     """
@@ -51,7 +51,7 @@ class Index:
 
     @property
     def generators(self) -> list[str]:
-        """Names of the generators that are fitted and scored one by one (`['']` where there is one)."""
+        """Names of the generators that are fitted and scored separately (`['']` if there is only one)."""
         if not self.task.by_generator:
             return [""]
         return sorted(self.table["generator"].unique())
@@ -68,7 +68,7 @@ class Index:
         split: str | Sequence[str] | None = None,
         generator: str | None = None,
     ) -> pd.DataFrame:
-        """Rows of the table that match all that is given."""
+        """Rows of the table that match all given values."""
         keep = pd.Series(True, index=self.table.index)
         if domain is not None:
             keep &= self.table["domain"] == domain
@@ -87,18 +87,18 @@ def prepare(
     seed: int,
     progress: Progress | None = None,
 ) -> tuple[Index, ImageStore]:
-    """Scan, decode, validate and split: everything that can be wrong with the data is said here.
+    """Scan, decode, validate and split the data; all errors in the data are reported here.
 
     Raises:
-        FingerprintsError: On anything that would make a run fail or its figures mean nothing.
+        FingerprintsError: If the data would make a run fail or its figures meaningless.
     """
     if settings.fold is not None and not 0 <= settings.fold < settings.folds:
         raise FingerprintsError(
             f"There is no fold {settings.fold} of {settings.folds}: folds are counted from 0.",
             where="data.fold",
-            fix=f"data.fold=0 to {settings.folds - 1}, or more folds (data.folds=N)",
+            fix=f"choose data.fold=0 to {settings.folds - 1}, or make more folds (data.folds=N)",
         )
-    # What names alone can tell comes first: decoding takes a while.
+    # First the checks that need only file names, because decoding takes time.
     files = scan(settings.root, settings.sources)
     notes: list[str] = []
     table = _table(files, task)
@@ -121,7 +121,7 @@ def prepare(
     _check_overlap(table, task, store, settings, notes, pseudo=pseudo)
     if settings.shuffle_labels:
         _shuffle_labels(table, seed=seed)
-        notes.append("control run: training labels are permuted per image, so chance is the right answer")
+        notes.append("control run: training labels are permuted, so a correct method scores at chance level")
     index = Index(
         table=table[list(COLUMNS)],
         classes=classes,
@@ -144,7 +144,7 @@ def check_readable(
     """Rows that can be used.
 
     Raises:
-        FingerprintsError: Naming every unreadable file, or the sizes that are mixed.
+        FingerprintsError: If files are unreadable or sizes are mixed; the error lists them.
     """
     if store.errors:
         bad = [f"{files[row].name}: {why}" for row, why in sorted(store.errors.items())]
@@ -152,7 +152,7 @@ def check_readable(
             raise FingerprintsError(
                 f"{len(bad)} image(s) cannot be read:\n{listing(bad, 100)}",
                 where=Path(files[0].path).parent if len(files) == 1 else None,
-                fix="repair or remove them, or go on without them: data.on_bad_image=skip",
+                fix="repair or remove them, or continue without them: data.on_bad_image=skip",
             )
         notes.append(f"{len(bad)} unreadable image(s) skipped")
     readable = np.setdiff1d(np.arange(len(files)), list(store.errors))
@@ -166,9 +166,10 @@ def check_readable(
         example = files[readable[np.flatnonzero((store.native_sizes[readable] == rare).all(axis=1))[0]]].name
         if on_mixed_size == "error":
             raise FingerprintsError(
-                f"The images differ in size, and resizing traces can tell them apart:\n{listing(shown)}",
+                "The images differ in size, and a detector could learn the traces of resizing:\n"
+                f"{listing(shown)}",
                 where=f"for example {example}",
-                fix="bring them to one size, or accept resizing: data.on_mixed_size=resize",
+                fix="give images of one size, or accept resizing: data.on_mixed_size=resize",
             )
         notes.append(f"images of {len(sizes)} sizes were resized")
     return readable
@@ -190,7 +191,7 @@ def _check_images(
 
 
 def _table(files: Sequence[ImageFile], task: Task) -> pd.DataFrame:
-    """One row a file, in store order; a generated image is no patient's, so it is a group of its own."""
+    """One row per file, in store order; each generated image is its own group, as it has no patient."""
     return pd.DataFrame(
         {
             "id": [file.id for file in files],
@@ -207,7 +208,7 @@ def _table(files: Sequence[ImageFile], task: Task) -> pd.DataFrame:
 
 
 def _check_classes(table: pd.DataFrame, task: Task, root: Path) -> tuple[str, ...]:
-    """Labels of the training part; every label must have what its task pairs."""
+    """Labels of the training part; every label must have the images that its task pairs."""
     labelled = table[table["label"] != ""]
     found = {
         domain: set(labelled.loc[labelled["domain"] == domain, "label"]) for domain in ("real", "generated")
@@ -216,10 +217,10 @@ def _check_classes(table: pd.DataFrame, task: Task, root: Path) -> tuple[str, ..
         unknown = sorted((found["real"] | found["generated"]) - set(task.classes))
         if unknown:
             raise FingerprintsError(
-                f"Labels {', '.join(unknown)} are none of the task '{task.name}' "
+                f"Labels {', '.join(unknown)} are not labels of the task '{task.name}' "
                 f"({', '.join(task.classes)}).",
                 where="data.sources",
-                fix="label each source of the training part with one of them",
+                fix=f"label each source of the training part with {' or '.join(task.classes)}",
             )
     if task.generated_label is not None:
         for generator in sorted(table["generator"].unique()):
@@ -230,7 +231,7 @@ def _check_classes(table: pd.DataFrame, task: Task, root: Path) -> tuple[str, ..
                 raise FingerprintsError(
                     f"{name} no real images labelled {' or '.join(missing)}.",
                     where=root,
-                    fix="both used and not-used images are needed to train and to set the threshold",
+                    fix="add them: training and the threshold need both used and not-used images",
                 )
             of_it = table[table["generator"] == generator]
             for part in sorted(set(of_it["split"])):
@@ -238,7 +239,7 @@ def _check_classes(table: pd.DataFrame, task: Task, root: Path) -> tuple[str, ..
                     raise FingerprintsError(
                         f"Generator '{generator}' has real images in its {part} part but no generated ones.",
                         where=root,
-                        fix="add the generated images: each part is scored against its own",
+                        fix="add the generated images: each part is scored against its own generated images",
                     )
         return task.classes or ()
     if task.labels_both:
@@ -261,17 +262,17 @@ def _check_classes(table: pd.DataFrame, task: Task, root: Path) -> tuple[str, ..
 
 
 def _check_ids(table: pd.DataFrame, task: Task, root: Path) -> None:
-    """A path without its extension names one image; so does the id of a test unit."""
+    """Check that paths without extensions are unique, and that ids of test units are unique."""
     require_unique(table["path"].str.replace(r"\.[^./]+$", "", regex=True), table["path"], root)
     units = table[(table["domain"] == task.unit) & (table["split"] == "test")]
     require_unique(units["id"], units["path"], root)
 
 
 def require_unique(ids: pd.Series, paths: pd.Series, root: Path) -> None:
-    """Every id stands for one image.
+    """Check that every id belongs to one image.
 
     Raises:
-        FingerprintsError: Naming the images (`paths`, indexed as `ids`) that share an id.
+        FingerprintsError: If images share an id; the error lists them (`paths`, indexed as `ids`).
     """
     repeated = ids[ids.duplicated(keep=False)]
     if len(repeated):
@@ -284,7 +285,7 @@ def require_unique(ids: pd.Series, paths: pd.Series, root: Path) -> None:
 
 
 def _add_given_groups(table: pd.DataFrame, settings: DataSettings, notes: list[str]) -> bool:
-    """Fill in the groups of a CSV; returns whether there is one."""
+    """Fill in the groups of a CSV; return whether there is one."""
     path = settings.groups
     if path is None and (settings.root / "groups.csv").is_file():
         path = settings.root / "groups.csv"
@@ -292,14 +293,14 @@ def _add_given_groups(table: pd.DataFrame, settings: DataSettings, notes: list[s
         return False
     read, unmatched = read_groups(path, list(table["path"]))
     if unmatched:
-        notes.append(f"{unmatched} row(s) of {path.name} name no image")
+        notes.append(f"{unmatched} row(s) of {path.name} match no image")
     given = pd.Series(read, index=table.index, dtype=object)
     missing = table.loc[given.isna() & (table["domain"] == "real"), "path"]
     if len(missing):
         raise FingerprintsError(
             f"{len(missing)} real image(s) have no group:\n{listing(list(missing))}",
             where=path,
-            fix="give every real image a row (path relative to data.root, or file name)",
+            fix="add a row for every real image (path relative to data.root, or file name)",
         )
     table["group"] = given.where(given.notna(), table["group"]).astype(str)
     return True
@@ -323,7 +324,7 @@ def _digest(rows: NDArray[np.int64]) -> str:
 def _split_training(
     table: pd.DataFrame, task: Task, settings: DataSettings, notes: list[str], *, seed: int
 ) -> None:
-    """One fold or a share held out by group, or folds for small `usage` parts; per generator and domain."""
+    """Hold out one fold or a share by group; small `usage` parts get folds. Per generator and domain."""
     generators = table["generator"].unique() if task.by_generator else [None]
     for generator in generators:
         own = table["split"] == "train"
@@ -352,7 +353,7 @@ def _split_training(
 
 
 def _folds(parts: Sequence[pd.DataFrame], settings: DataSettings, notes: list[str]) -> int:
-    """As many folds as asked for, or as the label with the fewest groups has, with a note; at least 2."""
+    """Number of folds, at least 2: the setting or, if smaller, the fewest groups of a label (with a note)."""
     fewest = min(fewest_groups(part["label"].tolist(), part["group"].tolist()) for part in parts if len(part))
     if fewest >= settings.folds:
         return settings.folds
@@ -360,25 +361,25 @@ def _folds(parts: Sequence[pd.DataFrame], settings: DataSettings, notes: list[st
     if settings.fold is not None and settings.fold >= folds:
         raise FingerprintsError(
             f"There is no fold {settings.fold}: the label with the fewest groups (patients) has {fewest}, "
-            f"so that there are {folds} folds.",
+            f"so there are only {folds} folds.",
             where="data.fold",
-            fix=f"data.fold=0 to {folds - 1}, or finer groups (data.groups=CSV)",
+            fix=f"choose data.fold=0 to {folds - 1}, or give finer groups (data.groups=CSV)",
         )
-    note = f"{folds} folds instead of {settings.folds}: a label has {fewest} groups (patients) only"
+    note = f"{folds} folds instead of {settings.folds}: a label has only {fewest} groups (patients)"
     if note not in notes:
         notes.append(note)
     return folds
 
 
 def _require_labels(labels: pd.Series, held: NDArray[np.bool_], settings: DataSettings) -> None:
-    """Large groups can leave a fold without a label, or the rest without it: no figure would be whole."""
+    """Check that each label is in the fold and in the rest; large groups can prevent this."""
     lacking = sorted(set(labels[held]) ^ set(labels[~held]))
     if lacking:
         raise FingerprintsError(
-            f"Fold {settings.fold} of {settings.folds} cannot have label(s) {', '.join(lacking)} on both "
-            "sides: their groups are too few or too large.",
+            f"Fold {settings.fold} of {settings.folds} cannot have label(s) {', '.join(lacking)} both inside "
+            "and outside the fold: their groups are too few or too large.",
             where="data.fold",
-            fix="fewer folds (data.folds=N), another seed, or finer groups (data.groups=CSV)",
+            fix="use fewer folds (data.folds=N), another seed, or finer groups (data.groups=CSV)",
         )
 
 
@@ -391,9 +392,9 @@ def _check_overlap(
     *,
     pseudo: bool,
 ) -> None:
-    """Identical real images across splits or labels, and groups across training and test."""
+    """Refuse identical real images in several splits or labels, and groups in both training and test."""
     real = table[table["domain"] == "real"]
-    # `usage` fits every generator apart, so an image may serve two of them.
+    # `usage` fits each generator separately, so two generators may share an image.
     own = real["generator"]
     side = real["split"].where(real["fold"] < 0, "fold " + real["fold"].astype(str))
     digest = pd.Series(store.digests[real.index.to_numpy()], index=real.index)
@@ -402,14 +403,14 @@ def _check_overlap(
     two_labels = known.groupby([own, digest]).transform("nunique") > 1
     if task.labels_both and two_labels.any() and _same_under_all_labels(known, digest):
         notes.append(
-            "control: every subset holds the same real images, so that only the generators can be told apart"
+            "control: every subset has the same real images, so subsets differ only by their generators"
         )
     elif two_labels.any():
         raise FingerprintsError(
-            f"{two_labels.sum()} real images carry the same pixels under two labels:\n"
+            f"{two_labels.sum()} real images have the same pixels under two labels:\n"
             f"{listing(sorted(real.loc[two_labels, 'path']))}",
             where=settings.root,
-            fix="an image has one label: remove the copies",
+            fix="remove the copies: an image has only one label",
         )
     for kind, key in (("the same pixels", digest), ("the same group", real["group"])):
         crosses = side.groupby([own, key]).transform("nunique") > 1
@@ -423,14 +424,14 @@ def _check_overlap(
         if tolerated and not within_training.any():
             notes.append(f"{text}, in training and test: the test part is not independent of training")
             continue
-        fix = "give copies one group in groups.csv, or remove them"
+        fix = "put the copies in one group in groups.csv, or remove them"
         if not within_training.any():
-            fix += "; to predict the test part all the same: data.on_test_overlap=keep"
+            fix += "; to predict the test part anyway: data.on_test_overlap=keep"
         raise FingerprintsError(f"{text}:\n{listing(paths)}", where=settings.root, fix=fix)
 
 
 def _same_under_all_labels(labels: pd.Series, digest: pd.Series) -> bool:
-    """Whether every labelled image stands under every label: a control; some alone would be a mistake."""
+    """Whether every labelled image occurs under every label (a control); if only some do, it is an error."""
     labels = labels.dropna()
     return bool((labels.groupby(digest[labels.index]).nunique() == labels.nunique()).all())
 
@@ -447,7 +448,7 @@ def _add_truth(table: pd.DataFrame, task: Task, settings: DataSettings, classes:
         raise FingerprintsError(
             f"The truth file has label(s) that the training part lacks: {', '.join(strange)}.",
             where=path,
-            fix=f"labels are {', '.join(classes)}",
+            fix=f"use the labels of the training part: {', '.join(classes)}",
         )
     table.loc[units.index, "label"] = matched
     return True
@@ -456,18 +457,18 @@ def _add_truth(table: pd.DataFrame, task: Task, settings: DataSettings, classes:
 def _leave_out(
     table: pd.DataFrame, left_out: str, task: Task, classes: tuple[str, ...]
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The table without a subset's training images, its test images relabelled; and the labels left."""
+    """The table without a subset's training images, with its test images as `none`; and the other labels."""
     if not task.open_set or left_out not in classes:
         raise FingerprintsError(
             f"There is no subset '{left_out}' to leave out.",
             where="data.leave_out",
-            fix=f"one of {', '.join(classes)}" if task.open_set else "task subset alone has subsets",
+            fix=f"use one of {', '.join(classes)}" if task.open_set else "use it only with task=subset",
         )
     if len(classes) < 3:
         raise FingerprintsError(
-            f"Without '{left_out}' one subset is left, and nothing to tell apart.",
+            f"Without '{left_out}' only one subset remains, but at least two are needed.",
             where="data.leave_out",
-            fix="leave none out, or give three subsets or more",
+            fix="remove data.leave_out, or give at least three subsets",
         )
     own = table["label"] == left_out
     kept = table[~own | (table["split"] == "test")].copy()

@@ -1,4 +1,4 @@
-"""Batches of labelled images, for classifiers: the right side of a batch stays empty."""
+"""Batches of labelled images, for classifiers: the right side of a batch is empty."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from fingerprints.data.pairs import PairBatch, Rows
 
 
 class LabelledImages:
-    """Every image once an epoch, in an order of the epoch's own, in batches as even as can be.
+    """Every image once per epoch, in a new order each epoch, in batches of nearly equal size.
 
-    What a step sees is a function of (seed, epoch, step), as with pairs. A last batch of what is left over
-    could be a single image, of which batch norm has no statistics.
+    The images of a step are a function of (seed, epoch, step), as with pairs. Batches have nearly equal size
+    because a smaller last batch could hold a single image, which is not enough for batch normalisation.
 
     Args:
         rows: `(n,)` store rows.
         classes: `(n,)` class numbers.
-        batch_size: Most images in the global batch.
+        batch_size: Largest number of images in the global batch.
         seed: Seed of the run.
     """
 
@@ -29,16 +29,16 @@ class LabelledImages:
 
     @property
     def steps(self) -> int:
-        """Batches an epoch."""
+        """Batches per epoch."""
         return -(-len(self.rows) // self.batch_size)
 
     @property
     def images_per_epoch(self) -> int:
-        """Each image once."""
+        """Images per epoch: each image once."""
         return len(self.rows)
 
     def batch(self, epoch: int, step: int) -> PairBatch:
-        """The `step`-th part of the epoch's order."""
+        """The images of a step: part number `step` of the epoch's order."""
         order = np.random.default_rng([self.seed, epoch, 3]).permutation(len(self.rows))
         at = np.array_split(order, self.steps)[step]
         nothing = np.empty(0, dtype=np.int64)

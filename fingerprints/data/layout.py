@@ -1,9 +1,9 @@
 """Layouts: glob patterns with named fields that turn a folder tree into rows.
 
 A layout is a list of sources. Each source is a pattern relative to the data root, such as
-`generated/gen_{label}/*`, and says which domain and part the files it matches belong to.
-`{label}` and `{generator}` stand for a piece of one path component and become columns; `*`
-and `?` match within one component, and `**` any number of folders.
+`generated/gen_{label}/*`, and gives the domain and the part of the files that match it.
+`{label}` and `{generator}` match a piece of one path component and become columns; `*`
+and `?` match within one component, and `**` matches any number of folders.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ FIELDS = ("label", "generator")
 class ImageFile(NamedTuple):
     """One file of the data set, before it is opened.
 
-    `name` is the path relative to the data root, POSIX style; `size` is in bytes, `mtime_ns`
-    in nanoseconds: together they are what the image store is addressed by.
+    `name` is the path relative to the data root, POSIX style; `size` is in bytes, `mtime_ns` in nanoseconds.
+    The key of the image store is computed from path, size and mtime.
     """
 
     path: str
@@ -40,24 +40,24 @@ class ImageFile(NamedTuple):
 
     @property
     def id(self) -> str:
-        """File name without its extension, as run files write it."""
+        """File name without its extension, as in run files."""
         return os.path.splitext(self.name.rsplit("/", 1)[-1])[0]
 
 
 def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
     """All image files of a layout, sorted by source and name.
 
-    A test part is optional as a whole; if one of its sources is there, all must be.
+    The test part is optional, but if one of its sources has images, all must have images.
 
     Raises:
-        FingerprintsError: If the root is no folder, a source of the training part matches nothing,
+        FingerprintsError: If the root is not a folder, a source of the training part matches nothing,
             a matched folder holds no image, or the test part is incomplete.
     """
     if not root.is_dir():
         raise FingerprintsError(
             "The data folder does not exist." if not root.exists() else "The data root is not a folder.",
             where=root,
-            fix="data.root=DIR with the folder that holds the training part (README, 'Your data').",
+            fix="give the folder that holds the training part: data.root=DIR (README, 'Your data')",
         )
     files: list[ImageFile] = []
     empty_test: list[Source] = []
@@ -123,7 +123,7 @@ def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
             empty.append(folder)
     if empty:
         raise FingerprintsError(
-            f"No images in {len(empty)} folder(s) that '{source.pattern}' names:\n{listing(empty)}",
+            f"No images in {len(empty)} folder(s) that match '{source.pattern}':\n{listing(empty)}",
             where=root,
             fix=f"put images ({', '.join(sorted(IMAGE_SUFFIXES))}) there, or remove the folder",
         )
@@ -132,7 +132,7 @@ def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
 def _folders(
     folder: str, below: str, components: Sequence[str], fields: dict[str, str]
 ) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Folders that match the components, depth first: path, path below the root, fields read from it."""
+    """Folders that match the components, depth first: path, path relative to the root, fields of the path."""
     if not components:
         yield folder, below, fields
         return
@@ -160,7 +160,7 @@ def _component(text: str) -> re.Pattern[str]:
     """One path component as a regular expression.
 
     Raises:
-        FingerprintsError: If a field is unknown or stands twice.
+        FingerprintsError: If a field is unknown or occurs twice.
     """
     out = ""
     for token in re.split(r"(\{[^}]*\}|\*|\?)", text):
@@ -180,7 +180,7 @@ def _component(text: str) -> re.Pattern[str]:
                 raise FingerprintsError(
                     f"A layout pattern has the field '{token}' twice in one component.",
                     where=f"data.sources: {text}",
-                    fix="name it once and write * for the other",
+                    fix="write it once and use * in place of the other",
                 )
             out += f"(?P<{name}>[^/]+)"
         else:

@@ -1,8 +1,8 @@
-"""Pairs of real and generated images as first-class data.
+"""Pairs of real and generated images, and the strategies that draw them.
 
-What a training step sees is a pure function of (seed, epoch, step): a strategy draws the rows of
-the *global* batch, and each process takes its share of them. Nothing depends on the number of
-processes, workers or earlier steps.
+The images of a training step are a pure function of (seed, epoch, step): a strategy draws the rows of
+the *global* batch, and each process takes its share of them. The number of processes, workers or earlier
+steps has no influence.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from fingerprints.core.tasks import Task
 from fingerprints.data.groups import thumbnails
 from fingerprints.data.settings import AllPairingSettings, NearestPairingSettings, RandomPairingSettings
 
-PAD = -1  # class of a row that only fills a process' share up to equal length
+PAD = -1  # class of a filler: a row that only makes the shares of all processes equally long
 
 Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class PairPools:
-    """What pairs are drawn from: the left and the right image of a pair.
+    """The images that pairs are drawn from, for the left and for the right side of a pair.
 
-    Left images are real, right ones generated; in the task `model`, which has no real images, both
-    are generated. A pair is positive when its two classes are equal.
+    Left images are real and right images are generated; in the task `model`, which has no real images, both
+    are generated. A pair is positive if its two classes are equal.
 
     Attributes:
         left: `(n,)` store rows.
@@ -60,11 +60,12 @@ class PairPools:
 
 
 def pools(task: Task, rows: pd.DataFrame, classes: Sequence[str]) -> PairPools:
-    """The pools of a task from rows of the index (training, or validation).
+    """The pools of a task from rows of the index (training or validation).
 
-    `subset`: real against generated, equal subset = positive. `usage`: real against generated;
-    every generated image comes from the used ones, so (used, generated) is positive and
-    (not used, generated) negative. `model`: generated against generated, equal generator = positive.
+    `subset`: real and generated; pairs of the same subset are positive. `usage`: real and generated;
+    every generated image comes from used images, so (used, generated) is positive and
+    (not used, generated) negative. `model`: generated and generated; pairs of the same generator are
+    positive.
     """
     code = {name: number for number, name in enumerate(classes)}
     rows = rows.sort_index()
@@ -87,13 +88,13 @@ class PairBatch:
     """Rows of one batch, or of one process' share of it.
 
     Attributes:
-        left: Store rows of left images; class `PAD` marks a filler.
-        left_classes: Their classes.
+        left: Store rows of left images.
+        left_classes: Their classes; `PAD` marks a filler.
         right: Store rows of right images.
-        right_classes: Their classes.
+        right_classes: Their classes; `PAD` marks a filler.
         left_positions: Positions of the left images in the global batch, for augmentation.
-        right_positions: Positions of the right images in the global batch, counted on after the left.
-        images: Images in the global batch.
+        right_positions: Positions of the right images; they continue after those of the left images.
+        images: Number of images in the global batch.
     """
 
     left: Rows
@@ -106,7 +107,7 @@ class PairBatch:
 
     @classmethod
     def whole(cls, left: Rows, left_classes: Rows, right: Rows, right_classes: Rows) -> PairBatch:
-        """The global batch of these rows."""
+        """The global batch with these rows."""
         return cls(
             left=left,
             left_classes=left_classes,
@@ -118,9 +119,9 @@ class PairBatch:
         )
 
     def share(self, rank: int, world: int) -> PairBatch:
-        """Every `world`-th row from `rank` on, each side filled up with `PAD` to equal lengths.
+        """Every `world`-th row, starting at `rank`; fillers make the shares of all processes equally long.
 
-        Left and right rows are dealt alike, so row i of both still forms a pair in `random`.
+        Left and right rows are shared in the same way, so in `random` row i of both still forms a pair.
         """
         if world == 1:
             return self
@@ -138,7 +139,7 @@ class PairBatch:
 def _deal(rows: Rows, classes: Rows, positions: Rows, rank: int, world: int) -> tuple[Rows, Rows, Rows]:
     taken = slice(rank, None, world)
     fill = -(-len(rows) // world) - len(rows[taken])
-    # A filler repeats the first row, which surely exists; its class says that it does not count.
+    # A filler repeats a row from the start of the list; its class `PAD` says that it does not count.
     return (
         np.concatenate([rows[taken], rows[:fill]]),
         np.concatenate([classes[taken], np.full(fill, PAD, dtype=classes.dtype)]),
@@ -150,36 +151,37 @@ class PairStrategy(Protocol):
     """How pairs are drawn, batch by batch.
 
     Attributes:
-        aligned: Whether row i of the left side pairs with row i of the right side only (`random`),
-            or every left image with every right one (`all`).
+        aligned: If true, row i of the left side pairs only with row i of the right side (`random`); if
+            false, every left image pairs with every right image (`all`).
     """
 
     aligned: bool
 
     @property
     def steps(self) -> int:
-        """Batches an epoch."""
+        """Batches per epoch."""
 
     @property
     def images_per_epoch(self) -> int:
-        """Images encoded an epoch: the budget that strategies are compared at."""
+        """Images encoded per epoch; strategies are compared at an equal number."""
 
     def batch(self, epoch: int, step: int) -> PairBatch:
         """The global batch of a step."""
 
 
 class RandomPairs:
-    """The published protocol: one real and one generated image a pair, half of them positive.
+    """The published protocol: one real and one generated image per pair; half of the pairs are positive.
 
-    As many pairs an epoch as left (real) training images [A25]. The left images of the positive
-    half are drawn without repetition from those that have a positive partner, and so for the
-    negative half, starting over when there are fewer than asked; partners are drawn uniformly.
+    An epoch has as many pairs as there are left (real) training images [A25]. For the positive half, left
+    images are drawn without repetition from those that have a positive partner; for the negative half, from
+    those that have a negative partner. If there are too few, drawing starts again with all of them.
+    Partners are drawn uniformly.
 
     Args:
-        pools: What to draw from.
+        pools: The images to draw from.
         batch_size: Pairs in the global batch.
         seed: Seed of the run.
-        pairs_per_epoch: Default: one a left image.
+        pairs_per_epoch: Default: the number of left images.
     """
 
     aligned: bool = True
@@ -203,12 +205,12 @@ class RandomPairs:
 
     @property
     def steps(self) -> int:
-        """Batches an epoch; the last may be smaller."""
+        """Batches per epoch; the last may be smaller."""
         return -(-self.pairs // self.batch_size)
 
     @property
     def images_per_epoch(self) -> int:
-        """Two images a pair."""
+        """Images per epoch: two per pair."""
         return 2 * self.pairs
 
     def plan(self, epoch: int) -> tuple[Rows, Rows]:
@@ -237,7 +239,7 @@ class RandomPairs:
         return self._plan
 
     def choose(self, left: Rows, partners: Rows, rng: np.random.Generator) -> Rows:
-        """A partner for each left image, of those that make the pair what it should be."""
+        """Draw a partner for each left image, uniformly from `partners`."""
         return rng.choice(partners, size=len(left))
 
     def batch(self, epoch: int, step: int) -> PairBatch:
@@ -254,24 +256,24 @@ class RandomPairs:
 
 
 class NearestPairs(RandomPairs):
-    """Pairs as in `RandomPairs`, but each left image meets only the partners that look most like it.
+    """Pairs as in `RandomPairs`, but each left image is paired only with the most similar partners.
 
-    In `usage` nearly all random pairs say nothing: whether a real image was used shows in the few
-    generated images near it. Here a used image is drawn to its nearest generated ones, and a
-    not-used image pushed off its own; in `subset` the same gives hard negatives.
+    In `usage`, most random pairs carry no information: only the few generated images near a real image show
+    whether it was used. With this strategy, training pulls a used image towards its nearest generated images
+    and pushes a not-used image away from its nearest ones. In `subset`, it gives hard negatives.
 
     Args:
-        pools: What to draw from.
+        pools: The images to draw from.
         images: `(rows of the store, H, W)` uint8.
-        neighbours: How many of the nearest partners are drawn from.
-        contrast: `pair`: the pairs drawn are all there is. `batch`: besides, every left image is a
-            negative to the partners of all others, so that a positive pair means this image, not
-            one of its kind.
+        neighbours: A partner is drawn from this number of nearest images.
+        contrast: `pair`: only the drawn pairs are used. `batch`: in addition, every left image forms
+            negative pairs with the partners of all other left images. A positive pair then means the same
+            image, not the same class.
         batch_size: Pairs in the global batch.
         seed: Seed of the run.
     """
 
-    SIDE = 32  # nearness is the correlation of thumbnails of this side
+    SIDE = 32  # similarity is the correlation of thumbnails with this side
 
     @classmethod
     def of(  # type: ignore[override]
@@ -305,11 +307,11 @@ class NearestPairs(RandomPairs):
         self._nearest: dict[bytes, Rows] = {}
 
     def batch(self, epoch: int, step: int) -> PairBatch:
-        """The pairs of a step; in `batch` contrast the class of an image is its positive partner."""
+        """The pairs of a step; with contrast `batch`, the class of an image is its positive partner."""
         pairs = super().batch(epoch, step)
         if self.aligned:
             return pairs
-        nothing = max(pairs.left.max(), pairs.right.max()) + 1  # no right image's class
+        nothing = max(pairs.left.max(), pairs.right.max()) + 1  # not the class of any right image
         positive = pairs.left_classes == pairs.right_classes
         return PairBatch.whole(pairs.left, np.where(positive, pairs.right, nothing), pairs.right, pairs.right)
 
@@ -322,7 +324,7 @@ class NearestPairs(RandomPairs):
         return nearest[left, rng.integers(0, nearest.shape[1], size=len(left))]
 
     def _rank(self, partners: Rows, *, block: int = 1024) -> Rows:
-        """`(left images, neighbours)` nearest of the partners; a left image is not its own partner."""
+        """`(left images, neighbours)`: the nearest partners; an image is never its own partner."""
         count = min(self.neighbours, len(partners))
         out = np.empty((len(self._left), count), dtype=np.int64)
         same_image = self.pools.right[partners]
@@ -334,17 +336,17 @@ class NearestPairs(RandomPairs):
 
 
 class AllPairs:
-    """k images a class and domain, and every real x generated pair of their embeddings.
+    """k images per class and domain, and every real x generated pair of their embeddings.
 
-    Each image is encoded once and serves in many pairs. An epoch encodes as many images as one of
-    `RandomPairs` does, so that the two are compared at equal work. Images are drawn class by class
-    without repetition, starting over when a class is exhausted.
+    Each image is encoded once and used in many pairs. An epoch encodes as many images as an epoch of
+    `RandomPairs`, so that the two are compared at equal cost. Images are drawn class by class without
+    repetition; when all images of a class were drawn, drawing starts again with all of them.
 
     Args:
-        pools: What to draw from.
+        pools: The images to draw from.
         images_per_class: k.
         seed: Seed of the run.
-        images_per_epoch: Encoder budget of an epoch; default: two a left image, as in `RandomPairs`.
+        images_per_epoch: Images to encode per epoch; default: two per left image, as in `RandomPairs`.
     """
 
     aligned = False
@@ -374,12 +376,12 @@ class AllPairs:
 
     @property
     def steps(self) -> int:
-        """Batches an epoch, at least one."""
+        """Batches per epoch, at least one."""
         return self._steps
 
     @property
     def images_per_epoch(self) -> int:
-        """Images encoded an epoch."""
+        """Images encoded per epoch."""
         return self._steps * self.batch_images
 
     def plan(self, epoch: int) -> list[Rows]:
@@ -411,6 +413,6 @@ class AllPairs:
 
 
 def cycle(candidates: Rows, count: int, rng: np.random.Generator) -> Rows:
-    """`count` of the candidates in random order; none twice before all have come once."""
+    """`count` candidates in random order; none is repeated before all were drawn."""
     rounds = -(-count // len(candidates)) if count else 0
     return np.concatenate([rng.permutation(candidates) for _ in range(rounds)] or [candidates[:0]])[:count]

@@ -1,4 +1,4 @@
-"""Run files and truth files: `<image id>,<label>`, as the challenge exchanges them."""
+"""Run files and truth files with lines `<image id>,<label>`, the format of the challenge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEADER_IDS = {"id", "image", "image_id", "imageid", "file", "filename", "name"}
 
 
 def image_id(text: str) -> str:
-    """The id that a file name or id stands for: no folder, no image extension."""
+    """The image id of a file name or id: without folder and image extension."""
     name = text.strip().replace("\\", "/").rsplit("/", 1)[-1]
     stem, dot, suffix = name.rpartition(".")
     return stem if dot and f".{suffix.lower()}" in IMAGE_SUFFIXES else name
@@ -26,18 +26,18 @@ def image_id(text: str) -> str:
 def read_labels(path: Path, task: Task, *, kind: str) -> dict[str, str]:
     """Ids and labels of a run file or truth file, in file order.
 
-    Two columns, comma-separated; a header is recognised by its first field (`id`, `image`, ...);
-    further columns (scores) are allowed only under a header. Labels come back in the task's own
-    words (`1` -> `used`).
+    The file has two columns, separated by a comma. A header is recognised by its first field (`id`,
+    `image`, ...); further columns (scores) are allowed only with a header. Labels are returned as the
+    task names them (`1` -> `used`).
 
     Args:
         path: The file.
-        task: Whose labels it holds.
+        task: The task that the labels belong to.
         kind: `truth file` or `run file`, for messages.
 
     Raises:
-        FingerprintsError: If the file is missing or empty, a line is empty or has not two fields,
-            an id is repeated, or a label is not one of the task's.
+        FingerprintsError: If the file is missing or empty, a line is empty or has the wrong number of
+            fields, an id is repeated, or a label is not a label of the task.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -47,14 +47,14 @@ def read_labels(path: Path, task: Task, *, kind: str) -> dict[str, str]:
         ) from error
     except UnicodeDecodeError as error:
         raise FingerprintsError(
-            f"The {kind} is not a text file.", where=path, fix="lines of <image id>,<label>"
+            f"The {kind} is not a text file.", where=path, fix="give a text file of lines <image id>,<label>"
         ) from error
     rows = list(csv.reader(io.StringIO("\n".join(lines))))
     header = bool(rows) and bool(rows[0]) and rows[0][0].strip().lower() in _HEADER_IDS
     width = len(rows[0]) if header else 2
     if header and width < 2:
         raise FingerprintsError(
-            f"The {kind} has one column.", where=f"{path}, line 1", fix="lines of <image id>,<label>"
+            f"The {kind} has only one column.", where=f"{path}, line 1", fix="write lines <image id>,<label>"
         )
     labels: dict[str, str] = {}
     problems: list[str] = []
@@ -75,11 +75,11 @@ def read_labels(path: Path, task: Task, *, kind: str) -> dict[str, str]:
         raise FingerprintsError(
             f"The {kind} has {len(problems)} bad line(s):\n{listing(problems)}",
             where=path,
-            fix="one line <image id>,<label> per image",
+            fix="write one line <image id>,<label> per image",
         )
     if not labels:
         raise FingerprintsError(
-            f"The {kind} is empty.", where=path, fix="one line <image id>,<label> per image"
+            f"The {kind} is empty.", where=path, fix="write one line <image id>,<label> per image"
         )
     return labels
 
@@ -98,21 +98,21 @@ def match_labels(labels: Mapping[str, str], ids: Sequence[str], *, path: Path, k
         if missing:
             parts.append(f"{len(missing)} image(s) have no line:\n{listing(missing, 5)}")
         if unknown:
-            parts.append(f"{len(unknown)} id(s) are of no image:\n{listing(unknown, 5)}")
+            parts.append(f"{len(unknown)} id(s) match no image:\n{listing(unknown, 5)}")
         raise FingerprintsError(
             f"The {kind} does not fit the images: " + "\n  ".join(parts),
             where=path,
-            fix="exactly one line per image; ids are file names, with or without extension",
+            fix="write exactly one line per image; ids are file names, with or without extension",
         )
     return [labels[i] for i in ids]
 
 
 def write_run_file(path: Path, ids: Sequence[str], labels: Sequence[str], task: Task) -> None:
-    """Write `<image id>,<label>` lines, no header, as the challenge takes them."""
+    """Write `<image id>,<label>` lines without a header, in the format of the challenge."""
     repeated = [i for i, count in Counter(ids).items() if count > 1]
     if repeated:
         raise FingerprintsError(
-            f"Ids are repeated:\n{listing(repeated)}", where=path, fix="unique file names"
+            f"Ids are repeated:\n{listing(repeated)}", where=path, fix="use unique file names"
         )
     text = io.StringIO(newline="")
     rows = ((i, task.to_run(label)) for i, label in zip(ids, labels, strict=True))
@@ -124,5 +124,5 @@ def write_run_file(path: Path, ids: Sequence[str], labels: Sequence[str], task: 
         raise FingerprintsError(
             f"The run file cannot be written: {error.strerror}.",
             where=path,
-            fix="out=FILE that can be written",
+            fix="give a file that can be written: out=FILE",
         ) from error

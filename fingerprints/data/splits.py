@@ -1,4 +1,4 @@
-"""Splits by group, stratified by label, seeded: no group is ever on both sides."""
+"""Splits by group, stratified by label, seeded: a group is never divided."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from fingerprints.core.errors import FingerprintsError
 def hold_out(
     labels: Sequence[str], groups: Sequence[str], *, fraction: float, seed: int
 ) -> NDArray[np.bool_]:
-    """Whole groups held out for validation, as near to `fraction` of each label as groups allow.
+    """Hold out whole groups for validation, as close to `fraction` of each label as the groups allow.
 
-    Groups are visited in a seeded random order and taken while that brings the held-out counts
-    nearer to their targets; a label left without any gets its smallest group.
+    Groups are visited in a seeded random order. A group is taken if this brings the held-out counts closer
+    to their targets. For a label without a held-out image, its smallest group is taken.
 
     Returns:
         `(n,)` mask, true where held out.
 
     Raises:
-        FingerprintsError: If a label has one group only: it cannot be on both sides.
+        FingerprintsError: If a label has only one group, which cannot be divided.
     """
     label_names, label_codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
     group_names, group_codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
@@ -36,7 +36,7 @@ def hold_out(
     held = np.zeros(len(label_names))
     chosen = np.zeros(len(group_names), dtype=bool)
     order = np.random.default_rng([seed, 0x5EED]).permutation(len(group_names))
-    rows = counts.tolist()  # tens of thousands of groups: plain numbers are far faster one by one
+    rows = counts.tolist()  # for tens of thousands of groups, a loop over Python numbers is much faster
     for group in order.tolist():
         nearer, fits = 0.0, True
         for label, count in enumerate(rows[group]):
@@ -53,7 +53,7 @@ def hold_out(
         candidates = [g for g in order if counts[g, label] and np.all(held + counts[g] < total)]
         if not candidates:
             raise FingerprintsError(
-                f"Label '{label_names[label]}' cannot be held out by group: its groups share all "
+                f"Label '{label_names[label]}' cannot be held out by group: its groups contain all "
                 "images of another label.",
                 where="groups",
                 fix="give finer groups (data.groups=CSV)",
@@ -65,7 +65,7 @@ def hold_out(
 
 
 def k_folds(labels: Sequence[str], groups: Sequence[str], *, k: int, seed: int) -> NDArray[np.int64]:
-    """`(n,)` fold numbers `0..k-1`, whole groups to a fold, label shares kept as even as they allow.
+    """`(n,)` fold numbers `0..k-1`; groups are not divided, and label shares are as even as possible.
 
     Raises:
         FingerprintsError: If a label has fewer groups than folds.
@@ -76,7 +76,7 @@ def k_folds(labels: Sequence[str], groups: Sequence[str], *, k: int, seed: int) 
     np.add.at(counts, (group_codes, label_codes), 1)
     _require_groups(counts, label_names, wanted=k)
     folds = np.full(len(label_codes), -1, dtype=np.int64)
-    # Where every image stands alone the plain splitter gives as even folds in a fraction of the time.
+    # If every image is its own group, the plain splitter gives equally even folds in much less time.
     alone = len(group_names) == len(group_codes)
     kind = StratifiedKFold if alone else StratifiedGroupKFold
     splitter = kind(n_splits=k, shuffle=True, random_state=seed)
@@ -87,7 +87,7 @@ def k_folds(labels: Sequence[str], groups: Sequence[str], *, k: int, seed: int) 
 
 
 def fewest_groups(labels: Sequence[str], groups: Sequence[str]) -> int:
-    """Groups of the label that has the fewest."""
+    """Number of groups of the label with the fewest groups."""
     pairs = np.unique(np.array([labels, groups], dtype=str), axis=1)
     return int(np.unique(pairs[0], return_counts=True)[1].min())
 
@@ -100,5 +100,5 @@ def _require_groups(counts: NDArray[np.int64], label_names: NDArray, *, wanted: 
             f"Label '{label_names[label]}' has {groups_per_label[label]} group(s); a split by group "
             f"needs at least {wanted}.",
             where="groups",
-            fix="give finer groups (data.groups=CSV), fewer folds (data.folds=N), or more patients",
+            fix="give finer groups (data.groups=CSV) or more patients, or use fewer folds (data.folds=N)",
         )

@@ -1,8 +1,8 @@
 """The image store: every image decoded once, uint8, memory-mapped, shared by all processes.
 
-A store is a folder named by a digest of its file list (name, size, mtime) and preprocessing.
-It is written under a temporary name and renamed when whole, under a file lock, so that a
-folder with a store's name is always complete and two processes never build the same one twice.
+A store is a folder whose name is a digest of its file list (path, size, mtime) and preprocessing. It is
+written under a temporary name and renamed when it is complete, so a folder with a store's name is always
+complete. A file lock prevents two processes from building the same store.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class ImageStore:
     """Decoded images of one file list.
 
     Attributes:
-        folder: Where it lies.
+        folder: The folder of the store.
         images: `(n, size, size)` uint8, read-only memory map, in the order of the file list;
-            `(n, 3, size, size)` where a filter gave them colours.
-        digests: `(n,)` 16-byte digests of the files' own pixels: equal for identical images.
-        native_sizes: `(n, 2)` width and height of each file; 0 where it could not be read.
+            `(n, 3, size, size)` if a filter made colour images.
+        digests: `(n,)` digests (32 hex digits) of the pixels before resizing: equal for identical images.
+        native_sizes: `(n, 2)` width and height of each file; 0 if it could not be read.
         errors: Row -> why the file could not be read.
         built: Whether this call decoded the files (`False`: found on disk).
     """
@@ -50,7 +50,7 @@ class ImageStore:
     built: bool
 
     def cached(self, name: str, compute: Callable[[], NDArray]) -> NDArray:
-        """An array derived from the store's pixels, computed once and kept beside them."""
+        """An array derived from the store's pixels, computed once and saved in the same folder."""
         path = self.folder / f"{name}.npy"
         if not path.exists():
             with replacing(path) as part, part.open("wb") as handle:
@@ -60,13 +60,13 @@ class ImageStore:
     def filled(
         self, name: str, *, shape: tuple[int, ...], dtype: DTypeLike, fill: Callable[[NDArray], None]
     ) -> NDArray:
-        """An array derived from the store's pixels that need not fit into memory, computed once.
+        """An array derived from the store's pixels, computed once; it may be larger than memory.
 
         Args:
-            name: Its name beside the pixels; it must change with whatever the array depends on.
+            name: Its file name without `.npy`; it must differ for different inputs and settings.
             shape: Its shape.
             dtype: Its type.
-            fill: Writes all of it into the memory map that it gets.
+            fill: Function that writes the array into the memory map given to it.
 
         Returns:
             A read-only memory map.
@@ -80,7 +80,7 @@ class ImageStore:
 
     @staticmethod
     def _fill(path: Path, shape: tuple[int, ...], dtype: DTypeLike, fill: Callable[[NDArray], None]) -> None:
-        for stale in path.parent.glob(f"{path.name}.*.part"):  # the lock is ours: its maker was killed
+        for stale in path.parent.glob(f"{path.name}.*.part"):  # we hold the lock: its writer was killed
             stale.unlink()
         with replacing(path) as part:
             array = new_array(part, shape, dtype)
@@ -89,7 +89,7 @@ class ImageStore:
 
 
 def store_key(files: Sequence[ImageFile], preprocessing: Preprocessing) -> str:
-    """Digest that changes with any file's path, size or mtime and with the preprocessing."""
+    """Digest of the path, size and mtime of every file, and of the preprocessing."""
     digest = hashlib.sha256(json.dumps(preprocessing.describe(), sort_keys=True).encode())
     for file in files:
         digest.update(f"{file.path}\0{file.size}\0{file.mtime_ns}\n".encode())
@@ -104,14 +104,14 @@ def open_store(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> ImageStore:
-    """The store of these files: found in `cache`, or built there.
+    """Open the store of these files in `cache`; build it if it does not exist.
 
     Args:
-        files: Files in the order of the rows wanted.
+        files: Files in the order of the store's rows.
         preprocessing: How they become pixels.
         cache: Folder of all stores; made if missing.
-        workers: Decoding threads (decoding releases the interpreter lock); default: one a core.
-        progress: Called now and then while decoding.
+        workers: Decoding threads (decoding releases the interpreter lock); default: one per core.
+        progress: Called repeatedly while decoding.
 
     Raises:
         FingerprintsError: If the cache folder cannot be written.
@@ -129,8 +129,8 @@ def open_store(
             raise FingerprintsError(
                 f"The image store cannot be written: {error.strerror or error}.",
                 where=cache,
-                fix="paths.store=DIR with a folder that can be written and has room for "
-                f"{len(files) * preprocessing.size**2 / 1e6:,.0f} MB",
+                fix="give a folder that can be written and has room for "
+                f"{len(files) * preprocessing.size**2 / 1e6:,.0f} MB: paths.store=DIR",
             ) from error
     facts = json.loads((folder / "store.json").read_text())
     return ImageStore(
@@ -151,7 +151,7 @@ def _build(
     workers: int | None,
     progress: Progress | None,
 ) -> None:
-    for stale in folder.parent.glob(f"{folder.name}.*.part"):  # the lock is ours: its maker was killed
+    for stale in folder.parent.glob(f"{folder.name}.*.part"):  # we hold the lock: its writer was killed
         shutil.rmtree(stale)
     part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     part.mkdir()
@@ -185,10 +185,10 @@ def _build(
 
 
 def new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.memmap:
-    """A writable memory map of zeros with its space on disk reserved."""
+    """A writable memory map of zeros; its space on the disk is reserved."""
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     with path.open("r+b") as handle:
-        # Without the space reserved, a full disk would kill the process at the first write.
+        # Otherwise, a full disk would kill the process at the first write.
         os.posix_fallocate(handle.fileno(), 0, os.fstat(handle.fileno()).st_size)
     return array
 
@@ -206,7 +206,7 @@ def _try_decode(path: str, preprocessing: Preprocessing) -> Decoded | str:
 
 @contextmanager
 def interruptible(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
-    """A pool whose queue is dropped, not worked off, when something goes wrong."""
+    """A pool that drops the tasks still waiting when the block ends, also after an error."""
     try:
         yield pool
     finally:

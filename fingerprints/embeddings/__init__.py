@@ -1,1 +1,1 @@
-"""Images to vectors: where encoders come from, one pass over all processes, cached features."""
+"""Converting images to vectors: sources of encoders, encoding on all processes, cached features."""

@@ -1,4 +1,4 @@
-"""Features that no decision can use, refused before any work is done."""
+"""Refusing features that no decision can use, before any decision is fitted."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def check_features(
     where: str = "embeddings",
     constant: bool = False,
 ) -> None:
-    """Refuse embeddings that are not numbers, or that are the same for every image.
+    """Refuse embeddings that are NaN or infinite, or that are the same for every image.
 
-    Features that are constant are fine as long as some vary. One image, or none, has nothing to vary
-    against and is fine.
+    Constant features are accepted if at least one feature varies. With fewer than two images, constant
+    features are accepted, too.
 
     Args:
         embeddings: `(n, *feature_shape)`.
-        names: n names of the images; their positions (from 0) where nobody knows names.
-        where: What the error calls the embeddings.
-        constant: Whether they may all be the same.
+        names: n names of the images; `None`: the error gives their positions (from 0).
+        where: The name of the embeddings in an error.
+        constant: Whether all images may have the same features.
 
     Raises:
-        FingerprintsError: If a feature is NaN or infinite (names the images), or all are constant.
+        FingerprintsError: If a feature is NaN or infinite (the error lists the images), or all are constant.
     """
     flat = embeddings.reshape(len(embeddings), math.prod(embeddings.shape[1:]))
-    # The sum of a row is finite exactly if all of it is, short of an overflow: no mask of n x d cells.
+    # Unless it overflows, the sum of a row is finite if all its values are: this needs no n x d mask.
     with np.errstate(over="ignore", invalid="ignore"):
         suspects = np.flatnonzero(~np.isfinite(flat.sum(axis=1, dtype=np.float64)))
     bad = [i for i in suspects.tolist() if not np.isfinite(flat[i]).all()]
@@ -42,12 +42,12 @@ def check_features(
         raise FingerprintsError(
             f"{len(bad)} of {len(flat)} images have features that are NaN or infinite:\n{listing(called)}",
             where=where,
-            fix="look at these images; if they are sound, the encoder's weights or precision are not"
+            fix="check these images; if they are valid, check the encoder's weights and precision"
             " (trainer.precision=32-true)",
         )
     if not constant and len(flat) > 1 and (flat == flat[0]).all():
         raise FingerprintsError(
             f"All {len(flat)} images have the same features ({flat.shape[1]} constants).",
             where=where,
-            fix="look for a collapsed encoder, or a filter or region that leaves nothing of the images",
+            fix="check whether the encoder has collapsed, or a filter or region makes all images the same",
         )

@@ -1,4 +1,4 @@
-"""Embeddings: images through a network, over all processes; those of a frozen network once and for all."""
+"""Embeddings of images, computed on all processes; those of a frozen network are computed once and cached."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from fingerprints.encoders.network import EmbeddingNetwork
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # of cached features
+FORMAT = 1  # version of the cached features
 
 
 class _Embedder(pl.LightningModule):
-    """Predict step of `embed`: row numbers in, embeddings out."""
+    """Predict step of `embed`: from row numbers to embeddings."""
 
     def __init__(self, network: EmbeddingNetwork, pixels: PixelSource) -> None:
         super().__init__()
@@ -43,12 +43,12 @@ class _Embedder(pl.LightningModule):
 
 
 class _Collector(pl.Callback):
-    """Takes the embeddings of all processes out of each predict step, so that none pile up on a device.
+    """Collects the embeddings of all processes after each predict step, so that they do not fill the device.
 
     Args:
-        out: `(n, d)` array that the main process writes into; `None` in the others.
-        length: Rows of a process' share.
-        progress: Told of the images done.
+        out: `(n, d)` array for the embeddings; `None` on processes that do not need them.
+        length: Number of rows in the share of one process.
+        progress: Called with the number of encoded images.
     """
 
     def __init__(self, out: NDArray[np.float32] | None, *, length: int, progress: Progress | None) -> None:
@@ -57,7 +57,7 @@ class _Collector(pl.Callback):
     def on_predict_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, *_: Any
     ) -> None:
-        """Lay every process' rows where its share of the list begins."""
+        """Write the rows of every process to its share of the array."""
         world = trainer.world_size
         parts = outputs[None] if world == 1 else trainer.strategy.all_gather(outputs)
         start, self.done = self.done, self.done + len(batch)
@@ -66,7 +66,7 @@ class _Collector(pl.Callback):
         values = parts.cpu().numpy()
         for rank in range(world):
             at = rank * self.length + start
-            kept = max(0, min(len(batch), len(self.out) - at))  # fillers lie past the end
+            kept = max(0, min(len(batch), len(self.out) - at))  # fillers are beyond the end
             self.out[at : at + kept] = values[rank, :kept]
         if self.progress is not None:
             self.progress("encoding images", min(self.done * world, len(self.out)), len(self.out))
@@ -80,16 +80,16 @@ def embed(
     trainer: pl.Trainer,
     batch_size: int = 256,
 ) -> NDArray[np.float32]:
-    """Embeddings of store rows, in the order given, the same on every process.
+    """Embeddings of store rows, in the given order, the same on every process.
 
-    Each process encodes its share of the rows; shares are filled up to equal length so that they
-    can be gathered, and the fillers are dropped.
+    Each process encodes its share of the rows. Fillers make all shares equally long, so that they can be
+    gathered; the embeddings of fillers are dropped.
 
     Args:
-        network: The encoder with its projection and norm; put into evaluation mode.
+        network: The encoder with its projection and norm; it is set to evaluation mode.
         pixels: The image store.
         rows: `(n,)` rows of the store; may be empty.
-        trainer: Brings device, precision and processes.
+        trainer: Defines device, precision and processes.
         batch_size: Images at a time on each process.
 
     Returns:
@@ -111,11 +111,11 @@ def _encode(
     batch_size: int,
     progress: Progress | None,
 ) -> None:
-    """One pass over the rows, `(n, d)` into `out` of every process that has one."""
+    """Encode the rows once; write `(n, d)` embeddings to `out` on every process that has one."""
     rank, world = trainer.global_rank, trainer.world_size
     length = -(-len(rows) // world)
     padded = np.concatenate([rows, np.repeat(rows[:1], length * world - len(rows))])
-    # Dealt in blocks, so that gathered shares are in order when laid end to end.
+    # Each share is a contiguous block, so that the concatenated shares keep the order.
     share = torch.from_numpy(padded[rank * length : (rank + 1) * length])
     loader: DataLoader = DataLoader(share, batch_size=batch_size, shuffle=False)  # type: ignore[arg-type]
     collector = _Collector(out, length=length, progress=progress)
@@ -131,12 +131,12 @@ class Features:
     """Embeddings of a whole image store by a frozen network.
 
     Attributes:
-        values: `(n, d)` float32, memory-mapped; row i belongs to row i of the store, NaN where the store
-            has no image.
-        facts: What they are of: the network with its preprocessing, the digest of its weights, the images,
-            the precision.
-        encoded: Images that this call passed through the network: 0 where they were found.
-        path: Where they lie.
+        values: `(n, d)` float32, memory-mapped; row i belongs to row i of the store, NaN if the store has no
+            image there.
+        facts: Facts that identify them: the network with its preprocessing, the digest of its weights, the
+            images, the precision.
+        encoded: Number of images that this call encoded: 0 if the embeddings were found in the cache.
+        path: The file.
     """
 
     values: NDArray[np.float32]
@@ -153,14 +153,14 @@ def frozen_features(
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> Features:
-    """Embeddings of all images of a store: found beside its pixels, or computed in one pass and kept there.
+    """Embeddings of all images of a store: read from the store's folder, or computed once and saved there.
 
     Args:
         network: The frozen network.
-        store: The images, filtered as they are to be seen.
-        trainer: Brings device, precision and processes.
+        store: The images, after filter and region.
+        trainer: Defines device, precision and processes.
         batch_size: Images at a time on each process.
-        progress: Told of the images done.
+        progress: Called with the number of encoded images.
 
     Raises:
         FingerprintsError: If the folder cannot be written.
@@ -176,7 +176,7 @@ def frozen_features(
     identity = {key: value for key, value in facts.items() if key != "format"}
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
     path = store.folder / "features" / f"{key}.npy"
-    # What is there may change under another process' hands: all wait for the main one to look.
+    # Another process may change the cache meanwhile, so only the main process looks and tells the others.
     found = trainer.strategy.broadcast(_found(path, facts)) if trainer.world_size > 1 else _found(path, facts)
     rows = np.setdiff1d(np.arange(len(store.images)), list(store.errors)).astype(np.int64)
     if not found:
@@ -194,8 +194,8 @@ def _found(path: Path, facts: dict[str, Any]) -> bool:
     if written == facts:
         return True
     log.warning(
-        "note: the cached features %s were written by another version (format %s, this is %s): computing "
-        "them anew",
+        "note: the cached features %s have format %s, but this version uses format %s: they are computed "
+        "again",
         path,
         written.get("format"),
         FORMAT,
@@ -214,7 +214,7 @@ def _compute(
     batch_size: int,
     progress: Progress | None,
 ) -> None:
-    """Write the features of all readable rows under a temporary name, then give them their own."""
+    """Write the features of all readable rows to a temporary file, then rename it."""
     main = trainer.is_global_zero
     part = path.with_name(f"{path.stem}.{os.getpid()}.part.npy")
     out: Any = None
@@ -241,8 +241,8 @@ def _compute(
         raise FingerprintsError(
             f"The features cannot be written: {error.strerror or error}.",
             where=path.parent,
-            fix="paths.store=DIR with a folder that can be written and has room for "
-            f"{len(store.images) * network.embedding * 4 / 1e6:,.0f} MB",
+            fix="give a folder that can be written and has room for "
+            f"{len(store.images) * network.embedding * 4 / 1e6:,.0f} MB: paths.store=DIR",
         ) from error
     finally:
         part.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""How images become vectors: an encoder that is trained first, on pairs or labels, or a frozen one.
+"""Sources of encoders: an encoder is trained on pairs, trained on labels, or frozen.
 
-Each kind is a source of encoders. The detector asks it for one that has seen the training images and
-nothing else, and cares no further how it was made.
+The detector asks a source for an encoder that was trained only on the training images. It does not depend on
+the kind of source.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ log = logging.getLogger(__name__)
 
 
 class EpochReport(Protocol):
-    """Takes the figures of an epoch of one training.
+    """Receives the figures of each epoch of a training.
 
-    `part` is the training's folder below the run's checkpoints (`.` for the only one, `fold_2`,
-    `model1/fold_2`), `title` what the log calls it; `fresh` as in `fit`.
+    `part` is the training's folder below the run's checkpoints (`.` if there is only one training, or
+    `fold_2`, `model1/fold_2`); `title` is its name in the log; `fresh` as in `fit`.
     """
 
     def __call__(self, part: str, title: str, row: Row, *, fresh: bool) -> None:
-        """Take them."""
+        """Receive the figures of one epoch."""
 
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """What every source of encoders works with.
+    """Data and settings for every source of encoders.
 
     Attributes:
         index: The data set.
@@ -62,9 +62,9 @@ class TrainingContext:
         trainer: Hardware and length of a training.
         stopping: Early stopping and choice of weights.
         seed: Seed of the run.
-        folder: Where checkpoints go.
+        folder: Folder of checkpoints.
         report: Called with the figures of each epoch.
-        progress: Told of images that a frozen encoder has done.
+        progress: Called with the number of images that a frozen encoder has encoded.
     """
 
     index: Index
@@ -79,12 +79,12 @@ class TrainingContext:
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Rows of the index that an encoder is made with.
+    """Rows of the index that an encoder may use.
 
     Attributes:
         train: Images to train on.
         held: Labelled images held out.
-        test: Images without labels, for rounds of pseudo-labels; none where nothing may be known of them.
+        test: Images without labels, for rounds of pseudo-labels; empty if the encoder must not use them.
     """
 
     train: pd.DataFrame
@@ -99,8 +99,8 @@ class Encoder:
     Attributes:
         network: Its network.
         encode: Store rows `(n,)` to embeddings `(n, d)` float32.
-        fits: The trainings behind it by title, the last one that of the network; none of a frozen one.
-        head: The classifier's last layer, where it was trained as one.
+        fits: The trainings that made it, by title; the last one made the network. Empty if frozen.
+        head: The last layer of the classifier, if the encoder was trained as a classifier.
         features: The cached features of a frozen encoder.
     """
 
@@ -115,7 +115,7 @@ class EncoderSource(Protocol):
     """Makes encoders.
 
     Attributes:
-        trained: Whether what it makes has seen the training images.
+        trained: Whether its encoders are trained on the training images.
     """
 
     @property
@@ -123,7 +123,7 @@ class EncoderSource(Protocol):
         """See above."""
 
     def make(self, context: TrainingContext, rows: TrainingRows, part: Path, title: str) -> Encoder:
-        """An encoder made with these rows; its training lies in `part` below the folder of checkpoints."""
+        """Make an encoder with these rows; its checkpoints are in `part` below the folder of checkpoints."""
 
 
 def _training(
@@ -145,7 +145,7 @@ def _training(
 
 
 def _embedding(context: TrainingContext, network: EmbeddingNetwork) -> Callable[[NDArray[np.int64]], NDArray]:
-    # The same device and precision as in training, but none of its callbacks.
+    # The same device and precision as in training, but without its callbacks.
     return functools.partial(
         embed, network, PixelSource(context.store), trainer=make_trainer(context.trainer)
     )
@@ -156,7 +156,7 @@ class OnPairs:
     """Trains a Siamese network.
 
     Attributes:
-        module: Makes a freshly initialised training module; the seed decides its weights.
+        module: Makes a newly initialised training module; its weights depend on the seed.
         strategy: Makes the pairing strategy from pools.
     """
 
@@ -165,7 +165,7 @@ class OnPairs:
     trained: bool = True
 
     def make(self, context: TrainingContext, rows: TrainingRows, part: Path, title: str) -> Encoder:
-        """Train it on pairs of the training rows, watching pairs of those held out."""
+        """Train on pairs of the training rows, with validation on pairs of the held-out rows."""
         pl.seed_everything(context.seed, verbose=False)
         module = self.module()
         data = PairDataModule(
@@ -182,16 +182,16 @@ class OnPairs:
 
 @dataclass(frozen=True)
 class OnLabels:
-    """Trains a classifier; with rounds, again on test images that it has labelled itself.
+    """Trains a classifier; with rounds, trains it further on test images that it has labelled itself.
 
-    A round takes the images that the classifier is surest of, goes on from its weights, and trains as
-    long again (pseudo-labels: SDVAHCS/UCSD [O24]; which images they took is not said, the surest are our
-    reading).
+    A round adds the test images that the classifier is most certain about, starts from the classifier's
+    weights, and trains for the same number of epochs again (pseudo-labels: SDVAHCS/UCSD [O24]; the paper does
+    not say which images were used, so we use the most certain ones).
 
     Attributes:
-        module: Makes a freshly initialised training module for so many classes.
+        module: Makes a newly initialised training module for a number of classes.
         batch_size: Images in the global batch.
-        fit_on: Which domain's labels are learnt.
+        fit_on: The domain whose labels are learnt.
         rounds: Rounds after the first training.
         pseudo_labels: Test images that a round adds.
     """
@@ -204,7 +204,7 @@ class OnLabels:
     trained: bool = True
 
     def make(self, context: TrainingContext, rows: TrainingRows, part: Path, title: str) -> Encoder:
-        """Train it on the labelled images, then in rounds on test images, too."""
+        """Train on the labelled images, then in rounds also on test images."""
         train, held = (labelled_images(frame, self.fit_on) for frame in (rows.train, rows.held))
         classes = tuple(name for name in context.index.classes if name in set(train["label"]))
         if len(classes) < 2:
@@ -212,7 +212,7 @@ class OnLabels:
                 f"A classifier needs images of at least 2 labels; its training part has "
                 f"{', '.join(classes) or 'none'}.",
                 where=f"training.fit_on={self.fit_on}",
-                fix="training.fit_on=real, generated or both, whichever has labels",
+                fix="set training.fit_on to a domain that has labels: real, generated or both",
             )
         fits: dict[str, FitResult] = {}
         images = train.index.to_numpy(dtype=np.int64)
@@ -280,10 +280,10 @@ def _head(module: ClassifierModule, classes: Sequence[str]) -> Head:
 
 @dataclass
 class Frozen:
-    """Trains nothing: the features of a network as it is, computed once for all images and cached.
+    """A network that is not trained: its features are computed once for all images and cached.
 
     Attributes:
-        network: Makes the network; the seed decides its weights where they are random.
+        network: Makes the network; random weights depend on the seed.
         batch_size: Images at a time.
     """
 
@@ -316,5 +316,5 @@ class Frozen:
 
 
 def shortened(context: TrainingContext, epochs: int) -> TrainingContext:
-    """The same with another length of training."""
+    """The same context with another number of epochs."""
     return replace(context, trainer=replace(context.trainer, max_epochs=epochs))

@@ -1,1 +1,1 @@
-"""What is done to pixels between the image store and the encoder: filters, lung masks, regions."""
+"""Processing of pixels between the image store and the encoder: filters, lung masks, regions."""

@@ -36,23 +36,24 @@ def derived_store(
 ) -> tuple[ImageStore, list[str]]:
     """The store with its images filtered and cut to a region.
 
-    Masks come from the unfiltered pixels; then the filter, then the region. What is computed lies in the
-    store's own folder under a digest of the settings: masks apart from pixels, so that filters share them.
+    Masks are computed from the unfiltered pixels; then the filter is applied, then the region. Results are
+    saved in the folder of the store, named by a digest of the settings. Masks and pixels are saved
+    separately, so that several filters share the same masks.
 
     Args:
         store: Unfiltered images.
         filter: Applied to whole images.
-        region: What is kept of them.
+        region: The part of the images that is kept.
         names: Path of each row's image relative to the data root, `None` for a row that is not used;
-            needed where masks come from a folder.
-        device: Where a U-Net runs.
-        progress: Called now and then.
+            needed if masks come from a folder.
+        device: Device of a U-Net.
+        progress: Called repeatedly.
 
     Returns:
-        The store, the same one where there is nothing to do; and what the report should say of it.
+        The derived store, or the given one if nothing changes; and notes for the report.
 
     Raises:
-        FingerprintsError: If masks cannot be had.
+        FingerprintsError: If masks are missing or cannot be made.
     """
     described, filtered, name = plain(filter), make_filter(filter), region.name
     if filter.name == "none" and not region.masked:
@@ -73,7 +74,7 @@ def derived_store(
         return restrict(images, unpacked(masks[start:stop], side=side), region=name, crop=crop)
 
     shape = (n, side, side) if filter.name != "colorize" else (n, COLOURS, side, side)
-    # A folder of its own: what is cached beside these pixels must not meet what belongs to the others.
+    # In a separate folder, so that arrays cached for these pixels are not confused with those of others.
     folder = store.folder / f"derived-{_key(facts)}"
     folder.mkdir(exist_ok=True)
     derived = replace(store, folder=folder)
@@ -109,7 +110,7 @@ def unpacked(packed: NDArray[np.uint8], *, side: int) -> NDArray[np.bool_]:
 def _writer(
     block: Callable[[int, int], NDArray[np.uint8]], n: int, *, what: str, show: Progress | None
 ) -> Callable[[NDArray], None]:
-    """Fills an array of `n` rows by blocks, several at a time."""
+    """A function that fills an array of `n` rows block by block, with several blocks in parallel."""
 
     def fill(out: NDArray) -> None:
         edges = list(pairwise([*range(0, n, BLOCK), n]))
@@ -138,7 +139,7 @@ def _empty_note(masks: NDArray[np.uint8], store: ImageStore, region: str) -> lis
         return []
     return [
         f"region '{region}': {empty:,} of {int(readable.sum()):,} images have an empty lung mask "
-        "and are kept whole"
+        "and are not cut"
     ]
 
 

@@ -1,9 +1,9 @@
-"""Filters: what a system does to the grey levels of every image before it looks at them.
+"""Filters: changes of grey levels, applied to every image before a system uses it.
 
-Each takes `(n, S, S)` uint8 images, changes every one by itself, and gives uint8 images of the same shape;
-`colorize` gives `(n, 3, S, S)`. They are the preprocessings of the ImageCLEFmedical GANs systems of 2024
-(Inoue Koki: binarise, contrast, equalise, Laplacian; Csmorgan: morphological denoising; Shitongcao: noise;
-KDElab: a colour map). None of the papers prints its settings, so that the defaults are ours.
+Each takes `(n, S, S)` uint8 images, processes each image independently, and returns uint8 images of the same
+shape; `colorize` returns `(n, 3, S, S)`. They are the preprocessing steps of the ImageCLEFmedical GANs
+systems of 2024 (Inoue Koki: binarise, contrast, equalise, Laplacian; Csmorgan: morphological denoising;
+Shitongcao: noise; KDElab: a colour map). None of the papers reports its settings, so the defaults are ours.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from fingerprints.images.settings import FilterSettings
 
 Images = NDArray[np.uint8]
 
-# Raised when a filter's pixels change, so that old caches are not read.
+# Increase this number when a filter gives other pixels, so that old caches are not read.
 FILTER_VERSION = 1
 COLOURS = 3  # channels of a coloured image
 
 
 def unfiltered(images: Images) -> Images:
-    """The images as they are."""
+    """The images, unchanged."""
     return images
 
 
 def equalize(images: Images) -> Images:
-    """Histogram equalisation: grey levels of an image become its own ranks in [0, 255]."""
+    """Histogram equalisation: each grey level becomes its rank within the image, scaled to [0, 255]."""
     return _each(images, lambda image: _as_bytes(255 * exposure.equalize_hist(image)))
 
 
 def laplacian(images: Images, *, signed: bool = False) -> Images:
-    """Second derivative (the sum of the four neighbours less four times the pixel); the border repeats.
+    """Second derivative: the sum of the four neighbours minus four times the pixel. Border pixels repeat.
 
     Args:
         images: `(n, S, S)`.
-        signed: Half the derivative about grey 128, instead of its absolute value cut at 255.
+        signed: If true, 128 plus half the derivative; if false, its absolute value, clipped at 255.
     """
 
     def one(image: Images) -> Images:
@@ -61,7 +61,7 @@ def binarize(images: Images, *, threshold: int | None = None) -> Images:
 
     Args:
         images: `(n, S, S)`.
-        threshold: Grey level; `None` for each image's own (Otsu 1979, A threshold selection method from
+        threshold: Grey level; `None`: computed for each image (Otsu 1979, A threshold selection method from
             gray-level histograms). A constant image becomes black.
     """
     return _each(images, lambda image: _as_bytes(255.0 * (image > _threshold(image, threshold))))
@@ -76,29 +76,29 @@ def contrast(
     clip_limit: float = 0.01,
     tiles: int = 8,
 ) -> Images:
-    """More contrast: over the whole image, or tile by tile.
+    """Increase the contrast of the whole image, or tile by tile.
 
     Args:
         images: `(n, S, S)`.
         method: `stretch` (two percentiles become 0 and 255) or `clahe` (contrast-limited adaptive
             histogram equalisation, Zuiderveld 1994).
-        low: Percentile that becomes 0, of `stretch`.
-        high: Percentile that becomes 255.
-        clip_limit: Share of a tile's pixels that one grey level may hold, in (0, 1], of `clahe`.
-        tiles: Tiles along a side, of `clahe`.
+        low: For `stretch`: percentile that becomes 0.
+        high: For `stretch`: percentile that becomes 255.
+        clip_limit: For `clahe`: largest share of a tile's pixels with one grey level, in (0, 1].
+        tiles: For `clahe`: number of tiles along a side.
 
     Raises:
-        FingerprintsError: If the method is neither, or `low` is not below `high`.
+        FingerprintsError: If there is no such method, or `low` is not below `high`.
     """
     if method not in ("stretch", "clahe"):
         raise FingerprintsError(
-            f"Contrast has no method '{method}'.", where="filter.method", fix="stretch or clahe"
+            f"Contrast has no method '{method}'.", where="filter.method", fix="use stretch or clahe"
         )
     if not low < high:
         raise FingerprintsError(
             "The low percentile must be below the high one.",
             where=f"filter.low={low}, filter.high={high}",
-            fix="filter.low=2 filter.high=98",
+            fix="for example filter.low=2 filter.high=98",
         )
 
     def one(image: Images) -> Images:
@@ -118,12 +118,12 @@ def contrast(
 
 
 def denoise(images: Images, *, operation: str = "opening", radius: int = 1) -> Images:
-    """Grey-level morphology with a disc: bright (`opening`) or dark (`closing`) specks go.
+    """Grey-level morphology with a disc: it removes small bright (`opening`) or dark (`closing`) spots.
 
     Args:
         images: `(n, S, S)`.
         operation: `opening`, `closing`, or `both`: an opening, then a closing.
-        radius: Of the disc, in pixels.
+        radius: Radius of the disc, in pixels.
 
     Raises:
         FingerprintsError: If there is no such operation.
@@ -135,30 +135,32 @@ def denoise(images: Images, *, operation: str = "opening", radius: int = 1) -> I
     }
     if operation not in steps:
         raise FingerprintsError(
-            f"There is no operation '{operation}'.", where="filter.operation", fix=", ".join(steps)
+            f"There is no operation '{operation}'.",
+            where="filter.operation",
+            fix=f"use one of {', '.join(steps)}",
         )
-    footprint = disk(radius)[None]  # a disc in each image, nothing across images
+    footprint = disk(radius)[None]  # a disc within each image; images do not affect each other
     for step in steps[operation]:
         images = step(images, footprint=footprint, mode="reflect")
     return images
 
 
 def noise(images: Images, *, kind: str = "gaussian", amount: float = 0.05, seed: int = 0) -> Images:
-    """Noise drawn from each image's own pixels: the same image always gets the same.
+    """Add noise; its seed is computed from the image's pixels, so the same image always gets the same noise.
 
     Args:
         images: `(n, S, S)`.
         kind: `gaussian` or `salt_pepper`.
-        amount: Standard deviation as a share of the full range, or the share of pixels that become 0
-            or 255 (half of them each).
-        seed: Gives other noise to the same images.
+        amount: `gaussian`: standard deviation as a share of the full range; `salt_pepper`: share of pixels
+            that change, half of them to 0 and half to 255.
+        seed: Another seed gives other noise for the same images.
 
     Raises:
         FingerprintsError: If there is no such kind.
     """
     if kind not in ("gaussian", "salt_pepper"):
         raise FingerprintsError(
-            f"There is no noise '{kind}'.", where="filter.kind", fix="gaussian or salt_pepper"
+            f"There is no noise '{kind}'.", where="filter.kind", fix="use gaussian or salt_pepper"
         )
 
     def one(image: Images) -> Images:
@@ -173,14 +175,14 @@ def noise(images: Images, *, kind: str = "gaussian", amount: float = 0.05, seed:
 
 
 def colorize(images: Images, *, colormap: str = "viridis") -> Images:
-    """Grey levels as colours: `(n, S, S)` to `(n, 3, S, S)`, red, green, blue.
+    """Convert grey levels to colours: `(n, S, S)` to `(n, 3, S, S)`, in the order red, green, blue.
 
     Args:
         images: `(n, S, S)`.
-        colormap: A name that matplotlib knows.
+        colormap: Name of a matplotlib colour map.
 
     Raises:
-        FingerprintsError: If it does not; names the nearest.
+        FingerprintsError: If matplotlib has no such colour map; the error names the most similar one.
     """
     return palette(colormap)[:, images].swapaxes(0, 1)
 
@@ -198,13 +200,13 @@ def palette(colormap: str) -> Images:
         raise FingerprintsError(
             f"There is no colour map '{colormap}'.",
             where="filter.colormap",
-            fix=f"did you mean '{near[0]}'?" if near else "viridis, jet, bone, or another of matplotlib's",
+            fix=f"did you mean '{near[0]}'?" if near else "use a colour map of matplotlib, such as viridis",
         )
     return np.ascontiguousarray(_as_bytes(255 * colormaps[colormap](np.arange(256))[:, :COLOURS].T))
 
 
 def make_filter(settings: FilterSettings) -> Callable[[Images], Images]:
-    """The filter of these settings."""
+    """The filter with these settings."""
     options = {key: value for key, value in plain(settings).items() if key != "name"}
     return functools.partial(part_of(settings), **options)
 

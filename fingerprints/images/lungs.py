@@ -1,9 +1,9 @@
-"""The default lung mask: thresholding and morphology, nothing that is trained.
+"""The default lung mask: thresholding and morphology, without training.
 
-An axial CT slice of the chest shows dark lungs inside a brighter body, whatever the window. The steps are
-the usual ones (Hu et al. 2001, Automatic lung segmentation for accurate quantitation of volumetric X-ray CT
-images, sections II-A to II-C): a threshold between the two, the air around the body and the airways taken
-out, vessels and the bays that they cut into the outline filled.
+In an axial CT slice of the chest, the lungs are dark and the body around them is brighter, for any window.
+The steps are the usual ones (Hu et al. 2001, Automatic lung segmentation for accurate quantitation of
+volumetric X-ray CT images, sections II-A to II-C): find a threshold between lungs and body, remove the air
+around the body and the airways, and fill vessels and the notches that they cut into the outline.
 """
 
 from __future__ import annotations
@@ -15,28 +15,29 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from skimage.measure import regionprops
 
-# Lengths as shares of the side, areas as shares of the picture; found on slices of 256 x 256.
+# Lengths are shares of the side, areas are shares of the image; values were found on slices of 256 x 256.
 _WORKING = 256  # pixels
-_TOWARDS_BODY = 0.3  # how far the threshold lies from Otsu's towards the mean of the body
-_CLOSING = 10 / 256  # radius: bays that vessels and pleural nodules cut into the outline are shallower
-_OPENING = 1.0 / 256  # radius: what joins lungs to each other or to the airways is thinner
-_LEAST_LUNG = 0.0008  # pieces of a lung near the diaphragm are small, gas in the bowel is smaller
-_LEAST_OF_LARGEST = 0.01
-_LARGEST_HOLE = 0.03  # of the picture: a vessel or a tumour, never the heart
-_BORDER = 1.2  # contact with the picture's border over the root of the area: more is air around the body
-_LARGEST_AIRWAY, _MIDDLE = 0.008, 0.12  # area of a windpipe; how far from the middle of the lungs it lies
-_ROUND = 0.88  # solidity of an airway's cross-section
+_TOWARDS_BODY = 0.3  # moves the threshold from Otsu's value towards the mean of the body, by this share
+_CLOSING = 10 / 256  # radius: larger than the notches that vessels and pleural nodules cut into the outline
+_OPENING = 1.0 / 256  # radius: larger than thin links between the lungs, or between lungs and airways
+_LEAST_LUNG = 0.0008  # area: smaller than pieces of lung near the diaphragm, larger than gas in the bowel
+_LEAST_OF_LARGEST = 0.01  # smallest area of a piece, as a share of the largest piece
+_LARGEST_HOLE = 0.03  # area: holes up to this size are vessels or tumours; the heart is larger
+_BORDER = 1.2  # contact with the image border over the root of the area: more means air around the body
+_LARGEST_AIRWAY, _MIDDLE = 0.008, 0.12  # largest area of a windpipe; largest distance from the lungs' middle
+_ROUND = 0.88  # smallest solidity of an airway's cross-section
 
 
 def lung_masks(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """`(n, S, S)` uint8 slices to `(n, S, S)` masks; one without a dark piece inside a body is empty."""
+    """Lung masks `(n, S, S)` of `(n, S, S)` uint8 slices; empty for a slice without dark areas in a body."""
     return np.stack([lung_mask(image) for image in images]) if len(images) else images.astype(bool)
 
 
 def lung_mask(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """The lungs of one `(S, S)` uint8 slice, `(S, S)`; empty where nothing looks like them.
+    """Lung mask `(S, S)` of one `(S, S)` uint8 slice; empty if nothing looks like a lung.
 
-    Slices larger than 256 pixels a side are looked at in that size: the mask gains nothing, the time grows.
+    Slices with sides of more than 256 pixels are reduced to that size first: larger sizes take longer but do
+    not give a better mask.
     """
     side = image.shape[-1]
     if side > _WORKING:
@@ -47,7 +48,7 @@ def lung_mask(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
         return np.zeros(image.shape, dtype=bool)
     smooth = ndimage.gaussian_filter(image.astype(np.float32), 0.5 * side / 256, mode="nearest")
     threshold = threshold_otsu(smooth)
-    # Above the middle: a pixel that is half lung, half wall counts as lung, and so does hazy lung.
+    # A higher threshold, so that pixels half lung and half wall, and hazy lung, count as lung.
     threshold += _TOWARDS_BODY * (smooth[smooth >= threshold].mean() - threshold)
     dark = smooth < threshold
     inside = _without_outside_air(dark)
@@ -61,7 +62,7 @@ def lung_mask(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     kept = np.isin(pieces, np.flatnonzero(areas >= least))
     lungs = _without_airways(np.where(kept, pieces, 0))
     kept = lungs | _tips(inside & ~thick, lungs, thick & ~lungs)
-    # Each piece on its own: a gap between the two lungs is no bay.
+    # Close each piece separately, so that the gap between the two lungs is not filled.
     pieces, count = ndimage.label(kept)
     closed = np.zeros_like(kept)
     for number in range(1, count + 1):
@@ -70,7 +71,7 @@ def lung_mask(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _without_outside_air(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Dark pieces without those in a corner or mostly along the border; a lung may touch the border."""
+    """Remove dark pieces that are in a corner or mostly along the border; a lung may touch the border."""
     pieces, count = ndimage.label(dark)
     areas = np.bincount(pieces.ravel(), minlength=count + 1)
     border = np.zeros(dark.shape, dtype=bool)
@@ -84,7 +85,7 @@ def _without_outside_air(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _without_airways(pieces: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Numbered pieces without the small round ones between the lungs."""
+    """Mask of the numbered pieces, without the small round ones between the lungs."""
     kept = pieces > 0
     columns = np.flatnonzero(kept.any(axis=0))
     middle = (columns[0] + columns[-1]) / 2 if len(columns) else 0.0
@@ -96,7 +97,7 @@ def _without_airways(pieces: NDArray[np.int32]) -> NDArray[np.bool_]:
 
 
 def _tips(thin: NDArray[np.bool_], lungs: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Thin parts that join lungs, but not lungs and something else."""
+    """Thin parts that touch lungs and no other pieces."""
     pieces, _ = ndimage.label(thin)
     near_lungs = np.unique(pieces[ndimage.binary_dilation(lungs)])
     near_others = np.unique(pieces[ndimage.binary_dilation(others)])
@@ -105,12 +106,12 @@ def _tips(thin: NDArray[np.bool_], lungs: NDArray[np.bool_], others: NDArray[np.
 
 
 def _opened(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
-    """Opening with a disc; beyond the border the mask goes on as it ends there."""
+    """Opening with a disc; outside the image, the mask continues with its border values."""
     return ~_closed(~mask, radius)
 
 
 def _closed(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
-    """Closing with a disc, by distances: its time does not grow with the radius."""
+    """Closing with a disc, by distance transforms, so that the time does not depend on the radius."""
     reach = int(np.ceil(radius)) + 1
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     if not len(rows):

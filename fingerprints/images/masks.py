@@ -1,4 +1,4 @@
-"""Where lung masks come from: thresholds, a trained U-Net, or a folder of files; and how good they are."""
+"""Sources of lung masks (thresholds, a trained U-Net, or a folder of files), and their quality (Dice)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from fingerprints.data.layout import IMAGE_SUFFIXES
 from fingerprints.images.lungs import lung_masks
 from fingerprints.images.settings import MaskedRegionSettings
 
-# Raised when masks of the same settings change, so that old caches are not read.
+# Increase this number when the same settings give other masks, so that old caches are not read.
 MASK_VERSION = 1
-# A file with more pixels than this between dark and bright is a picture, not a mask saved as JPEG.
+# A file with a larger share of grey pixels than this is a picture, not a mask saved as JPEG.
 _GREY_SHARE = 0.05
 
 Block = Callable[[NDArray[np.uint8], int], NDArray[np.bool_]]
@@ -27,11 +27,12 @@ Block = Callable[[NDArray[np.uint8], int], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class MaskSource:
-    """One way to masks.
+    """One source of masks.
 
     Attributes:
-        facts: What identifies the masks, for cache keys: plain data.
-        block: Masks `(b, S, S)` of images `(b, S, S)`, which are unfiltered, and the number of the first.
+        facts: Facts that identify the masks, for cache keys; plain data.
+        block: Function from unfiltered images `(b, S, S)` and the number of the first one to masks
+            `(b, S, S)`.
     """
 
     facts: dict[str, Any]
@@ -41,17 +42,17 @@ class MaskSource:
 def mask_source(
     settings: MaskedRegionSettings, *, names: Sequence[str | None] | None = None, device: str = "cpu"
 ) -> MaskSource:
-    """The masks that a region asks for.
+    """The source of masks for a region.
 
     Args:
-        settings: Those of the region.
+        settings: The settings of the region.
         names: Path of each image relative to the data root, `None` for one that is not used; needed for
             `folder`.
-        device: Where a U-Net runs.
+        device: Device of a U-Net.
 
     Raises:
-        FingerprintsError: If what the kind of mask needs is not given, weights do not load, or
-            an image has no mask file.
+        FingerprintsError: If the weights or the folder are not given, weights do not load, or an image has
+            no mask file.
     """
     if settings.mask == "unet":
         return _unet_source(_given(settings.weights, "unet", "weights"), device)
@@ -62,22 +63,22 @@ def mask_source(
 
 
 def dice(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Dice coefficient in [0, 1] of two masks of one shape; 1 where both are empty."""
+    """Dice coefficient in [0, 1] of two masks of the same shape; 1 if both are empty."""
     both = int(mask.sum()) + int(truth.sum())
     return 1.0 if both == 0 else 2 * int((mask & truth).sum()) / both
 
 
 def match_masks(folder: Path, names: Sequence[str]) -> list[Path]:
-    """The mask file of each image: the one at its relative path, else the one of its file name.
+    """The mask file of each image: the one with the same relative path, else the one with the same file name.
 
-    Extensions do not matter. A file name matches only where no other image and no other mask has it.
+    Extensions are ignored. A file name matches only if no other image and no other mask has it.
 
     Args:
         folder: Folder of mask files.
         names: Paths of the images relative to their root, POSIX style.
 
     Raises:
-        FingerprintsError: If the folder is missing, or images have no mask; names them.
+        FingerprintsError: If the folder is missing, or images have no mask; the error lists them.
     """
     if not folder.is_dir():
         raise FingerprintsError(
@@ -108,17 +109,17 @@ def match_masks(folder: Path, names: Sequence[str]) -> list[Path]:
             f"{len(lacking)} of {len(names)} images have no mask among the {len(files)} files:\n"
             f"{listing(lacking)}",
             where=folder,
-            fix="give each image a mask of the same relative path, or of a file name that is there once; "
+            fix="give each image a mask with the same relative path, or with the same, unique file name; "
             "the extension may differ",
         )
     return found
 
 
 def read_mask(path: Path, *, size: int) -> NDArray[np.bool_]:
-    """One mask file as `(size, size)`: true above half of its brightest grey level.
+    """Read a mask file as `(size, size)`: true above half of its brightest grey level.
 
     Raises:
-        FingerprintsError: If it cannot be read, or is a picture of many grey levels.
+        FingerprintsError: If it cannot be read, or is a picture with many grey levels.
     """
     try:
         pixels = decode(path, Preprocessing(size)).pixels
@@ -128,20 +129,20 @@ def read_mask(path: Path, *, size: int) -> NDArray[np.bool_]:
         ) from error
     share = pixels / max(int(pixels.max()), 1)
     mask = share > 0.5
-    # Only away from outlines: those are grey after a change of size.
+    # Only count grey pixels away from outlines, because resizing makes outlines grey.
     grey = (share > 0.1) & (share < 0.9)
     inner = grey[1:-1, 1:-1] & grey[:-2, 1:-1] & grey[2:, 1:-1] & grey[1:-1, :-2] & grey[1:-1, 2:]
     if inner.mean() > _GREY_SHARE:
         raise FingerprintsError(
-            f"The file is no mask: {inner.mean():.0%} of its pixels are neither dark nor bright.",
+            f"The file is not a mask: {inner.mean():.0%} of its pixels are neither dark nor bright.",
             where=path,
-            fix="a picture of two grey levels, bright in the lungs",
+            fix="give an image of two grey levels, bright in the lungs",
         )
     return mask
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Image files below a folder, sorted by path; hidden ones left out."""
+    """Image files in a folder and its subfolders, sorted by path, without hidden files."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -150,7 +151,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def _unet_source(weights: Path, device: str) -> MaskSource:
-    # Imported late: the other masks do without torch.
+    # Imported late: the other masks do not need torch.
     from fingerprints.images.unet import load_unet, predict_masks
 
     network, size = load_unet(weights)
@@ -165,7 +166,7 @@ def _folder_source(folder: Path, names: Sequence[str | None] | None) -> MaskSour
         raise FingerprintsError(
             "Masks from a folder need the names of the images.",
             where="region.mask=folder",
-            fix="give names, or region.mask=threshold",
+            fix="give names, or use region.mask=threshold",
         )
     rows = [row for row, name in enumerate(names) if name is not None]
     matched = match_masks(folder, [name for name in names if name is not None])
@@ -188,7 +189,7 @@ def _given(path: Path | None, mask: str, key: str) -> Path:
         raise FingerprintsError(
             f"region.mask={mask} needs region.{key}.",
             where="region",
-            fix=f"region.{key}=PATH, or region.mask=threshold",
+            fix=f"give region.{key}=PATH, or use region.mask=threshold",
         )
     return path
 
@@ -197,9 +198,9 @@ def _unique(by_path: dict[str, Path], files: Sequence[Path], folder: Path) -> di
     if len(by_path) < len(files):
         twice = sorted(str(f.relative_to(folder)) for f in set(files) - set(by_path.values()))
         raise FingerprintsError(
-            f"{len(twice)} masks differ from another only by their extension:\n{listing(twice)}",
+            f"{len(twice)} masks differ from another mask only by their extension:\n{listing(twice)}",
             where=folder,
-            fix="keep one of each",
+            fix="keep one of them",
         )
     return by_path
 

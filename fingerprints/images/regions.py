@@ -1,4 +1,4 @@
-"""Regions: what of a slice a system looks at [A24, "medically relevant regions"]."""
+"""Regions: the part of a slice that a system uses [A24, "medically relevant regions"]."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from fingerprints.core.errors import FingerprintsError
 
-# Raised when a region's pixels change, so that old caches are not read.
+# Increase this number when a region gives other pixels, so that old caches are not read.
 REGION_VERSION = 1
 REGIONS = ("full", "lung", "outer")
 
@@ -18,26 +18,26 @@ Box = tuple[int, int, int, int]
 def restrict(
     images: NDArray[np.uint8], masks: NDArray[np.bool_], *, region: str, crop: bool = True
 ) -> NDArray[np.uint8]:
-    """Images with only the lungs left, or only what is around them.
+    """Images with only the lungs, or with everything but the lungs.
 
-    An image whose mask is empty stays whole: there is nothing to cut out or to keep.
+    An image with an empty mask is not changed.
 
     Args:
         images: `(n, S, S)` or, in colour, `(n, 3, S, S)` uint8.
         masks: `(n, S, S)`, true in the lungs.
-        region: `full`; `lung`, all other pixels 0 and the mask's box brought to the full `S x S`, its
-            sides stretched apart; or `outer`, the lungs 0.
-        crop: Whether `lung` is cut to the mask's box; else it stays where it is.
+        region: `full`: unchanged; `lung`: all other pixels become 0, and the mask's bounding box is stretched
+            to `S x S`, which changes the aspect ratio; `outer`: the lungs become 0.
+        crop: Whether `lung` is cut to the mask's bounding box; otherwise the lungs stay in place.
 
     Returns:
-        Of the images' shape.
+        Images of the same shape.
 
     Raises:
         FingerprintsError: If there is no such region.
     """
     if region not in REGIONS:
         raise FingerprintsError(
-            f"There is no region '{region}'.", where="region", fix=f"one of {', '.join(REGIONS)}"
+            f"There is no region '{region}'.", where="region", fix=f"use one of {', '.join(REGIONS)}"
         )
     if region == "full" or not len(images):
         return images
@@ -47,7 +47,7 @@ def restrict(
 
 
 def mask_box(mask: NDArray[np.bool_]) -> Box:
-    """Left, top, right and bottom of a mask that is not empty; right and bottom are the first outside."""
+    """Left, top, right and bottom of a mask that is not empty; right and bottom are exclusive."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
@@ -66,7 +66,7 @@ def _restrict_one(
 
 
 def _stretched(image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    """A box of `(S, S)` brought to `(S, S)`; the same antialiasing triangle filter as when decoding."""
+    """Resize a box of an `(S, S)` image to `(S, S)`; the antialiasing triangle filter is that of decoding."""
     height, width = image.shape
     cut = Image.fromarray(image).crop(box)
     return np.asarray(cut.resize((width, height), Image.Resampling.BILINEAR))

@@ -11,7 +11,7 @@ from fingerprints.core.options import option, register
 
 @dataclass(frozen=True, kw_only=True)
 class FilterSettings:
-    """What every filter has. A filter's part is a function of images and of its options by name."""
+    """Settings of a filter. The part of a filter is a function of images, with its options as keywords."""
 
     name: ClassVar[str]
 
@@ -19,7 +19,7 @@ class FilterSettings:
 @register("filter", part="fingerprints.images.filters:unfiltered")
 @dataclass(frozen=True, kw_only=True)
 class NoFilterSettings(FilterSettings):
-    """Images as they are."""
+    """Images, unchanged."""
 
     name: ClassVar[str] = "none"
 
@@ -38,16 +38,16 @@ class LaplacianSettings(FilterSettings):
     """Second derivative, absolute or signed."""
 
     name: ClassVar[str] = "laplacian"
-    signed: bool = option(False, help="grey for zero")
+    signed: bool = option(False, help="true: zero becomes mid-grey; false: absolute value")
 
 
 @register("filter", part="fingerprints.images.filters:binarize")
 @dataclass(frozen=True, kw_only=True)
 class BinarizeSettings(FilterSettings):
-    """Black and white, by Otsu's threshold or a grey level."""
+    """Black and white, by Otsu's threshold or a fixed grey level."""
 
     name: ClassVar[str] = "binarize"
-    threshold: int | None = option(None, least=0, most=255, help="null: Otsu's, of each image")
+    threshold: int | None = option(None, least=0, most=255, help="null: Otsu's threshold of each image")
 
 
 @register("filter", part="fingerprints.images.filters:contrast")
@@ -59,7 +59,7 @@ class ContrastSettings(FilterSettings):
     method: Literal["stretch", "clahe"] = option("stretch")
     low: float = option(2.0, least=0, most=100, help="percentile that becomes black (stretch)")
     high: float = option(98.0, least=0, most=100, help="percentile that becomes white (stretch)")
-    clip_limit: float = option(0.01, above=0, most=1, help="of clahe")
+    clip_limit: float = option(0.01, above=0, most=1, help="largest share of pixels per grey level (clahe)")
     tiles: int = option(8, least=1, most=1024, help="tiles along a side (clahe)")
 
 
@@ -70,7 +70,7 @@ class DenoiseSettings(FilterSettings):
 
     name: ClassVar[str] = "denoise"
     operation: Literal["opening", "closing", "both"] = option("opening")
-    radius: int = option(1, least=1, most=64, help="of the disc, in pixels")
+    radius: int = option(1, least=1, most=64, help="radius of the disc, in pixels")
 
 
 @register("filter", part="fingerprints.images.filters:noise")
@@ -80,7 +80,9 @@ class NoiseSettings(FilterSettings):
 
     name: ClassVar[str] = "noise"
     kind: Literal["gaussian", "salt_pepper"] = option("gaussian")
-    amount: float = option(0.05, least=0, most=1, help="deviation, or share of pixels")
+    amount: float = option(
+        0.05, least=0, most=1, help="gaussian: standard deviation; salt_pepper: share of pixels"
+    )
     seed: int = option(0, least=0, most=2**32 - 1)
 
 
@@ -95,10 +97,10 @@ class ColorizeSettings(FilterSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class RegionSettings:
-    """What every region has.
+    """Settings of a region.
 
     Attributes:
-        masked: Whether it needs lung masks.
+        masked: Whether the region needs lung masks.
     """
 
     name: ClassVar[str]
@@ -115,19 +117,19 @@ class FullRegionSettings(RegionSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class MaskedRegionSettings(RegionSettings):
-    """What every region with lung masks has."""
+    """Settings of a region with lung masks."""
 
     masked: ClassVar[bool] = True
     mask: Literal["threshold", "unet", "folder"] = option("threshold", help="where lung masks come from")
-    weights: Path | None = option(None, help="of mask=unet: what `segment` wrote")
-    folder: Path | None = option(None, help="of mask=folder: mask files with the names of the images")
-    crop: bool = option(True, help="cut to the box of the region")
+    weights: Path | None = option(None, help="mask=unet: file of weights written by `segment`")
+    folder: Path | None = option(None, help="mask=folder: folder of mask files, named like the images")
+    crop: bool = option(True, help="cut to the bounding box of the mask")
 
 
 @register("region")
 @dataclass(frozen=True, kw_only=True)
 class LungRegionSettings(MaskedRegionSettings):
-    """Lungs only, cut to their box."""
+    """Lungs only, cut to their bounding box."""
 
     name: ClassVar[str] = "lung"
 

@@ -22,13 +22,13 @@ FORMAT = "fingerprints segmenter 1"
 
 
 class UNet(nn.Module):
-    """Images to logits of "lung": two convolutions a level, halved and doubled in size between levels.
+    """A network from images to logits of "lung": two convolutions per level; each level halves the size.
 
-    Every image is brought to mean 0 and deviation 1 first, so that it does not matter which window of
-    Hounsfield units made the picture.
+    Every image is first normalised to mean 0 and standard deviation 1, so that the window of Hounsfield
+    units does not matter.
 
     Args:
-        widths: Channels of each level, from full size down; sides must divide by `2^(levels - 1)`.
+        widths: Channels of each level, from full size down; sides must be divisible by `2^(levels - 1)`.
     """
 
     def __init__(self, widths: Sequence[int] = (16, 32, 64, 128)) -> None:
@@ -57,23 +57,23 @@ class UNet(nn.Module):
 
 
 def check_side(size: int, widths: Sequence[int]) -> None:
-    """Whether a side can be halved often enough for a network of these widths.
+    """Check that a side can be halved often enough for a network with these widths.
 
     Raises:
-        FingerprintsError: If not, or if there is no level or an empty one.
+        FingerprintsError: If it cannot, or if there is no level or a level without channels.
     """
     if not widths or min(widths) < 1:
         raise FingerprintsError(
-            "A U-Net needs channels on every level.",
+            "A U-Net needs at least one level, and channels on every level.",
             where=f"widths={list(widths)}",
-            fix="widths=[16,32,64,128]",
+            fix="for example widths=[16,32,64,128]",
         )
     step = 2 ** (len(widths) - 1)
     if size % step != 0:
         raise FingerprintsError(
-            f"A U-Net of {len(widths)} levels needs a side that {step} divides.",
+            f"A U-Net of {len(widths)} levels needs a side that is a multiple of {step}.",
             where=f"size={size}",
-            fix=f"size={max(round(size / step), 1) * step}",
+            fix=f"for example size={max(round(size / step), 1) * step}",
         )
 
 
@@ -87,10 +87,10 @@ def save_unet(path: Path, network: UNet, *, size: int) -> None:
 
 
 def load_unet(path: Path) -> tuple[UNet, int]:
-    """A trained U-Net in evaluation mode, and the size that it was trained at.
+    """A trained U-Net in evaluation mode, and the image size of its training.
 
     Raises:
-        FingerprintsError: If the file is missing or damaged, or holds no segmenter.
+        FingerprintsError: If the file is missing or damaged, or does not contain a segmenter.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -105,7 +105,7 @@ def load_unet(path: Path) -> tuple[UNet, int]:
         raise FingerprintsError(
             "The file holds no segmenter of this version.",
             where=path,
-            fix="region.weights=PATH of a segmenter.safetensors that `python -m fingerprints.segment` wrote",
+            fix="give region.weights=PATH of a segmenter.safetensors from `python -m fingerprints.segment`",
         )
     state = read_weights(path)
     network = UNet(json.loads(facts["widths"]))
@@ -117,13 +117,13 @@ def load_unet(path: Path) -> tuple[UNet, int]:
 def predict_masks(
     network: UNet, images: NDArray[np.uint8], *, size: int, device: str = "cpu", batch: int = 32
 ) -> NDArray[np.bool_]:
-    """Masks of `(n, S, S)` uint8 images, `(n, S, S)`: true where lung is likelier than not.
+    """Masks `(n, S, S)` of `(n, S, S)` uint8 images: true where the probability of lung is above 0.5.
 
     Args:
         network: The trained network.
-        images: Images of any side; they pass the network at `size`.
-        size: The side that it was trained at.
-        device: Where it runs.
+        images: Images of any side; they are resized to `size` for the network.
+        size: The side of the training images.
+        device: Device of the network.
         batch: Images at a time.
     """
     network = network.to(device).eval()
@@ -147,5 +147,5 @@ def _level(ins: int, outs: int) -> nn.Sequential:
 
 
 def _convolution(ins: int, outs: int) -> list[nn.Module]:
-    # Batches are small: statistics over groups of channels do not depend on them.
+    # Group normalisation, because its statistics do not depend on the batch, and batches are small.
     return [nn.Conv2d(ins, outs, 3, padding=1), nn.GroupNorm(math.gcd(8, outs), outs), nn.SiLU()]

@@ -1,1 +1,1 @@
-"""Other people's files into ours: pictures and DICOM, without names."""
+"""Importing pictures and DICOM files, without any names from the sources."""

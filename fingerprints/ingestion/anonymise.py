@@ -1,4 +1,4 @@
-"""Names that lead nowhere: keyed hashes instead of patients, numbers instead of file names."""
+"""Anonymous names: keyed hashes instead of patients, numbers instead of file names."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from fingerprints.data.groups import near_duplicate_clusters
 from fingerprints.ingestion.groups import CLUSTER
 from fingerprints.ingestion.read import Picture
 
-SALT_BYTES = 16  # a salt file with less can be guessed
+SALT_BYTES = 16  # a shorter salt could be guessed
 
 
 def anonymise(
     pictures: Sequence[Picture], *, near_duplicate: float, salt: Path | None
 ) -> tuple[list[str], list[Picture]]:
-    """Give pictures groups and names that say nothing of their sources.
+    """Give pictures groups and names that reveal nothing about their sources.
 
     Args:
-        pictures: Pictures with the groups that their sources name.
-        near_duplicate: Thumbnail correlation that makes a cluster of those without a group.
-        salt: File of the key that hashes groups, made if missing; `None`: a random key, thrown away.
+        pictures: Pictures with the groups given by their sources.
+        near_duplicate: Pictures without a group are clustered if their thumbnails correlate by at least this.
+        salt: File of the key that hashes groups, made if missing; `None`: a random key, which is not saved.
 
     Returns:
         Names (`images/GROUP_NUMBER.png`), sorted, and the pictures in that order with hashed groups.
 
     Raises:
-        FingerprintsError: If the salt cannot be read or made, or could be guessed.
+        FingerprintsError: If the salt cannot be read or made, or is too short.
     """
     clustered = _with_clusters(pictures, threshold=near_duplicate)
     key = read_salt(salt)
     pictures = [replace(picture, group=pseudonym(picture.group, salt=key)) for picture in clustered]
     names = _names(pictures)
-    order = sorted(range(len(names)), key=names.__getitem__)  # says nothing of the order of the sources
+    order = sorted(range(len(names)), key=names.__getitem__)  # hides the order of the sources
     return [names[at] for at in order], [pictures[at] for at in order]
 
 
 def _with_clusters(pictures: Sequence[Picture], *, threshold: float) -> list[Picture]:
-    """Near-duplicate clusters as the groups of pictures that have none."""
+    """Near-duplicate clusters as the groups of the pictures without a group."""
     lone = [at for at, picture in enumerate(pictures) if picture.origin == CLUSTER]
     pictures = list(pictures)
     if lone:
@@ -55,17 +55,17 @@ def _with_clusters(pictures: Sequence[Picture], *, threshold: float) -> list[Pic
         clusters = near_duplicate_clusters(vectors, threshold=threshold)
         first: dict[int, str] = {}
         for at, cluster in zip(lone, clusters.tolist(), strict=True):
-            # By what is in it, so that clusters of two calls with one salt are not taken for each other.
+            # Named by content: different clusters in two calls with the same salt must get different names.
             name = first.setdefault(cluster, f"\0{pictures[at].digest.hex()}")
             pictures[at] = replace(pictures[at], group=name)
     return pictures
 
 
 def read_salt(path: Path | None) -> bytes:
-    """The key that hashes groups: of the file, which is made if it is missing, or random.
+    """The key that hashes groups: from the file (made if missing) or, without a file, random.
 
     Raises:
-        FingerprintsError: If the file cannot be read or made, or holds too little to be a secret.
+        FingerprintsError: If the file cannot be read or made, or holds fewer than `SALT_BYTES` bytes.
     """
     fresh = secrets.token_hex(32).encode()
     if path is None:
@@ -78,13 +78,13 @@ def read_salt(path: Path | None) -> bytes:
         raise FingerprintsError(
             f"The salt file cannot be read or made: {error.strerror}.",
             where=path,
-            fix="salt=FILE that can be read, or in a folder that can be written",
+            fix="give salt=FILE that can be read, or a new file in a folder that can be written",
         ) from error
     if len(salt) < SALT_BYTES:
         raise FingerprintsError(
-            f"The salt has {len(salt)} bytes, and could be guessed.",
+            f"The salt has only {len(salt)} bytes, so it could be guessed.",
             where=path,
-            fix=f"at least {SALT_BYTES} random ones, or a file that does not exist yet: it is made",
+            fix=f"give a file of at least {SALT_BYTES} random bytes, or one that does not exist: it is made",
         )
     return salt
 
@@ -95,12 +95,12 @@ def create_private(path: Path, mode: str, **options: Any) -> IO[str]:
 
 
 def pseudonym(name: str, *, salt: bytes) -> str:
-    """16 hex digits that stand for a name, and lead back to it only for who has the salt and guesses."""
+    """16 hex digits that replace a name; only with the salt can a guessed name be verified."""
     return hmac.new(salt, name.encode(errors="surrogateescape"), "sha256").hexdigest()[:16]
 
 
 def _names(pictures: Sequence[Picture]) -> list[str]:
-    """Output names: the group, and a number in the order of the sources."""
+    """Output names: the group and a number within the group, in the order of the sources."""
     width = max(4, len(str(max(Counter(picture.group for picture in pictures).values()))))
     numbers: Counter[str] = Counter()
     names = []

@@ -1,4 +1,4 @@
-"""Pictures that are equal or nearly so, although they belong to different groups."""
+"""Identical and near-duplicate pictures in different groups."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from fingerprints.data.groups import near_pairs
 from fingerprints.ingestion.read import Picture
 
-PAIRS_KEPT = 100_000  # of near-duplicates, the most alike
+PAIRS_KEPT = 100_000  # keep at most this many near-duplicate pairs, the most similar ones
 
 
 def near_duplicates(
     pictures: Sequence[Picture], *, threshold: float
 ) -> tuple[list[tuple[int, int, float]], int]:
-    """Pairs of different groups that look almost alike.
+    """Near-duplicate pairs of pictures in different groups.
 
     Returns:
-        Row, row and thumbnail correlation of the most alike pairs, most alike first, and how many pairs
-        there are in all.
+        Row, row and thumbnail correlation of the most similar pairs, most similar first, and the total
+        number of pairs.
     """
     vectors = np.array([picture.thumbnail for picture in pictures])
     groups = np.unique([picture.group for picture in pictures], return_inverse=True)[1]
@@ -38,7 +38,7 @@ def near_duplicates(
 
 
 def identical(pictures: Sequence[Picture]) -> dict[str, int]:
-    """`copies`: pictures equal to an earlier one; `across_groups`: those with an equal in another group."""
+    """`copies`: pictures equal to an earlier one; `across_groups`: pictures with a copy in another group."""
     groups: dict[bytes, set[str]] = {}
     for picture in pictures:
         groups.setdefault(picture.digest, set()).add(picture.group)

@@ -1,4 +1,4 @@
-"""DICOM files of CT slices to grey pixels: Hounsfield units, a window, one orientation."""
+"""Converting CT slices in DICOM files to grey pixels: Hounsfield units, a window, one orientation."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
-# How far rows and columns may lean from the body's axes, in degrees: gantries tilt by up to 30.
+# Largest angle between rows or columns and the body's axes, in degrees: gantries tilt by up to 30.
 TOLERANCE = 35.0
 
 _DICOMDIR = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage
-# Types of rescaled values that are Hounsfield units, or that say nothing of the unit.
+# Types of rescaled values that are Hounsfield units, or that give no unit.
 _HOUNSFIELD = ("HU", "HU_MOD", "US", "")
 
 
 @dataclass(frozen=True)
 class Window:
-    """The range of Hounsfield units that becomes black to white: `center` and `width`."""
+    """The range of Hounsfield units that is mapped from black to white: `center` and `width`."""
 
     center: float
     width: float
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """Grey of Hounsfield units, by DICOM's linear function (PS3.3 C.11.2.1.2.1)."""
+        """Grey levels of Hounsfield units, by DICOM's linear function (PS3.3 C.11.2.1.2.1)."""
         if self.width == 1:
             return np.where(values > self.center - 0.5, 255, 0).astype(np.uint8)
         grey = ((values - (self.center - 0.5)) / (self.width - 1) + 0.5) * 255
@@ -51,7 +51,7 @@ class Slices:
 
     Attributes:
         frames: `(H, W)` uint8 each: the patient's right on the left, anterior up, air black.
-        patient: The patient id; empty where there is none.
+        patient: The patient id; empty if there is none.
     """
 
     frames: tuple[NDArray[np.uint8], ...]
@@ -72,16 +72,16 @@ def parse_window(text: str) -> Window:
         center, width = math.nan, math.nan
     if not (math.isfinite(center) and math.isfinite(width) and width >= 1):
         raise FingerprintsError(
-            f"window={text} is no window.",
+            f"window={text} is not a valid window.",
             where="window",
-            fix=f"{', '.join(WINDOWS)}, or CENTER,WIDTH in Hounsfield units with a width of at least 1, "
+            fix=f"use {', '.join(WINDOWS)}, or CENTER,WIDTH in Hounsfield units with a width of at least 1, "
             "such as 40,400",
         )
     return Window(center, width)
 
 
 def is_dicom(path: str | Path) -> bool:
-    """Whether the file has DICOM's mark, whatever its name.
+    """Whether the file contains the DICOM mark; its name does not matter.
 
     Raises:
         OSError: If it cannot be read.
@@ -91,36 +91,36 @@ def is_dicom(path: str | Path) -> bool:
 
 
 def require_pydicom(folder: Path) -> None:
-    """What reads DICOM files is an extra.
+    """Check that pydicom is installed; it is an optional dependency.
 
     Raises:
         FingerprintsError: If it is not installed.
     """
     if find_spec("pydicom") is None:
         raise FingerprintsError(
-            "The folder holds DICOM files, and what reads them is not installed.",
+            "The folder holds DICOM files, but pydicom, which reads them, is not installed.",
             where=folder,
             fix=install("dicom"),
         )
 
 
 def read_dicom(path: str | Path, window: Window) -> Slices | None:
-    """The slices of a DICOM file, windowed and brought to one orientation.
+    """The slices of a DICOM file, windowed and in one orientation.
 
-    Stored values become Hounsfield units by the file's rescale slope and intercept, and grey by the
-    window; MONOCHROME1 is inverted; padding becomes black, as air. Axial slices are flipped and
-    transposed so that the patient's right is on the left and anterior is up. Slope, intercept and
-    orientation are each frame's own where the file has functional groups.
+    Rescale slope and intercept convert stored values to Hounsfield units; the window converts these to grey.
+    MONOCHROME1 is inverted; padding becomes black, like air. Axial slices are flipped and transposed so
+    that the patient's right is on the left and anterior is up. If the file has functional groups, slope,
+    intercept and orientation are read per frame.
 
     Args:
         path: The file.
-        window: What becomes black to white.
+        window: The range that is mapped from black to white.
 
     Returns:
-        `None` for a DICOMDIR, which is a table of contents.
+        The slices; `None` for a DICOMDIR, which is a table of contents.
 
     Raises:
-        Unusable: If the file is damaged or no plain axial CT image.
+        Unusable: If the file is damaged or is not a plain axial CT image.
     """
     import pydicom
 
@@ -133,25 +133,25 @@ def read_dicom(path: str | Path, window: Window) -> Slices | None:
         return Slices(frames, _text(data, "PatientID"))
     except Unusable:
         raise
-    except Exception as error:  # pydicom raises whatever its parsers do
+    except Exception as error:  # pydicom raises exceptions of many types
         lines = str(error).splitlines() or [type(error).__name__]
         raise Unusable("cannot be read", lines[0]) from error
 
 
 def _check_kind(data: Dataset) -> None:
-    """Refuse what is no CT slice, from the header alone."""
+    """Refuse files that are not CT slices; only the header is read."""
     if "PixelData" not in data:
         raise Unusable("no pixel data")
     modality = _text(data, "Modality")
     if modality != "CT":
-        # Values of other modalities have no unit that a window could be given in.
+        # Values of other modalities have no defined unit, so no window can be applied.
         raise Unusable("not CT", f"modality {modality or 'is missing'}")
     kinds = [_text(data, "ImageType")]
     kinds += [_text(item, "FrameType") for item in _every(data, "CTImageFrameTypeSequence")]
     if any("LOCALIZER" in kind or "SCOUT" in kind for kind in kinds):
         raise Unusable("a localizer, not a slice")
     if data.SamplesPerPixel != 1:
-        raise Unusable("a colour picture", "only grey ones can be slices")
+        raise Unusable("a colour picture", "slices must be grey")
     if _text(data, "BurnedInAnnotation") == "YES":
         raise Unusable("burned-in annotation", "the pixels may name the patient")
     if not _text(data, "PhotometricInterpretation").startswith("MONOCHROME"):
@@ -163,13 +163,13 @@ def _frames(data: Dataset, window: Window) -> Iterator[NDArray[np.uint8]]:
 
     _require_decoder(data)
     count = int(data.get("NumberOfFrames") or 1)
-    # Known before the first frame is decoded, which takes long.
+    # Read before any frame is decoded, so that errors are found before the slow part.
     turns = [_turn(_functional(data, number, "PlaneOrientationSequence")) for number in range(count)]
     scales = [
         _rescale(_functional(data, number, "PixelValueTransformationSequence")) for number in range(count)
     ]
     inverted = data.PhotometricInterpretation == "MONOCHROME1"
-    # Without `indices` pydicom 3.0 fails on compressed frames whose sign or bits it has to mend.
+    # Without `indices`, pydicom 3.0 fails on compressed frames whose sign or bits it must correct.
     pixels = iter_pixels(data, indices=range(count), allow_excess_frames=False)
     for stored, turn, (slope, intercept) in zip(pixels, turns, scales, strict=True):
         grey = window.apply(stored.astype(np.float64) * slope + intercept)
@@ -192,7 +192,7 @@ def _require_decoder(data: Dataset) -> None:
 
 
 def _functional(data: Dataset, number: int, name: str) -> Dataset:
-    """What holds a frame's values: its own functional group, the shared one, or the file itself."""
+    """The data set with a frame's values: its own functional group, the shared one, or the file itself."""
     for sequence, index in (
         ("PerFrameFunctionalGroupsSequence", number),
         ("SharedFunctionalGroupsSequence", 0),
@@ -204,7 +204,7 @@ def _functional(data: Dataset, number: int, name: str) -> Dataset:
 
 
 def _every(data: Dataset, name: str) -> Iterator[Dataset]:
-    """All functional groups of a name, shared and per frame."""
+    """All functional groups with this name, shared and per frame."""
     for sequence in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
         for item in data.get(sequence) or []:
             yield from item.get(name) or []
@@ -221,7 +221,7 @@ def _rescale(item: Dataset) -> tuple[float, float]:
 
 
 def _padding(data: Dataset, stored: NDArray) -> NDArray[np.bool_]:
-    """Where a stored frame is filled up: the padding value, or the range that it opens."""
+    """Mask of the padding of a stored frame: pixels with the padding value, or in the padding range."""
     value = data.get("PixelPaddingValue")
     if value is None:
         return np.zeros(stored.shape, dtype=bool)
@@ -231,7 +231,7 @@ def _padding(data: Dataset, stored: NDArray) -> NDArray[np.bool_]:
 
 
 def _as_stored(data: Dataset, value: int) -> int:
-    """A header's value as pixels have it: writers give -2000 as 63536, or with more bits than are stored."""
+    """A header value as stored pixels encode it: some writers give -2000 as 63536, or with too many bits."""
     bits = int(data.BitsStored)
     value %= 1 << bits
     return value - (1 << bits) if data.PixelRepresentation == 1 and value >> (bits - 1) else value
@@ -239,7 +239,7 @@ def _as_stored(data: Dataset, value: int) -> int:
 
 @dataclass(frozen=True)
 class _Turn:
-    """Steps to the standard orientation, in this order."""
+    """Steps that bring a slice to the standard orientation, in this order."""
 
     transpose: bool
     flip_rows: bool
@@ -256,30 +256,28 @@ class _Turn:
 
 
 def _turn(item: Dataset) -> _Turn:
-    """The steps that ImageOrientationPatient asks for.
+    """The steps for a slice with this ImageOrientationPatient.
 
-    Its first three numbers are the direction in which a row runs, the others that of a column, in
-    coordinates that grow to the patient's left, back and head.
+    Its first three numbers are the direction of a row, the other three the direction of a column, in
+    coordinates that increase to the patient's left, back and head.
     """
     numbers = item.get("ImageOrientationPatient")
     if numbers is None or len(numbers) != 6:
         raise Unusable("no orientation", "ImageOrientationPatient is missing")
     row, column = np.array(numbers, dtype=float).reshape(2, 3)
     square = abs(row @ row - 1) < 0.05 and abs(column @ column - 1) < 0.05 and abs(row @ column) < 0.05
-    if not square:  # not a number, too
-        raise Unusable("no orientation", "ImageOrientationPatient holds no two directions")
+    if not square:  # also true for NaN
+        raise Unusable("no orientation", "ImageOrientationPatient does not hold two perpendicular directions")
     least = math.cos(math.radians(TOLERANCE))
     transpose = abs(row[1]) > abs(row[0])
     across, down = (column, row) if transpose else (row, column)
     if abs(across[0]) < least or abs(down[1]) < least:
-        raise Unusable(
-            "not axial", f"rows and columns lean more than {TOLERANCE:.0f} degrees from the body's axes"
-        )
+        raise Unusable("not axial", f"rows and columns are tilted by more than {TOLERANCE:.0f} degrees")
     return _Turn(transpose, flip_rows=bool(down[1] < 0), flip_columns=bool(across[0] < 0))
 
 
 def _text(data: Any, name: str) -> str:
-    """A value as text, parts of several joined; empty if it is missing."""
+    """A value as text, multiple values joined; empty if it is missing."""
     value = data.get(name)
     if value is None:
         return ""

@@ -1,4 +1,4 @@
-"""Whose slice a file is: by the group table, the DICOM patient id or the folder."""
+"""Finding the group (patient) of a file: by the group table, the DICOM patient id or the folder."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from fingerprints.data.layout import IMAGE_SUFFIXES
 from fingerprints.ingestion.scan import SourceFile
 from fingerprints.ingestion.settings import FOLDERS
 
-# Where a group came from, as the summary says it.
+# Where a group came from, in the words of the summary.
 TABLE, PATIENT, FOLDER, CLUSTER = "group table", "patient id", "folder", "near-duplicate cluster"
 
 
 def table_groups(groups: str | None, files: Sequence[SourceFile]) -> tuple[dict[str, str], int]:
-    """The groups that the table names.
+    """The groups in the group table.
 
     Args:
         groups: The setting: path of the table, `folders` or `None`.
         files: The images.
 
     Returns:
-        Group by file name, and the number of rows that name no image; nothing without a table.
+        Groups by file name, and the number of rows that match no image; empty and 0 without a table.
 
     Raises:
         FingerprintsError: If the table does not exist or cannot be read.
@@ -35,12 +35,14 @@ def table_groups(groups: str | None, files: Sequence[SourceFile]) -> tuple[dict[
     path = Path(groups)
     if not path.is_file():
         raise FingerprintsError(
-            "The group table does not exist.", where=path, fix=f"groups=CSV, or groups={FOLDERS}"
+            "The group table does not exist.",
+            where=path,
+            fix=f"give an existing file (groups=CSV), or use groups={FOLDERS}",
         )
     names = [file.name for file in files]
     by_path, _ = read_groups(path, names, by_file_name=False)
     by_name, unmatched = read_groups(path, names)
-    # Scanners call the first slice of every patient alike: a file name stands for one file only.
+    # Scanners use the same file names for every patient, so match by name only if one file has that name.
     stems = Counter(_stem(name) for name in names)
     given = {}
     for name, sure, likely in zip(names, by_path, by_name, strict=True):
@@ -58,7 +60,7 @@ def _stem(name: str) -> str:
 def group_of(
     file: SourceFile, *, patient: str, given: Mapping[str, str], groups: str | None
 ) -> tuple[str, str]:
-    """Where a file's group comes from, and the group; empty where a cluster is yet to be found.
+    """Where a file's group comes from, and the group; the group is empty if clustering will find it later.
 
     Args:
         file: The file.
@@ -67,7 +69,7 @@ def group_of(
         groups: The setting.
 
     Raises:
-        Unusable: If nothing says whose slice it is.
+        Unusable: If the file has no group.
     """
     if file.name in given:
         return TABLE, given[file.name]
@@ -78,7 +80,7 @@ def group_of(
     if file.dicom:
         raise Unusable("no patient id")
     if groups == FOLDERS:
-        raise Unusable("no group", "it lies in no folder of its own")
+        raise Unusable("no group", "it is not in a subfolder")
     if groups is not None:
-        raise Unusable("no group", "the group table does not name it")
+        raise Unusable("no group", "it is not in the group table")
     return CLUSTER, ""

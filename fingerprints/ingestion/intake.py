@@ -1,6 +1,6 @@
-"""A folder of pictures and DICOM files to grey squares of one size, with patients nobody can name.
+"""Convert a folder of pictures and DICOM files to grey square images of one size, without patient names.
 
-What leaves the folder is pixels and keyed hashes: no file name, no header value, no date.
+The output contains only pixels and keyed hashes: no file names, header values or dates.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ PAIRS_SHOWN = 5
 
 @dataclass(frozen=True)
 class Intake:
-    """What an ingest made.
+    """The result of an ingest.
 
     Attributes:
-        out: Its folder.
-        facts: What `ingest.json` holds.
-        worst: The most alike pairs of different groups: file, file, correlation.
-        notes: What the user should know.
+        out: The output folder.
+        facts: The content of `ingest.json`.
+        worst: The most similar pairs of pictures in different groups: file, file, correlation.
+        notes: Remarks for the user.
     """
 
     out: Path
@@ -48,9 +48,9 @@ class Intake:
         """The summary for the console."""
         facts, pairs = self.facts, self.facts["near_duplicates"]
         by = ", ".join(f"{name} ({count:,} images)" for name, count in facts["groups_from"].items())
-        near = f"near-duplicates in different groups (correlation from {pairs['correlation']:g})"
+        near = f"near-duplicates in different groups (correlation at least {pairs['correlation']:g})"
         if set(facts["groups_from"]) == {CLUSTER}:
-            near += ": none, as groups are made of them"
+            near += ": none, because near-duplicates form the groups"
         else:
             near += f": {pairs['pairs']:,} pairs"
         lines = [
@@ -59,13 +59,13 @@ class Intake:
             f"  groups by {by}",
             f"  {near}",
             *(f"    {r:.4f}  {a}  {b}" for a, b, r in self.worst),
-            f"  identical images: {facts['identical']['copies']:,} copies of another, "
+            f"  identical images: {facts['identical']['copies']:,} copies of another image, "
             f"{facts['identical']['across_groups']:,} images with a copy in another group",
         ]
         lines += [f"  skipped: {count:,} ({reason})" for reason, count in facts["skipped"].items()]
         lines += [f"  note: {note}" for note in self.notes]
         lines.append(
-            "go on with: python -m fingerprints.simulate task=subset "
+            "next: python -m fingerprints.simulate task=subset "
             f"images={self.out / 'images'} groups={self.out / 'groups.csv'} out=DIR"
         )
         return "\n".join(lines)
@@ -75,12 +75,12 @@ def ingest(settings: IntakeSettings, *, progress: Progress | None = None) -> Int
     """Read a folder, and write pictures, groups and facts about them.
 
     Args:
-        settings: What is read, and what is made of it.
-        progress: Called now and then.
+        settings: Input, output and conversion.
+        progress: Called repeatedly.
 
     Raises:
-        FingerprintsError: If there is nothing to read, a file cannot be used (all of them are named
-            before anything is written), or the output cannot be written.
+        FingerprintsError: If there is nothing to read, files cannot be used (the error lists them all before
+            anything is written), or the output cannot be written.
     """
     window = parse_window(settings.window)
     check_places(settings)
@@ -115,7 +115,7 @@ def _require_images(files: Sequence[SourceFile], others: int, folder: Path) -> N
         raise FingerprintsError(
             f"The folder holds no image{f', only {others:,} other file(s)' if others else ''}.",
             where=folder,
-            fix=f"a folder of DICOM files or images ({', '.join(sorted(IMAGE_SUFFIXES))})",
+            fix=f"give a folder of DICOM files or images ({', '.join(sorted(IMAGE_SUFFIXES))})",
         )
     if any(file.dicom for file in files):
         require_pydicom(folder)
@@ -131,7 +131,7 @@ def _facts(
     bad: Mapping[str, Unusable],
     others: int,
 ) -> dict[str, Any]:
-    """What `ingest.json` holds: counts and settings, nothing of a patient or a file."""
+    """The content of `ingest.json`: counts and settings, nothing about a single patient or file."""
     sizes = Counter(f"{width} x {height}" for width, height in (p.native_size for p in pictures))
     return {
         "fingerprints": __version__,
@@ -153,21 +153,21 @@ def _facts(
 def _notes(facts: Mapping[str, Any], *, unmatched: int, pairs: int) -> list[str]:
     notes = []
     if unmatched:
-        notes.append(f"{unmatched:,} row(s) of the group table name no image")
+        notes.append(f"{unmatched:,} row(s) of the group table match no image")
     if facts["ignored_files"]:
-        notes.append(f"{facts['ignored_files']:,} file(s) are no image and were ignored")
+        notes.append(f"{facts['ignored_files']:,} file(s) are not images and were ignored")
     if len(facts["native_sizes"]) > 1:
         notes.append(
-            f"images of {len(facts['native_sizes'])} sizes were resized, which leaves traces in them"
+            f"images of {len(facts['native_sizes'])} sizes were resized, which leaves traces in the pixels"
         )
     if CLUSTER in facts["groups_from"]:
         notes.append(
-            "near-duplicate clusters stand in for patients, and slices of one patient may be in several: "
+            "near-duplicate clusters replace patients, but slices of one patient may be in several clusters: "
             "groups=CSV or groups=folders is better"
         )
     if facts["near_duplicates"]["pairs"] > pairs:
         notes.append(
-            f"near_duplicates.csv holds the {pairs:,} most alike of "
+            f"near_duplicates.csv holds the {pairs:,} most similar of "
             f"{facts['near_duplicates']['pairs']:,} pairs"
         )
     return notes

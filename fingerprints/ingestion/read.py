@@ -1,4 +1,4 @@
-"""Pictures and DICOM files to grey squares of one size."""
+"""Reading pictures and DICOM files as grey squares of one size."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from fingerprints.ingestion.settings import FOLDERS, IntakeSettings
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture on its way from a file to the folder that is made.
+    """One picture that was read and will be written to the output folder.
 
     Attributes:
         source: Name of its file.
         frame: Number in its file, from 1.
         native_size: Width and height before it became a square.
-        png: The file to be written.
-        digest: Equal for pictures of equal pixels.
+        png: Content of the PNG file to write.
+        digest: Digest of the pixels, equal for identical pictures.
         thumbnail: Row of `data.groups.thumbnails`.
         origin: Where its group came from: a constant of `ingestion.groups`.
-        group: Its group: first as the source names it, then hashed.
+        group: Its group: first as given by the source, later hashed.
     """
 
     source: str
@@ -60,20 +60,20 @@ def read_all(
     window: Window,
     progress: Progress | None,
 ) -> tuple[list[Picture], dict[str, Unusable]]:
-    """All pictures in the order of the files, and by name of a file why it gives none.
+    """All pictures in the order of the files, and for each unusable file (by name) the reason.
 
     Args:
         files: The files.
-        given: Groups of `groups.table_groups`.
+        given: Groups from `groups.table_groups`.
         settings: Size, and where groups come from.
-        window: Of DICOM files.
-        progress: Called now and then.
+        window: Window for DICOM files.
+        progress: Called repeatedly.
     """
     pictures: list[Picture] = []
     bad: dict[str, Unusable] = {}
     shown = time.monotonic()
     with warnings.catch_warnings(), interruptible(ThreadPoolExecutor(os.cpu_count())) as pool:
-        warnings.simplefilter("ignore")  # pydicom's show values of headers
+        warnings.simplefilter("ignore")  # pydicom's warnings contain header values
         for row, result in enumerate(pool.map(lambda file: _read(file, given, settings, window), files)):
             if isinstance(result, Unusable):
                 bad[files[row].name] = result
@@ -95,7 +95,7 @@ def _read(
             frames: tuple[NDArray[np.uint8], ...] = (read_picture(file.path),)
             patient = ""
         elif not is_dicom(file.path):
-            raise Unusable("cannot be read", "'DICM' is missing at offset 128, so it is no DICOM file")
+            raise Unusable("cannot be read", "'DICM' is missing at offset 128, so it is not a DICOM file")
         else:
             slices = read_dicom(file.path, window)
             if slices is None:
@@ -132,7 +132,7 @@ def _picture(
 
 
 def to_square(pixels: NDArray[np.uint8], *, size: int) -> NDArray[np.uint8]:
-    """`(H, W)` in the middle of a black square, resampled to `(size, size)` with an antialiasing filter."""
+    """Pad `(H, W)` to a black square, centred, and resample to `(size, size)` with an antialiasing filter."""
     height, width = pixels.shape
     side = max(height, width)
     above, left = (side - height) // 2, (side - width) // 2
@@ -145,16 +145,16 @@ def to_square(pixels: NDArray[np.uint8], *, size: int) -> NDArray[np.uint8]:
 def require_usable(
     pictures: Sequence[Picture], bad: Mapping[str, Unusable], *, settings: IntakeSettings
 ) -> None:
-    """Refuse files that cannot be used, unless the settings go on without them, and a folder of none.
+    """Refuse unusable files, unless the settings skip them; refuse a folder without any usable file.
 
     Raises:
-        FingerprintsError: Names every such file and why.
+        FingerprintsError: If there are such files; the error lists each file and the reason.
     """
     if bad and settings.on_bad_image == "error":
         lines = [f"{_shown(name)}: {why}" for name, why in bad.items()]
-        fix = "repair or remove them, or go on without them: on_bad_image=skip"
+        fix = "repair or remove them, or continue without them: on_bad_image=skip"
         if any(why.reason in ("no patient id", "no group") for why in bad.values()):
-            fix += f"; groups=CSV or groups={FOLDERS} says whose slices they are"
+            fix += f"; if patients are missing: groups=CSV or groups={FOLDERS}"
         raise FingerprintsError(
             f"{len(bad)} file(s) cannot be used:\n{listing(lines)}", where=settings.images, fix=fix
         )
@@ -162,10 +162,10 @@ def require_usable(
         raise FingerprintsError(
             f"None of the files can be used:\n{listing([f'{name}: {why}' for name, why in bad.items()])}",
             where=settings.images,
-            fix="slices of CT as DICOM, or grey pictures",
+            fix="give CT slices as DICOM files, or grey pictures",
         )
 
 
 def _shown(name: str) -> str:
-    """A file name that any terminal takes."""
+    """A file name with characters that every terminal can print."""
     return os.fsencode(name).decode(errors="replace")

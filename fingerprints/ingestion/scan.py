@@ -1,4 +1,4 @@
-"""Which files of a folder are images."""
+"""Finding the images in a folder."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class SourceFile(NamedTuple):
     """A file that is an image.
 
     Attributes:
-        path: Where it is.
-        name: Its path relative to the folder that is read, POSIX style.
-        dicom: Whether it is a DICOM file, by suffix or mark.
+        path: Its path.
+        name: Its path relative to the input folder, POSIX style.
+        dicom: Whether it is a DICOM file, by suffix or by the DICOM mark in the file.
     """
 
     path: str
@@ -30,8 +30,8 @@ def scan(folder: Path) -> tuple[list[SourceFile], int]:
     """Find the images in a folder and all folders in it.
 
     Returns:
-        Files that are images by their suffix or DICOM's mark, sorted by name, and the number of all others.
-        Hidden files and DICOM's tables of contents do not count.
+        Files that are images by their suffix or the DICOM mark, sorted by name, and the number of all other
+        files. Hidden files and DICOMDIR files are not counted.
 
     Raises:
         FingerprintsError: If a folder cannot be read.
@@ -42,7 +42,7 @@ def scan(folder: Path) -> tuple[list[SourceFile], int]:
         for entry, name in _entries(folder):
             suffix = Path(entry.name).suffix.lower()
             dicom = suffix in SUFFIXES or _marked(entry)
-            # A link that leads nowhere counts here: the error comes where the file is read.
+            # A broken link is included here, so that reading the file reports the error.
             regular = entry.is_file() or entry.is_symlink()
             if regular and (dicom or suffix in IMAGE_SUFFIXES):
                 files.append(SourceFile(entry.path, name, dicom))
@@ -52,19 +52,19 @@ def scan(folder: Path) -> tuple[list[SourceFile], int]:
         raise FingerprintsError(
             f"The images cannot be read: {error.strerror or error}.",
             where=error.filename or folder,
-            fix="see to the rights, or leave it out",
+            fix="change the permissions, or move it out of the folder",
         ) from error
     return sorted(files, key=lambda file: file.name), others
 
 
 def _entries(folder: Path) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Everything below a folder that is no folder, with its relative name; every folder is entered once."""
+    """All files below a folder, with their relative names; every folder is entered only once."""
     seen: set[tuple[int, int]] = set()
     waiting = [(str(folder), "")]
     while waiting:
         path, below = waiting.pop()
         status = Path(path).stat()
-        if (status.st_dev, status.st_ino) in seen:  # a link back up
+        if (status.st_dev, status.st_ino) in seen:  # a link to a folder above
             continue
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(path) as entries:
@@ -80,5 +80,5 @@ def _entries(folder: Path) -> Iterator[tuple[os.DirEntry[str], str]]:
 def _marked(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_file() and is_dicom(entry.path)
-    except OSError:  # if its suffix is an image's, the error comes where the file is read
+    except OSError:  # if it has an image suffix, reading the file reports the error
         return False

@@ -1,4 +1,4 @@
-"""What an ingest reads, and what it makes of it."""
+"""Settings of an ingest."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ FOLDERS = "folders"  # the value of `groups` that makes each folder a patient
 
 @dataclass(frozen=True, kw_only=True)
 class IntakeSettings:
-    """Which folder is read, which is made, and how pictures and groups come about.
+    """Input folder, output folder, and how pictures and groups are made.
 
-    A row of the group table counts before the patient id of a DICOM file, the id before the folder.
+    The group of a file is that of the group table, else the DICOM patient id, else the folder.
     """
 
-    images: Path = option(help="folder that is read, with all folders in it")
-    out: Path = option(help="folder that is made")
+    images: Path = option(help="input folder, read with all its subfolders")
+    out: Path = option(help="output folder, new or empty")
     size: int = option(256, least=1, most=4096, help="side of the pictures in pixels")
-    window: str = option("lung", help="of DICOM files: lung, or CENTER,WIDTH in Hounsfield units")
+    window: str = option("lung", help="window of DICOM files: lung, or CENTER,WIDTH in Hounsfield units")
     groups: str | None = option(
         None, help="CSV of groups; folders: each folder is a patient; null: near-duplicate clusters"
     )
     near_duplicate: float = option(
-        0.95, above=0, most=1, help="thumbnail correlation from which two pictures are nearly the same"
+        0.95, above=0, most=1, help="pictures with at least this thumbnail correlation are near-duplicates"
     )
-    on_bad_image: Literal["error", "skip"] = option("error", help="skip goes on without unusable files")
+    on_bad_image: Literal["error", "skip"] = option("error", help="skip: continue without unusable files")
     salt: Path | None = option(
-        None, help="file of the key that hashes groups, made if missing; null: a random key, thrown away"
+        None, help="file of the key that hashes groups, made if missing; null: a random key, not saved"
     )
-    key: Path | None = option(None, help="file to write the way back to the sources to; null: there is none")
+    key: Path | None = option(None, help="file that records the source of each picture; null: no such file")

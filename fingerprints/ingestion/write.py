@@ -1,6 +1,6 @@
-"""The finished folder: complete or absent, and the key beside it.
+"""Writing the output folder, which appears only when it is complete, and the key file.
 
-Secrets (salt, key) never lie with the data, and nothing is overwritten.
+Secrets (salt, key) are never inside the data folders, and nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from fingerprints.ingestion.anonymise import create_private
 from fingerprints.ingestion.read import Picture
 from fingerprints.ingestion.settings import IntakeSettings
 
-_MARK = ".ingest"  # in a folder that is being written
+_MARK = ".ingest"  # a file in a folder that is still being written
 
 
 def check_places(settings: IntakeSettings) -> None:
-    """Check the places that are read and written, before any file is opened.
+    """Check all input and output paths before any file is opened.
 
     Raises:
-        FingerprintsError: If there is no folder of images, the output lies among them or is there already,
-            a secret would lie with the data, or the output cannot be written.
+        FingerprintsError: If the folder of images is missing, the output is inside it or already exists, a
+            secret would be inside a data folder, or the output cannot be written.
     """
     images, out = settings.images, settings.out
     if not images.is_dir():
         raise FingerprintsError(
-            "The folder of images does not exist." if not images.exists() else "It is no folder.",
+            "The folder of images does not exist." if not images.exists() else "This is not a folder.",
             where=images,
-            fix="images=DIR with a folder of images",
+            fix="give a folder of images: images=DIR",
         )
     if _inside(out, images):
         raise FingerprintsError(
-            "The output would lie among the images that are read.", where=out, fix="out=DIR elsewhere"
+            "The output folder is inside the input folder.", where=out, fix="give out=DIR outside of images"
         )
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise FingerprintsError(
-            "The output is there already, and nothing is overwritten.",
+            "The output already exists, and nothing is overwritten.",
             where=out,
-            fix="out=DIR of another name",
+            fix="give a new folder: out=DIR",
         )
     for name, path in (("salt", settings.salt), ("key", settings.key)):
         if path is None:
@@ -55,9 +55,9 @@ def check_places(settings: IntakeSettings) -> None:
         places = [out, _partial(out)] + ([images] if name == "salt" else [])
         if any(_inside(path, place) for place in places):
             raise FingerprintsError(
-                f"The {name} must not lie with the data: it leads back to the patients.",
+                f"The {name} must not be inside a data folder: with it, patients can be identified.",
                 where=path,
-                fix=f"{name}=FILE elsewhere",
+                fix=f"give {name}=FILE outside of the data folders",
             )
     if settings.key is not None and (
         settings.key.exists()
@@ -78,7 +78,7 @@ def _partial(out: Path) -> Path:
 
 
 def _existing(folder: Path) -> None:
-    """Whether files could be made in a folder that may not be there yet.
+    """Check that files can be written to a folder, which may not exist yet.
 
     Raises:
         OSError: If not.
@@ -86,7 +86,7 @@ def _existing(folder: Path) -> None:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
-        raise NotADirectoryError(0, "it is no folder", str(folder))
+        raise NotADirectoryError(0, "not a folder", str(folder))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(0, "permission denied", str(folder))
 
@@ -99,15 +99,15 @@ def _writing(out: Path) -> Iterator[None]:
         raise FingerprintsError(
             f"The output cannot be written: {error.strerror or error}.",
             where=error.filename or out,
-            fix="out=DIR in a folder that can be written and has room",
+            fix="give out=DIR in a folder that can be written, on a disk with free space",
         ) from error
 
 
 def _key_exists(path: Path) -> FingerprintsError:
     return FingerprintsError(
-        "The key file is there already, and nothing is overwritten.",
+        "The key file already exists, and nothing is overwritten.",
         where=path,
-        fix="key=FILE of another name, or remove it if it is of an ingest that was killed",
+        fix="give a new file (key=FILE), or remove this one if an ingest that was killed left it",
     )
 
 
@@ -120,18 +120,18 @@ def write(
     facts: dict[str, Any],
     progress: Progress | None,
 ) -> None:
-    """Write the folder, and the key if one is asked for: all of it or nothing.
+    """Write the output folder and, if `key` is set, the key file; on failure, leave nothing behind.
 
     Args:
-        settings: Where everything goes.
+        settings: Output paths.
         names: Name of each picture, relative to the folder.
         pictures: The pictures, with hashed groups.
         pairs: Near-duplicates: row, row, correlation.
-        facts: What `ingest.json` holds.
-        progress: Called now and then.
+        facts: The content of `ingest.json`.
+        progress: Called repeatedly.
 
     Raises:
-        FingerprintsError: If something cannot be written, or another ingest is writing there.
+        FingerprintsError: If something cannot be written, or another ingest is writing to the same folder.
     """
     groups = [picture.group for picture in pictures]
     with _key_file(settings, names, pictures), _writing(settings.out), _whole(settings.out) as folder:
@@ -159,7 +159,7 @@ def _write_rows(handle: IO[str], header: Sequence[str], rows: Iterable[Sequence[
 
 @contextlib.contextmanager
 def _key_file(settings: IntakeSettings, names: Sequence[str], pictures: Sequence[Picture]) -> Iterator[None]:
-    """Write the key before the block, as nothing could make it again; remove it if the block fails."""
+    """Write the key before the block, because it cannot be restored later; remove it if the block fails."""
     path = settings.key
     if path is None:
         yield
@@ -192,16 +192,16 @@ def _no_key(path: Path, error: OSError) -> FingerprintsError:
     return FingerprintsError(
         f"The key file cannot be written: {error.strerror or error}.",
         where=path,
-        fix="key=FILE in a folder that can be written and has room",
+        fix="give key=FILE in a folder that can be written, on a disk with free space",
     )
 
 
 @contextlib.contextmanager
 def _whole(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that gets its name when the block ends, and is removed if it fails.
+    """A temporary folder next to `out`, renamed to `out` when the block ends, removed if the block fails.
 
     Raises:
-        FingerprintsError: If another ingest is writing there, or something else is in the way.
+        FingerprintsError: If another ingest is writing there, or a foreign file has the temporary name.
         OSError: If it cannot be written.
     """
     part = _partial(out)
@@ -214,28 +214,28 @@ def _whole(out: Path) -> Iterator[Path]:
         with locked(mark):
             yield part
             mark.unlink()
-            part.rename(out.resolve())  # an empty folder gives way
+            part.rename(out.resolve())  # replaces an empty folder
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
 
 
 def _remove_stale(part: Path) -> None:
-    """Remove what a killed ingest left; nothing else, and not under one that is still at it."""
+    """Remove the temporary folder of an ingest that was killed, but no other folder."""
     mark = part / _MARK
     if not mark.is_file():
         if part.is_dir() and not any(part.iterdir()):
             part.rmdir()
             return
         raise FingerprintsError(
-            "This is in the way, and no ingest left it there.",
+            "The ingest needs this name for its temporary folder, but it exists and no ingest made it.",
             where=part,
-            fix="move it away, or another out=DIR",
+            fix="move it away, or give another out=DIR",
         )
     try:
         with locked(mark, wait=False):
             shutil.rmtree(part)
     except BlockingIOError:
         raise FingerprintsError(
-            "Another ingest is writing there.", where=part, fix="wait for it, or another out=DIR"
+            "Another ingest is writing there.", where=part, fix="wait for it, or give another out=DIR"
         ) from None

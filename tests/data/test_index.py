@@ -132,7 +132,7 @@ class TestSubset:
         write_rows(tmp_path / "mine.csv", [("image", "scan"), *rows, ("stranger.png", "x")])
         index, _ = prepared(root, "subset", groups=tmp_path / "mine.csv")
         assert set(index.select(domain="real")["group"]) == {group for _, group in rows}
-        assert index.notes == ("1 row(s) of mine.csv name no image",)
+        assert index.notes == ("1 row(s) of mine.csv match no image",)
 
     def test_shuffled_labels_are_permuted_within_a_domain(
         self, subset_root: Root, prepared: Prepared
@@ -315,7 +315,7 @@ class TestUsage:
         self, usage_root: Root, prepared: Prepared, sources: Callable[[str], list[Source]]
     ) -> None:
         own = [Source("real_used/*", "real", "train", label="seen"), *sources("usage")[1:]]
-        with pytest.raises(FingerprintsError, match="Labels seen are none of the task 'usage'"):
+        with pytest.raises(FingerprintsError, match="Labels seen are not labels of the task 'usage'"):
             prepared(usage_root(), "usage", sources=own)
 
     def test_missing_label_is_named(
@@ -492,7 +492,7 @@ class TestOverlap:
         root = subset_root()
         shutil.copy(root / "real/t1/t1_000.png", root / "real/t2/t2_005.png")
         with pytest.raises(
-            FingerprintsError, match="2 real images carry the same pixels under two labels"
+            FingerprintsError, match="2 real images have the same pixels under two labels"
         ) as e:
             prepared(root, "subset")
         assert "real/t1/t1_000.png" in str(e.value)
@@ -509,7 +509,7 @@ class TestOverlap:
         regroup(root, lambda file, _: shared[Path(file).stem[-3:]])
         index, store = prepared(root, "subset", validation=0.3)
         (note,) = index.notes
-        assert "every subset holds the same real images" in note
+        assert "every subset has the same real images" in note
         real = index.select(domain="real")
         assert (parts_of_groups(real) == 1).all()
         copies = real.groupby(store.digests[real.index.to_numpy()])
@@ -521,7 +521,7 @@ class TestOverlap:
             prepared(root, "subset", validation=0.3)
         # One image of one subset's own: no control, so that its copies are a mistake.
         shutil.copy(subset_root(seed=1, name="other") / "real/t2/t2_000.png", root / "real/t2/t2_000.png")
-        with pytest.raises(FingerprintsError, match="41 real images carry the same pixels under two labels"):
+        with pytest.raises(FingerprintsError, match="41 real images have the same pixels under two labels"):
             prepared(root, "subset")
 
     def test_all_images_used_and_not_used_are_a_contradiction(
@@ -531,7 +531,7 @@ class TestOverlap:
         used, not_used = (sorted((root / name).iterdir()) for name in ("real_used", "real_not_used"))
         for one, other in zip(used, not_used, strict=True):
             shutil.copy(one, other)
-        with pytest.raises(FingerprintsError, match="32 real images carry the same pixels under two labels"):
+        with pytest.raises(FingerprintsError, match="32 real images have the same pixels under two labels"):
             prepared(root, "usage")
 
     def test_test_image_in_training(self, usage_root: Root, prepared: Prepared) -> None:
@@ -581,7 +581,7 @@ class TestTruth:
 
     def test_unknown_id(self, root: Path, prepared: Prepared) -> None:
         add_lines(root / "test_truth.csv", "stranger,t1")
-        with pytest.raises(FingerprintsError, match=r"1 id\(s\) are of no image:\n +stranger"):
+        with pytest.raises(FingerprintsError, match=r"1 id\(s\) match no image:\n +stranger"):
             prepared(root, "subset")
 
     def test_missing_id(self, root: Path, prepared: Prepared) -> None:

@@ -109,7 +109,7 @@ def test_missing_and_unknown_ids_are_named() -> None:
         match_labels(EXPECTED, ["b", "c", "d"], path=Path("x.csv"), kind="run file")
     text = str(error.value)
     assert "2 image(s) have no line:\n    c\n    d" in text
-    assert "1 id(s) are of no image:\n    a" in text
+    assert "1 id(s) match no image:\n    a" in text
     assert "x.csv" in text
 
 

@@ -106,7 +106,7 @@ def test_bad_pairs_are_one_message(settings, tmp_path, write_image):
     for said in (
         "3 of 10 pairs cannot be used",
         "p0_0.png: the image has 48 x 48 pixels, its mask 32 x 32",
-        "p0_1.png: The file is no mask",
+        "p0_1.png: The file is not a mask",
         "p1_2.png: cannot be read",
     ):
         assert said in str(error.value)

@@ -119,5 +119,5 @@ def test_features_of_another_version_are_computed_anew_and_said(
     with caplog.at_level(logging.WARNING, logger="fingerprints"):
         again = frozen(network, store)
     assert again.encoded == len(store.images)
-    assert "written by another version (format 0" in caplog.text
+    assert "have format 0, but this version uses format" in caplog.text
     assert frozen(network, store).encoded == 0

@@ -55,7 +55,7 @@ def test_mask_then_filter_then_region(store):
     assert not np.array_equal(out.images[:3], store.images[:3])
     assert isinstance(out.images, np.memmap)
     assert not out.images.flags.writeable
-    assert notes == ["region 'lung': 1 of 4 images have an empty lung mask and are kept whole"]
+    assert notes == ["region 'lung': 1 of 4 images have an empty lung mask and are not cut"]
     assert replace(out, folder=store.folder, images=store.images) == store
 
 

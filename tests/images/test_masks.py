@@ -94,7 +94,7 @@ def test_masks_of_two_levels_are_read_at_any_size(chest, tmp_path, write_image, 
 
 
 def test_pictures_and_broken_files_are_no_masks(chest, tmp_path, write_image):
-    with pytest.raises(FingerprintsError, match="no mask"):
+    with pytest.raises(FingerprintsError, match="not a mask"):
         read_mask(
             write_image(
                 tmp_path / "a.png", np.full((32, 32), 100, np.uint8) + np.eye(32, dtype=np.uint8) * 99

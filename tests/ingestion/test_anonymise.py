@@ -103,5 +103,5 @@ def test_without_groups_clusters_stand_in_and_it_is_said(
     taken = take()
     assert taken.facts["groups_from"] == {"near-duplicate cluster": 3}
     assert members(tmp_path / "out") == [1, 2]
-    assert "clusters stand in for patients" in taken.describe()
-    assert "none, as groups are made of them" in taken.describe()
+    assert "clusters replace patients" in taken.describe()
+    assert "none, because near-duplicates form the groups" in taken.describe()

@@ -60,4 +60,4 @@ def test_near_duplicates_and_copies_in_other_groups_are_counted(
     cut = take(groups="folders", out=tmp_path / "other")
     assert cut.facts["near_duplicates"]["pairs"] == 2
     assert [row[4] for row in table(tmp_path / "other/near_duplicates.csv")[1:]] == ["1.0000"]
-    assert "holds the 1 most alike of 2 pairs" in cut.describe()
+    assert "holds the 1 most similar of 2 pairs" in cut.describe()

@@ -34,7 +34,7 @@ def test_a_table_goes_before_patient_ids_and_folders_after(
     taken = take(groups=str(tree / "groups.csv"))
     assert taken.facts["groups_from"] == {"group table": 4, "patient id": 2}
     assert members(tree / "out") == [1, 1, 2, 2]
-    assert "1 row(s) of the group table name no image" in taken.describe()
+    assert "1 row(s) of the group table match no image" in taken.describe()
     write_dicom(folder / "secretward/IM9", 9, PatientID="")
     facts = take(groups="folders", out=tree / "other").facts
     assert facts["groups_from"] == {"folder": 4, "patient id": 3}
@@ -57,12 +57,12 @@ def test_pictures_without_a_group_are_named(
 ) -> None:
     write_image(folder / "top.png")
     with pytest.raises(
-        FingerprintsError, match=r"1 file\(s\).*\n    top.png: no group: it lies in no folder"
+        FingerprintsError, match=r"1 file\(s\).*\n    top.png: no group: it is not in a subfolder"
     ):
         take(groups="folders")
     write_rows(folder.parent / "groups.csv", [("file", "group"), ("top", "p")])
     with pytest.raises(
-        FingerprintsError, match=r"3 file\(s\)[^?]*mrshidden/b.jpg: no group: the group table"
+        FingerprintsError, match=r"3 file\(s\)[^?]*mrshidden/b.jpg: no group: it is not in the group table"
     ):
         take(groups=str(folder.parent / "groups.csv"))
 

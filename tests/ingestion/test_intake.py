@@ -53,7 +53,7 @@ def test_folders_that_hold_nothing_are_refused(tmp_path: Path, take: Callable[..
     (tmp_path / "in/a.png").touch()
     with pytest.raises(FingerprintsError, match=r"None of the files can be used:\n +a.png: .*empty"):
         take(on_bad_image="skip")
-    with pytest.raises(FingerprintsError, match="It is no folder"):
+    with pytest.raises(FingerprintsError, match="not a folder"):
         take(images=tmp_path / "in/a.txt")
     with pytest.raises(FingerprintsError, match="group table does not exist"):
         take(groups="nowhere.csv")

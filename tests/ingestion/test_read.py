@@ -99,7 +99,7 @@ def test_all_bad_files_are_named_before_anything_is_written(
     assert str(caught.value).startswith(f"{len(bad)} file(s) cannot be used")
     for name, why in bad.items():
         assert f"    {name}: {why}" in str(caught.value)
-    assert "on_bad_image=skip; groups=CSV or groups=folders" in str(caught.value)
+    assert "on_bad_image=skip; if patients are missing: groups=CSV or groups=folders" in str(caught.value)
     assert [path.name for path in folder.parent.iterdir()] == ["in"]
 
     taken = take(on_bad_image="skip")
@@ -108,6 +108,6 @@ def test_all_bad_files_are_named_before_anything_is_written(
     assert taken.facts["skipped"] == counts
     assert taken.facts["ignored_files"] == 1
     assert "skipped: 5 (cannot be read)" in taken.describe()
-    assert "1 file(s) are no image" in taken.describe()
+    assert "1 file(s) are not images" in taken.describe()
     written = (folder.parent / "out/ingest.json").read_text()
     assert not [name for name in (*bad, "notes.txt", "nowhere") if name in written]

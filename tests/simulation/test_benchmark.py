@@ -372,7 +372,7 @@ class TestControls:
                 {i for i, group in enumerate(real.groups) if group in {real.groups[m] for m in first.members}}
             )
         index, store = prepared(out, "subset", size=16, validation=0.3)
-        assert any("every subset holds the same real images" in note for note in index.notes)
+        assert any("every subset has the same real images" in note for note in index.notes)
         table = index.select(domain="real")
         copies = table.groupby(store.digests[table.index.to_numpy()])["split"]
         assert (copies.size() == 2).all()
