@@ -55,7 +55,7 @@ def test_a_score_takes_fewer_than_40_lines() -> None:
     assert len(written) == 3
     count = sum(len(block.splitlines()) for block in written)
     assert count < 40
-    for page in ("docs/new_score.md", "README.md"):
+    for page in ("docs/new_score.md", "docs/systems.md"):
         assert f"{count} lines" in (ROOT / page).read_text(encoding="utf-8")
 
 

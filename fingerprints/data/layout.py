@@ -57,7 +57,7 @@ def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
         raise FingerprintsError(
             "The data folder does not exist." if not root.exists() else "The data root is not a folder.",
             where=root,
-            fix="give the folder that holds the training part: data.root=DIR (README, 'Your data')",
+            fix="give the folder that holds the training part: data.root=DIR (docs/data.md, 'Layouts')",
         )
     files: list[ImageFile] = []
     empty_test: list[Source] = []
