@@ -48,7 +48,7 @@ def test_what_goes_together_passes():
         ({"reduction": "tsne"}, "cannot place new images"),
         ({"task": "model", "decision__fit_on": "real"}, "no real images"),
         ({"task": "model", "training": "classifier", "training__fit_on": "real"}, "no real images"),
-        ({"task": "model", "decision__open_set": True}, "no 'none of these'"),
+        ({"task": "model", "decision__open_set": True}, "does not have the answer 'none of these'"),
     ],
 )
 def test_what_does_not_go_together_is_said(changes, said):
