@@ -153,7 +153,7 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
     notes = []
     if kind == "system":
         notes += [
-            f"Printed beside {', '.join(beside)}: {source}; on the source’s own data, for orientation only."
+            f"Printed for {', '.join(beside)}: {source}; on the source’s own data, for orientation only."
             for source, beside in printed_sources(data).items()
         ]
     else:

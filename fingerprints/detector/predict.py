@@ -111,7 +111,7 @@ def _seen(
         # Keys with `data.` belong to training; here `on_bad_image` has no prefix, and the run sets the size.
         fix = "scale them to one size, as the run's own images were"
         if store.errors:
-            fix = "repair or remove them, or go on without them: on_bad_image=skip"
+            fix = "repair or remove them, or leave them out: on_bad_image=skip"
         raise FingerprintsError(error.what, where=error.where or images, fix=fix) from None
     store, more = derived_store(
         store,

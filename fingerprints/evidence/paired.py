@@ -90,8 +90,7 @@ def paired_differences(
 ) -> dict[str, PairedDifference]:
     """Every system against the reference in the official metric.
 
-    All systems use the same draws. With strata (generators) the metric is the mean over strata; resampling
-    and exchanging happen within each stratum.
+    All systems share the draws. Strata (generators) are resampled separately; the metric is their mean.
 
     Args:
         task: Names the metric.

@@ -67,7 +67,7 @@ def verdict(
 
     Args:
         task: The task.
-        evaluation: The detector on the test part; `None` where there are no labels.
+        evaluation: The detector on the test part; `None` if there are no labels.
         baselines: Trivial (`baselines.TRIVIAL`) and blind baselines on the same images, by name.
         validation: The detector on held-out images of the training part.
         effective_n: Number of groups among the answered images.

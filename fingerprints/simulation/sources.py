@@ -113,7 +113,7 @@ def _decoded(
     if len(sizes) > 1:
         shown = ", ".join(f"{width} x {height}" for width, height in sizes[:6])
         raise FingerprintsError(
-            f"The images have {len(sizes)} sizes ({shown}): resampling would leave traces that tell them apart.",
+            f"The images have {len(sizes)} sizes ({shown}): traces of resampling would tell them apart.",
             where=f"images={folder}",
             fix=f"bring them to one size: python -m fingerprints.ingest images={folder} out=DIR",
         )

@@ -41,7 +41,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise FingerprintsError(
                 f"The checkpoint cannot be written: {error.strerror or error}; the previous one is kept.",
                 where=target,
-                fix=f"make room for {buffer.tell() / 1e6:,.0f} MB, then go on with resume=OUT",
+                fix=f"make room for {buffer.tell() / 1e6:,.0f} MB, then continue with resume=OUT",
             ) from error
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:

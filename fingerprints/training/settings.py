@@ -94,7 +94,7 @@ class ClassifierTrainingSettings(TrainingSettings):
 
     @property
     def learns_from(self) -> FitOn | None:
-        """As `fit_on` says."""
+        """The images that `fit_on` names."""
         return self.fit_on
 
 

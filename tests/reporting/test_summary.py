@@ -67,7 +67,7 @@ def test_every_run_is_said_in_six_lines(task, detected, subset_root, usage_root)
     assert lines[0].startswith("test")
     assert f"{official} " in lines[0]
     assert "(chance " in lines[0]
-    assert any("beside it" in line and "file" in line for line in lines)
+    assert any("baselines, " in line and "file" in line for line in lines)
     if task == "usage_2024":
         assert "mean of 3 generators" in lines[0]
         assert lines[1].count("[") <= 3
