@@ -23,20 +23,20 @@ usage: python -m fingerprints.train experiment=NAME [data.root=DIR] [KEY=VALUE .
   data.root=DIR            folder of the training part; DIR/test/ is predicted, and scored
                            if DIR/test_truth.csv is there (id,label). Default: the embedded
                            benchmark of the layout (phantoms; {embedded})
-  data.size=64             side the images are brought to, in pixels (default 256; the embedded
-                           benchmark's own without data.root)
+  data.size=64             side length to which images are scaled, in pixels (default 256; without
+                           data.root the size of the embedded benchmark)
   data.groups=CSV          patient of each image (file,group); default DIR/groups.csv,
-                           else near-duplicate clusters stand in
-  data.on_bad_image=skip   go on without unreadable images
+                           else clusters of near-duplicates are used as groups
+  data.on_bad_image=skip   leave out unreadable images and continue
   trainer=cpu              auto (default: a GPU if there is one), cpu, gpu, ddp, ddp_cpu
   trainer.devices=N        processes on each node (ddp: default all GPUs; ddp_cpu: 2)
-  trainer.precision=P      32-true, bf16-mixed, 16-mixed, auto (bf16-mixed on a GPU that has it)
-  trainer.accumulate=N     a batch passes the encoder in N parts: less memory, the same step
+  trainer.precision=P      32-true, bf16-mixed, 16-mixed, auto (bf16-mixed if the GPU supports it)
+  trainer.accumulate=N     pass each batch through the encoder in N parts: less memory, the same step
   trainer.max_epochs=N     epochs (default 30)
   filter=F                 {filters}
   region=R                 {regions}
   encoder=E                {encoders}
-  encoder.weights=W        default (downloaded, or embedded), none (random), or a file of one's own
+  encoder.weights=W        default (downloaded, or embedded), none (random), or your own file
   training=T               pairs (a Siamese network), frozen, classifier
   pairing=all              random, all, nearest
   reduction=R              {reductions}
@@ -45,11 +45,11 @@ usage: python -m fingerprints.train experiment=NAME [data.root=DIR] [KEY=VALUE .
   logger=wandb             none, csv, tensorboard, wandb (offline unless logger.offline=false)
   seed=N                   seed of splits, weights and pairs (default 0)
   run_dir=OUT              run folder (default outputs/<experiment>/<time>)
-  resume=OUT               go on with a stopped run, or with a sweep's unfinished jobs
+  resume=OUT               continue a stopped run, or the unfinished jobs of a sweep
   --multirun               every combination of comma-separated values
   --cfg job                print the whole configuration and stop
-  --help decision=svm      keys of an option with their defaults, choices and bounds; of any group, and of
-                           several: --help decision=svm pairing=all
+  --help decision=svm      show the keys of an option with their defaults, choices and bounds; works for
+                           any group, and for several: --help decision=svm pairing=all
 
 experiments:
 {experiments}
@@ -66,7 +66,7 @@ checkpoints/, status.json and train.log. FINGERPRINTS_DEBUG=1 shows tracebacks.
 
 
 def usage() -> str:
-    """The text of `--help`, with the experiments and layouts that there are."""
+    """The text of `--help`, with the available experiments and layouts."""
     return USAGE.format(
         embedded=", ".join(OF_LAYOUT),
         filters=wrapped("filter"),
@@ -88,11 +88,11 @@ def train(
     Args:
         config: The settings.
         folder: The run folder.
-        overrides: What the command line said, for the record.
+        overrides: Overrides of the command line, for the record.
         job: Number of the job in a sweep.
 
     Returns:
-        What `metrics.json` holds.
+        Content of `metrics.json`.
     """
     # Imported late: help and configuration errors must not wait for torch.
     from fingerprints.experiment.lifecycle import start
@@ -112,7 +112,7 @@ def main() -> None:
         try:
             launch(_job, "train", usage=usage())
         finally:
-            # Loaded by Hydra, if it came so far; help and misspelt keys must not wait for it.
+            # Already loaded by Hydra if it got this far; help and misspelt keys must not wait for it.
             if (record := sys.modules.get("fingerprints.config.sweep_record")) is not None:
                 complete = record.conclude()
         if not complete:
@@ -131,10 +131,10 @@ def _job(config: TrainSettings, place: Place) -> float | None:
 
 
 def _resume(folder: Path, others: list[str]) -> None:
-    """Go on with a run or a sweep."""
+    """Continue a run or a sweep."""
     if others:
         raise FingerprintsError(
-            f"resume= goes on with the run's own configuration and takes no other words: {' '.join(others)}.",
+            f"resume= uses the run's own configuration and allows no other arguments: {' '.join(others)}.",
             where="command line",
             fix="leave them out, or start a new run with them",
         )

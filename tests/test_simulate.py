@@ -92,7 +92,7 @@ def test_real_images_and_their_groups_are_used(command, tmp_path, write_image, w
         (["task=model", "generators=[{name: gan, lr: -1}]"], "generators.0.lr=-1"),
         (["task=model", "generator.width=2"], "generator.width=2 is for one generator; this benchmark has 4"),
         (["task=usage", "generators=[vae]", "generator.lr=1"], "generator.lr=1 is for one generator"),
-        (["task=subset", "generators=[gan,vae]"], "task=subset takes one generator; 2 are given"),
+        (["task=subset", "generators=[gan,vae]"], "task=subset needs exactly one generator; 2 are given"),
         (["task=shadow", "generator=diffusion", "size=60"], "a multiple of 8 from 16"),
         (["task=usage", "scale.usage.test_members=0"], "all three greater than 0, or all three 0"),
         (
@@ -102,7 +102,7 @@ def test_real_images_and_their_groups_are_used(command, tmp_path, write_image, w
         (["task=usage", "dial=plantde"], "dial=planted"),
         (["task=subset", "subsets=sam"], "not one of disjoint, same"),
         (["task=subset", "seeds=0"], "not one of own, shared"),
-        (["task=usage", "subsets=same"], "this control is of task=subset"),
+        (["task=usage", "subsets=same"], "this control is only for task=subset"),
         (["task=shadow", "images=ct", "size=16"], "needs 250 real images"),
         (["task=shadow", "images=ct", "size=16", "scale.shadow.candidates=16"], "fewer than one batch of 16"),
     ],

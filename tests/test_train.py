@@ -162,7 +162,7 @@ def test_without_data_it_runs_on_the_embedded_phantoms_and_says_so(command, embe
     assert code == 0, printed
     notice = "data: the embedded benchmark (phantoms, 48 x 48); your own data: data.root=DIR data.size=N"
     assert notice in printed
-    assert "  beside it, accuracy: blind histogram_generated" in printed
+    assert "  baselines, accuracy: blind histogram_generated" in printed
     run = load_run(tmp_path / "run")
     assert (run.config["data"]["root"], run.config["data"]["size"]) == (str(embedded / "subset"), 48)
     assert "phantoms of the embedded benchmark" in run.metrics["verdict"]["notes"][0]

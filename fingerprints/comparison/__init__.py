@@ -1,1 +1,1 @@
-"""Finished runs side by side: who is compared with whom, in which figures, and how sure the order is."""
+"""Comparison of finished runs: which are compared, by which figures, and how certain the order is."""

@@ -1,4 +1,4 @@
-"""The true labels of a test part, and what runs answered to its images."""
+"""The true labels of a test part, and the answers of runs."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from fingerprints.runs.folder import RUN_FILE, RunRecord
 
 @dataclass(frozen=True)
 class Truth:
-    """The images of a test part with what is true of them.
+    """The images of a test part with their true labels, groups and generators.
 
     Attributes:
         ids: `(n,)`, in the order of the truth file.
         labels: True labels, `(n,)`.
         groups: Group of each image, `(n,)`.
-        generators: Generator of each image, `(n,)`; all `''` where figures are not by generator.
+        generators: Generator of each image, `(n,)`; all `''` if figures are not by generator.
         classes: The names of the labels, sorted.
-        grouped_by: What a group is, in words.
+        grouped_by: Definition of a group, in words.
     """
 
     ids: tuple[str, ...]
@@ -39,20 +39,20 @@ class Truth:
 
 
 def read_truth(record: RunRecord) -> Truth:
-    """What the run was scored against, read again from the data that its configuration names.
+    """The truth that the run was scored against, read again from the data that its configuration names.
 
-    Groups are those of `data.groups`, or `groups.csv` in the data folder; an image that has none there is
-    a group of its own. Pseudo-groups of near-duplicates are not made again, since that takes the pixels.
+    Groups are those of `data.groups`, or `groups.csv` in the data folder; an image without an entry is its
+    own group. Pseudo-groups of near-duplicates are not computed again, since that needs the pixels.
 
     Raises:
-        FingerprintsError: If data or truth are gone, or do not belong together.
+        FingerprintsError: If data or truth no longer exist, or do not belong together.
     """
     root, name = record.setting("data.root"), record.setting("data.truth")
     if root is None or name is None:
         raise FingerprintsError(
             "The run's configuration names no data.",
             where=record.folder,
-            fix="train again to compare in pairs",
+            fix="train again to get paired comparisons",
         )
     folder, task = record.path(root), record.task
     labels = read_labels(folder / name, task, kind="truth file")
@@ -72,7 +72,7 @@ def read_truth(record: RunRecord) -> Truth:
             generators = [files[i].generator for i in ids]
     elif by_generator:
         raise FingerprintsError(
-            "Images of the test part are gone, and with them which generator each belongs to.",
+            "Images of the test part no longer exist, so that the generator of each image is unknown.",
             where=folder,
             fix="put the data back",
         )
@@ -93,7 +93,7 @@ def _groups(record: RunRecord, folder: Path, names: list[str]) -> tuple[list[str
     if not path.is_file():
         alone = "each generated image is a group of its own"
         if record.task.unit == "real":
-            alone = "no groups (patients) were given: images stand in for them, so intervals are too narrow"
+            alone = "no groups (patients) were given: each image is a group, so intervals are too narrow"
         return names, alone
     found, _ = read_groups(path, names)
     if not any(group is not None for group in found):
@@ -104,10 +104,10 @@ def _groups(record: RunRecord, folder: Path, names: list[str]) -> tuple[list[str
 
 
 def read_answers(record: RunRecord, truth: Truth) -> NDArray[np.str_]:
-    """What a run answered to each image, as its run file says it, `(n,)`.
+    """A run's answer for each image, as in its run file, `(n,)`.
 
     Raises:
-        FingerprintsError: If the run file is missing or is about other images.
+        FingerprintsError: If the run file is missing or has other images.
     """
     path = record.folder / RUN_FILE
     labels = read_labels(path, record.task, kind="run file")
@@ -115,7 +115,7 @@ def read_answers(record: RunRecord, truth: Truth) -> NDArray[np.str_]:
 
 
 def matched_answers(record: RunRecord, truth: Truth) -> NDArray[np.str_]:
-    """The answers with clusters named by the classes that the Hungarian method gives them, `(n,)`.
+    """The answers, where clusters get the class names that the Hungarian method assigns, `(n,)`.
 
     Raises:
         FingerprintsError: As `read_answers`.

@@ -1,4 +1,4 @@
-"""Votes over finished runs, written as a run folder that can be compared like any other."""
+"""Votes over finished runs, written as a run folder that can be compared like other runs."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def align(answers: Sequence[NDArray[np.str_]], *, clusters: Sequence[bool]) -> l
 
     Args:
         answers: For each run `(n,)`.
-        clusters: For each run, whether its labels are names of clusters; others are left as they are.
+        clusters: For each run, whether its labels are names of clusters; other labels are not changed.
 
     Returns:
-        As `answers`. A cluster that the first run has no counterpart for is called `extra <its name>`.
+        As `answers`. A cluster without a counterpart in the first run is called `extra <its name>`.
     """
     first = np.asarray(answers[0], dtype=str)
     names = np.unique(first).tolist()
@@ -66,25 +66,25 @@ def vote(
     positive: str | None = None,
     negative: str | None = None,
 ) -> NDArray[np.str_]:
-    """One answer for each image out of several.
+    """One answer for each image from the answers of several runs.
 
     Args:
         answers: For each run `(n,)`, clusters aligned.
-        rule: `majority`: the most frequent label, on ties that of the earliest run among the tied.
-            `unanimous`: the positive label where all runs say it, else the negative one.
+        rule: `majority`: the most frequent label; on ties the tied label of the earliest run.
+            `unanimous`: the positive label if all runs give it, else the negative one.
         positive: The task's positive label, which `unanimous` needs.
-        negative: What stands against it.
+        negative: The task's negative label.
 
     Returns:
         `(n,)`.
 
     Raises:
-        FingerprintsError: If `unanimous` has no positive label: where runs disagree there is then nothing
-            to fall back on but one run's answer, and the vote would be that run.
+        FingerprintsError: If `unanimous` has no positive label: without a default answer for disagreement,
+            the vote could only repeat one of the runs.
     """
     if rule == "unanimous" and (positive is None or negative is None):
         raise FingerprintsError(
-            "A unanimous vote needs a label to fall back on where runs disagree; only `usage` has one.",
+            "A unanimous vote needs a default label if runs disagree; only `usage` has one.",
             where="vote=unanimous",
             fix="vote=majority",
         )
@@ -102,15 +102,15 @@ def shares(answers: Sequence[NDArray[np.str_]], *, classes: Sequence[str]) -> ND
 
 @dataclass(frozen=True)
 class Fused:
-    """What several runs answer together.
+    """The joint answers of several runs.
 
     Attributes:
         ids: The images, `(n,)`.
-        labels: The answer of the vote to each, `(n,)`.
-        classes: The labels that there are.
-        scores: Shares of votes in [0, 1]: `(n,)` for the positive label where the task has one, else `(n, C)`
-            in the order of the classes; `None` where a run answers with names of clusters.
-        clusters: Whether one of the runs does.
+        labels: The result of the vote for each image, `(n,)`.
+        classes: All labels.
+        scores: Shares of votes in [0, 1]: `(n,)` for the positive label if the task has one, else `(n, C)`
+            in the order of the classes; `None` if a run answers with names of clusters.
+        clusters: Whether at least one run answers with names of clusters.
     """
 
     ids: tuple[str, ...]
@@ -123,34 +123,33 @@ class Fused:
 def fuse(
     data: DataSet, folder: Path, *, rule: Rule, seed: int, resamples: int, permutations: int
 ) -> Document:
-    """Vote over all runs of a data set but controls, and write the outcome as a run folder.
+    """Vote over all runs of a data set except controls, and write the result as a run folder.
 
-    It gets `config.yaml`, `predictions.csv` (scores are shares of votes), `run.csv`, `metrics.json` and
-    `status.json`. Without truth there are no figures. Baselines are those of the first run.
+    The folder gets `config.yaml`, `predictions.csv` (scores are shares of votes), `run.csv`, `metrics.json`
+    and `status.json`. Without truth there are no figures. Baselines are those of the first run.
 
     Args:
         data: The runs.
         folder: A folder that holds no run yet.
         rule: See `vote`.
-        seed: Of resampling and permuting.
+        seed: Seed of resampling and permuting.
         resamples: Bootstrap draws.
         permutations: Permutations of labels.
 
     Returns:
-        What `metrics.json` holds.
+        Content of `metrics.json`.
 
     Raises:
-        FingerprintsError: If there are fewer than two runs, they answered about different images, or the
-            folder holds a run.
+        FingerprintsError: If there are fewer than two runs, their images differ, or the folder holds a run.
     """
     records = [record for record in data.records if kind_of(record) != "control"]
     if len(records) < 2:
         raise FingerprintsError(
-            f"A vote needs at least two runs; there is {len(records)}, controls left out.",
+            f"A vote needs at least two runs; there is {len(records)}, without controls.",
             where="runs",
             fix="runs=GLOB that matches more finished runs",
         )
-    refuse_used_folder(folder, fix="out=DIR with a new folder")
+    refuse_used_folder(folder, fix="use a new folder: out=DIR")
     try:
         truth: Truth | None = read_truth(records[0])
     except FingerprintsError:
@@ -186,7 +185,7 @@ def _count(records: Sequence[RunRecord], truth: Truth | None, *, task: Task, rul
 def _evaluations(
     fused: Fused, truth: Truth, *, task: Task, seed: int, resamples: int, permutations: int
 ) -> dict[str, Evaluation]:
-    """Figures by generator, with their mean where there are several."""
+    """Figures by generator, with their mean if there are several."""
     found: dict[str, Evaluation] = {}
     for generator in np.unique(truth.generators):
         own = truth.generators == generator
@@ -208,7 +207,7 @@ def _evaluations(
 
 
 def _table(fused: Fused, task: Task) -> pd.DataFrame:
-    """`predictions.csv`: id, label as run files spell it, and the scores there are."""
+    """`predictions.csv`: id, label as spelt in run files, and the scores, if any."""
     table = pd.DataFrame({"id": fused.ids, "label": [task.to_run(label) for label in fused.labels.tolist()]})
     if fused.scores is None:
         return table
@@ -218,7 +217,7 @@ def _table(fused: Fused, task: Task) -> pd.DataFrame:
 
 
 def _read(records: Sequence[RunRecord], truth: Truth | None) -> tuple[list[str], list[NDArray[np.str_]]]:
-    """Ids and the answers of every run to them."""
+    """Ids of the images, and the answers of every run."""
     if truth is not None:
         return list(truth.ids), [read_answers(record, truth) for record in records]
     found = [read_labels(record.folder / RUN_FILE, record.task, kind="run file") for record in records]
@@ -226,9 +225,9 @@ def _read(records: Sequence[RunRecord], truth: Truth | None) -> tuple[list[str],
     strange = [r.name for r, labels in zip(records, found, strict=True) if set(labels) != set(ids)]
     if strange:
         raise FingerprintsError(
-            f"Runs are about other images than '{records[0].name}':\n{listing(strange)}",
+            f"These runs have other images than '{records[0].name}':\n{listing(strange)}",
             where="runs",
-            fix="vote over runs with the same test part",
+            fix="choose runs with the same test part",
         )
     return ids, [np.array([labels[i] for i in ids]) for labels in found]
 
@@ -236,7 +235,7 @@ def _read(records: Sequence[RunRecord], truth: Truth | None) -> tuple[list[str],
 def _config(
     records: Sequence[RunRecord], data: DataSet, *, name: str, rule: Rule, seed: int
 ) -> dict[str, Any]:
-    """What `compare` needs to read the folder as a run: the data, and what was fused."""
+    """The configuration that lets `compare` read the folder as a run: the data, and the fused runs."""
     of = [
         f"{system.name} x {len(system.records)}" if len(system.records) > 1 else system.name
         for system in data.systems

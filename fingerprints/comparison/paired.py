@@ -1,4 +1,4 @@
-"""Systems on the same images against the best of them, or against one that is named."""
+"""Compares systems on the same images with the best of them, or with a named one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fingerprints.evidence.multiplicity import benjamini_hochberg, holm
 from fingerprints.evidence.paired import PairedDifference, paired_differences
 
 TRADES_PER_COMPARISON = 40
-"""With m comparisons and B trades the least adjusted p is m / (B + 1): here 0.025, whatever m is."""
+"""With m comparisons and B draws the smallest adjusted p is m / (B + 1): here 0.025 for every m."""
 
 MOST_TRADES = 20_000
 
@@ -35,10 +35,10 @@ class Comparisons:
     """All comparisons of a data set.
 
     Attributes:
-        reference: The system that the others are compared with; `None` where nothing could be compared.
+        reference: The system that the others are compared with; `None` if nothing could be compared.
         rows: The others, in the order of their figures.
         family: Number of comparisons that p-values are adjusted for.
-        notes: How it was done, or why it was not.
+        notes: How the comparison was made, or why it was not possible.
     """
 
     reference: System | None
@@ -51,7 +51,7 @@ def find_baseline(sets: Sequence[DataSet], name: str) -> list[System | None]:
     """The system of that name in each data set: its row's name, its experiment, or the folder of a run.
 
     Raises:
-        FingerprintsError: If no data set has it, or it stands for several systems of one.
+        FingerprintsError: If no data set has it, or it matches several systems of one data set.
     """
     found: list[System | None] = []
     for data in sets:
@@ -66,7 +66,7 @@ def find_baseline(sets: Sequence[DataSet], name: str) -> list[System | None]:
         ]
         if len(alike) > 1:
             raise FingerprintsError(
-                f"'{name}' stands for {len(alike)} systems.",
+                f"'{name}' matches {len(alike)} systems.",
                 where="baseline",
                 fix="one of " + "; ".join(f"baseline='{system.name}'" for system in alike),
             )
@@ -85,18 +85,18 @@ def find_baseline(sets: Sequence[DataSet], name: str) -> list[System | None]:
 def compare(
     data: DataSet, *, baseline: System | None = None, seed: int, resamples: int, permutations: int
 ) -> Comparisons:
-    """Paired differences in the official metric on the test part, controls left out.
+    """Paired differences in the official metric on the test part, without controls.
 
-    Without a baseline the reference is the system with the highest test figure. It was chosen by the
-    figures that are then compared, so that p-values are adjusted for every pair there is and not only for
-    those shown.
+    Without a baseline the reference is the system with the highest test figure. Since this choice depends on
+    the figures that are compared, p-values are adjusted for all possible pairs and not only for those shown.
 
     Args:
         data: The data set.
         baseline: The reference.
-        seed: Of resampling and trading.
+        seed: Seed of resampling and exchanging.
         resamples: Bootstrap draws.
-        permutations: Trades at least; with many comparisons more, `TRADES_PER_COMPARISON` for each.
+        permutations: Smallest number of draws of exchanged answers; with many comparisons more are made,
+            `TRADES_PER_COMPARISON` for each.
     """
     able = [
         system
@@ -104,7 +104,7 @@ def compare(
         if system.kind != "control" and system_cell(system, "test", data.task.official).value is not None
     ]
     if len(able) < 2:
-        return _nothing("Nothing to compare in pairs: fewer than two systems have test figures.")
+        return _nothing("No paired differences: fewer than two systems have test figures.")
     try:
         truth = _truth(able)
     except FingerprintsError as error:
@@ -113,7 +113,7 @@ def compare(
     there = [system for system in able if system in answers]
     named = baseline is not None and baseline in there
     if baseline is not None and not named:
-        notes.append(f"'{baseline.name}' cannot be the reference here: its answers are not known.")
+        notes.append(f"'{baseline.name}' cannot be the reference here: its answers are missing.")
     if len(there) < 2:
         return _nothing(*notes, "No paired differences: fewer than two systems are left.")
     reference = baseline if baseline is not None and named else there[0]
@@ -158,13 +158,13 @@ def _trade_notes(family: int, trades: int) -> list[str]:
     if least <= 0.05:
         return []
     return [
-        f"No adjusted p can be below {least:.2f} with {trades:,} trades: compare fewer systems, or give "
+        f"With {trades:,} draws no adjusted p can be below {least:.2f}: compare fewer systems, or give "
         "permutations=N."
     ]
 
 
 def _truth(systems: Sequence[System]) -> Truth:
-    """What is true of the images, by the first run whose data are still there."""
+    """The truth of the images, from the first run whose data still exist."""
     problem: FingerprintsError | None = None
     for system in systems:
         for record in system.records:
@@ -177,7 +177,7 @@ def _truth(systems: Sequence[System]) -> Truth:
 
 
 def _answers(systems: Sequence[System], truth: Truth) -> tuple[dict[System, list[np.ndarray]], list[str]]:
-    """Answers of each system's runs; a system with a run about other images is left out."""
+    """Answers of each system's runs; a system is left out if one of its runs has other images."""
     answers: dict[System, list[np.ndarray]] = {}
     notes: list[str] = []
     for system in systems:
@@ -194,12 +194,12 @@ def _how(reference: System, truth: Truth, *, named: bool, family: int, shown: in
     if named:
         which = ""
     else:
-        why = f" (every pair there is, since the reference was chosen by these figures; {shown} shown)"
+        why = f" (all possible pairs, since the reference was chosen by these figures; {shown} shown)"
     images = f"{len(truth.ids):,} images, {truth.grouped_by}"
     return [
         f"Difference to '{reference.name}'{which}, on {images}. Interval: paired bootstrap over groups; p: "
-        "two-sided, the two systems trade their answers group by group. With several runs the mean over "
-        "them; the runs are taken as given, so that the interval does not hold what another seed changes.",
-        f"p-values are adjusted for {family} comparison(s){why}: by Holm (any false finding) and by "
-        "Benjamini and Hochberg (share of false findings).",
+        "two-sided, the two systems exchange their answers group by group. With several runs: the mean over "
+        "them; the interval is conditional on these runs and does not include the variation between seeds.",
+        f"p-values are adjusted for {family} comparison(s){why}: by Holm (probability of any false finding) "
+        "and by Benjamini and Hochberg (share of false findings).",
     ]

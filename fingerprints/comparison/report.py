@@ -1,4 +1,4 @@
-"""A comparison as a page, a table file and lines for the console."""
+"""A comparison as page, table file and console lines."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ TITLES: dict[Kind, str] = {
 SHORT = {"test": "test", "validation": "validation"}
 
 KIND_NOTES: dict[Kind, str] = {
-    "random_weights": "Encoders that were not pretrained (encoder.weights=none): what the architecture alone "
-    "gives. Printed figures are about pretrained ones and do not stand here.",
-    "control": "Trained with data.shuffle_labels=true: the right answer is chance, and what is above it is "
-    "not the training labels’ doing.",
+    "random_weights": "Encoders that were not pretrained (encoder.weights=none): the effect of the "
+    "architecture alone. Printed figures are for pretrained encoders and are not shown here.",
+    "control": "Trained with data.shuffle_labels=true: the right answer is chance. A higher figure does not "
+    "come from the training labels.",
 }
 
 
@@ -48,12 +48,12 @@ def comparison_page(
     *,
     patterns: Sequence[str],
 ) -> ComparisonPage:
-    """All data sets, each with its tables and plot, and the runs that stand in none."""
+    """All data sets, each with its tables and plot, and the runs that are in no table."""
     runs = sum(len(data.records) for data in sets)
     lead = (
         f"{_many(runs, 'finished run')} of {_many(sum(len(data.systems) for data in sets), 'system')} "
         f"from {' '.join(patterns)}"
-        + (f"; {_many(len(left_out), 'run')} left out, see the end." if left_out else ".")
+        + (f"; {_many(len(left_out), 'run')} left out, listed at the end." if left_out else ".")
     )
     if len(sets) > 1:
         lead += " Runs of different tasks or data are never in one table."
@@ -102,7 +102,7 @@ def _section(data: DataSet, compared: Comparisons, *, place: int) -> Section:
 
 
 def _name(data: DataSet) -> str:
-    """The layout and the end of the folder's path, since benchmarks of one layout stand side by side."""
+    """The layout and the end of the folder's path, to distinguish benchmarks of the same layout."""
     first = data.records[0]
     layout, root = first.setting("data.name") or "data without a name", first.setting("data.root")
     return layout if root is None else f"{layout} ({'/'.join(Path(root).parts[-2:])})"
@@ -115,7 +115,7 @@ def _facts(data: DataSet, *, at_random: float | None, blind: Baseline | None) ->
     if root is not None:
         where = describe_data(first.path(root), size=first.setting("data.size") or 0)
     prints = ", ".join(text[:8] for text in data.fingerprints) or "not recorded"
-    why = " (the split of each seed and fold has its own)" if len(data.fingerprints) > 1 else ""
+    why = " (one for the split of each seed and fold)" if len(data.fingerprints) > 1 else ""
     facts = {
         "Data": where,
         "Data fingerprint": f"{prints}{why}",
@@ -153,7 +153,7 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
     notes = []
     if kind == "system":
         notes += [
-            f"Printed beside {', '.join(beside)}: {source}; on the source’s own data, for orientation only."
+            f"Printed for {', '.join(beside)}: {source}; on the source’s own data, for orientation only."
             for source, beside in printed_sources(data).items()
         ]
     else:
@@ -164,11 +164,11 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
         notes.append("One run: its 95 % interval, groups resampled; conditional on its generators and seed.")
     if "accuracy_unmatched" in names:
         notes.append(
-            "Accuracy and F1 of clusters are after the Hungarian method has matched them to classes; "
-            "unmatched accuracy takes cluster k for class k, as the 2025 paper prints it."
+            "Accuracy and F1 of clusters are computed after the Hungarian method has matched clusters to "
+            "classes; unmatched accuracy takes cluster k as class k, as in the 2025 paper."
         )
     elif data.task.clusters:
-        notes.append("Accuracy is after the Hungarian method has matched clusters to classes.")
+        notes.append("Accuracy is computed after the Hungarian method has matched clusters to classes.")
     return ShownTable(TITLES[kind], tuple(columns), tuple(body), tuple(notes))
 
 
@@ -226,7 +226,7 @@ def _baseline_table(data: DataSet, found: Sequence[Baseline], *, best: Baseline 
         "Blind baselines and trivial answers, test part",
         ("Answer", *(metric_label(name) for name in names)),
         tuple(body),
-        ("A detector that does no better than a blind baseline has found nothing of its own.",),
+        ("A detector that is no better than a blind baseline has found no fingerprints.",),
     )
 
 
@@ -300,7 +300,7 @@ def console_lines(
     *,
     out: Path,
 ) -> list[str]:
-    """What the terminal says: a short table for each data set, and where the whole lies."""
+    """Terminal lines: a short table for each data set, and the path of the full report."""
     lines: list[str] = []
     for data, comparisons in zip(sets, compared, strict=True):
         metric = data.task.official

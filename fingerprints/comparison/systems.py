@@ -1,4 +1,4 @@
-"""Which finished runs saw the same data, and which are repeats of one system."""
+"""Groups finished runs: by data, and by system with repeats over seeds and folds."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ NOT_THE_SYSTEM = (
     *("data.root", "data.name", "data.sources", "data.truth", "data.fold", "data.shuffle_labels"),
     *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
 )
-"""Settings that repeat a system, or say where and how it ran, rather than make another one."""
+"""Settings that repeat a system, or state where and how it ran; they do not make another system."""
 
 _SPLIT = (
     *("seed", "data.fold", "data.folds", "data.folds_below", "data.validation", "data.near_duplicate"),
     *("data.groups", "data.shuffle_labels", "data.on_bad_image"),
 )
-"""Settings that enter the data fingerprint, since it tells which image was held out."""
+"""Settings that change the data fingerprint, since it includes which images were held out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,8 @@ class System:
     """One row of a table: an experiment with its settings, and its repeats over seeds and folds.
 
     Attributes:
-        name: The experiment and the settings in which runs of it differ.
-        kind: Which table it stands in.
+        name: The experiment, and the settings in which its runs differ.
+        kind: The table that it belongs to.
         records: Its runs, by seed.
     """
 
@@ -52,13 +52,13 @@ class System:
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Runs of one task on the same data; only these stand in one table.
+    """Runs of one task on the same data; only such runs are compared in one table.
 
     Attributes:
         task: The task.
         systems: The systems, in the order they were found.
         fingerprints: Digests of the data that the runs recorded, without repeats.
-        notes: What to know about how runs were put together.
+        notes: Notes on how runs were grouped.
     """
 
     task: Task
@@ -73,7 +73,7 @@ class DataSet:
 
 
 def finished(runs: Sequence[RunRecord]) -> tuple[list[RunRecord], list[tuple[RunRecord, str]]]:
-    """The finished runs, named unlike each other, and the others with the reason why they are in no table."""
+    """The finished runs with distinct names, and the other runs with the reason why they are left out."""
     found: list[RunRecord] = []
     others: list[tuple[RunRecord, str]] = []
     for run in runs:
@@ -88,7 +88,7 @@ def finished(runs: Sequence[RunRecord]) -> tuple[list[RunRecord], list[tuple[Run
 
 
 def kind_of(run: RunRecord) -> Kind:
-    """`control` with shuffled labels, `random_weights` where a backbone was not pretrained."""
+    """`control` with shuffled labels, `random_weights` if a backbone was not pretrained."""
     if run.setting("data.shuffle_labels") is True:
         return "control"
     several = run.config.get("encoders")
@@ -100,10 +100,10 @@ def kind_of(run: RunRecord) -> Kind:
 def data_sets(records: Sequence[RunRecord]) -> list[DataSet]:
     """Runs by task and data.
 
-    Runs are on the same data if their data fingerprints are equal. The fingerprint also tells which images
-    were held out, which another seed or fold changes; so runs with equal folder, layout and truth file are
-    on the same data as well, unless two of them with the same split settings disagree: then the data
-    under that folder have changed in between, and only the fingerprint counts.
+    Runs are on the same data if their data fingerprints are equal. The fingerprint includes the held-out
+    images, which differ between seeds and folds. Therefore runs with equal folder, layout and truth file are
+    on the same data too, unless two of them have the same split settings but different fingerprints: then
+    the data in that folder have changed in between, and only the fingerprint counts.
     """
     places: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in records:
@@ -113,7 +113,7 @@ def data_sets(records: Sequence[RunRecord]) -> list[DataSet]:
         if _agree(members):
             sets.append((members, []))
             continue
-        note = f"The data under {place[1]} changed between runs: runs with other data stand in other tables."
+        note = f"The data in {place[1]} changed between runs: runs with other data are in other tables."
         by_print: dict[str | None, list[RunRecord]] = {}
         for record in members:
             by_print.setdefault(record.fingerprint, []).append(record)
@@ -133,7 +133,7 @@ def _place(record: RunRecord) -> tuple[Any, ...]:
 
 
 def _agree(records: Sequence[RunRecord]) -> bool:
-    """Whether equal split settings always gave equal fingerprints."""
+    """Whether runs with equal split settings always have equal fingerprints."""
     seen: dict[str, str] = {}
     for record in records:
         key = json.dumps([record.setting(name) for name in _SPLIT], default=str)
@@ -143,7 +143,7 @@ def _agree(records: Sequence[RunRecord]) -> bool:
 
 
 def _joined(sets: Sequence[tuple[list[RunRecord], list[str]]]) -> list[tuple[list[RunRecord], list[str]]]:
-    """Sets of one task that share a fingerprint (a copy of the data elsewhere) made one."""
+    """Merge sets of one task that share a fingerprint (a copy of the data in another place)."""
     out: list[tuple[list[RunRecord], list[str]]] = []
     for members, notes in sets:
         prints = {(r.task.name, r.fingerprint) for r in members if r.fingerprint is not None}
@@ -161,7 +161,7 @@ def _data_set(records: Sequence[RunRecord], notes: Sequence[str]) -> DataSet:
 
 
 def systems(records: Sequence[RunRecord]) -> list[System]:
-    """Runs as systems: repeats over seeds and folds are one, named by what tells it from its kin."""
+    """Runs as systems: repeats over seeds and folds are one system, named by its differing settings."""
     by_experiment: dict[str, list[RunRecord]] = {}
     for record in records:
         by_experiment.setdefault(record.experiment or "unnamed", []).append(record)
@@ -188,9 +188,9 @@ def systems(records: Sequence[RunRecord]) -> list[System]:
 
 
 def _shown(differ: Sequence[str], settings: Sequence[dict[str, str]]) -> dict[str, str]:
-    """What a row is named by: title -> key.
+    """The settings in the name of a row: title -> key.
 
-    The name of a part (`encoder.name`) stands for those of its settings that always go with it.
+    The name of a part (`encoder.name`) replaces all its settings that always change together with it.
     """
     named = [key.removesuffix(".name") for key in differ if key.endswith(".name")]
 
@@ -217,7 +217,7 @@ def _ignored(key: str) -> bool:
 
 
 def _text(value: Any) -> str:
-    """A setting as text, by which settings are compared and shown."""
+    """A setting as text, for comparing and showing."""
     if isinstance(value, list):
         simple = all(not isinstance(item, dict | list) for item in value)
         return f"[{','.join(map(str, value))}]" if simple else json.dumps(value, sort_keys=True)

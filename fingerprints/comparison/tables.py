@@ -24,14 +24,14 @@ class Cell:
     """One metric of one system.
 
     Attributes:
-        value: The figure of the one run, or the mean over runs; `None` where no run has it.
-        low: Lower end of the one run's 95 % interval; `None` with several runs.
+        value: The figure of a single run, or the mean over runs; `None` if no run has it.
+        low: Lower end of the 95 % interval of a single run; `None` with several runs.
         high: Upper end of it.
-        sd: Standard deviation of the sample over runs; `None` with one.
-        least: Lowest over runs; `None` with one.
-        most: Highest over runs.
-        runs: Runs that have the figure.
-        printed: What the source prints for its own data.
+        sd: Sample standard deviation over runs; `None` with one run.
+        least: Lowest figure over runs; `None` with one run.
+        most: Highest figure over runs.
+        runs: Number of runs that have the figure.
+        printed: The figure that the source prints for its own data.
         reason: Why there is no value.
     """
 
@@ -47,7 +47,7 @@ class Cell:
 
 
 def cell(figures: Sequence[Document | None], *, printed: float | None = None) -> Cell:
-    """The cell of one metric from what each run's `metrics.json` has for it (`None`: nothing)."""
+    """The cell of one metric from the entries in the runs' `metrics.json` (`None`: no entry)."""
     there = [figure for figure in figures if figure is not None and figure.get("value") is not None]
     if not there:
         reasons = [figure["reason"] for figure in figures if figure is not None and figure.get("reason")]
@@ -67,10 +67,10 @@ def cell(figures: Sequence[Document | None], *, printed: float | None = None) ->
 
 
 def system_cell(system: System, part: str, metric: str, *, generator: str | None = None) -> Cell:
-    """The cell of a system; without a generator that of the one, or of the mean over several.
+    """The cell of a system; without `generator` for the only one, or for the mean over several.
 
-    Printed figures stand only beside systems with the weights the source had, never beside random ones or
-    controls.
+    Printed figures are shown only for systems with the same kind of weights as in the source, never for
+    random weights or controls.
     """
     figures = [
         (record.figures(part) if generator is None else record.by_generator(part).get(generator, {})).get(
@@ -90,7 +90,7 @@ def _printed(record: RunRecord, part: str) -> dict[str, float]:
 
 
 def printed_sources(data: DataSet) -> dict[str, list[str]]:
-    """Where printed figures come from: source -> systems they stand beside."""
+    """Sources of printed figures: source -> systems for which they are shown."""
     found: dict[str, list[str]] = {}
     for system in data.systems:
         record = system.records[0]
@@ -101,12 +101,12 @@ def printed_sources(data: DataSet) -> dict[str, list[str]]:
 
 
 def is_clustering(record: RunRecord) -> bool:
-    """Whether its answers are names of clusters, which mean nothing until matched to classes."""
+    """Whether its answers are names of clusters, which must be matched to classes first."""
     return record.task.clusters or "accuracy_unmatched" in record.figures("test")
 
 
 def shown_metrics(data: DataSet) -> list[str]:
-    """What tables show of a data set, the official metric first."""
+    """The metrics that tables of a data set show, the official metric first."""
     first, there = data.task.headline, _metrics(data)
     return [*first, *(name for name in data.task.compared if name in there and name not in first)]
 
@@ -119,7 +119,7 @@ def _metrics(data: DataSet) -> list[str]:
 
 
 def generators(data: DataSet) -> list[str]:
-    """Names of the generators, where there are several that are scored one by one."""
+    """Names of the generators, if there are several that are scored separately."""
     found = dict.fromkeys(
         name for record in data.records for part in PARTS for name in record.by_generator(part) if name
     )
@@ -127,7 +127,7 @@ def generators(data: DataSet) -> list[str]:
 
 
 def ranked(systems: Sequence[System], task: Task) -> list[System]:
-    """The systems, best test figure first; those without one after them by their validation figure."""
+    """The systems, best test figure first; then those without test figure, by their validation figure."""
 
     def key(system: System) -> tuple[bool, float]:
         test = system_cell(system, "test", task.official).value
@@ -141,7 +141,7 @@ def ranked(systems: Sequence[System], task: Task) -> list[System]:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A trivial or blind answer to the test part of a data set, with the metrics it was scored by."""
+    """A trivial or blind baseline on the test part of a data set, with its metrics."""
 
     name: str
     blind: bool
@@ -149,9 +149,9 @@ class Baseline:
 
 
 def baselines(data: DataSet) -> list[Baseline]:
-    """The answers that no detector needs, once for a data set: as its first run that has them found them.
+    """The baselines of a data set, from the first of its runs that has them.
 
-    Runs with shuffled labels are asked last, since their baselines were fitted on shuffled labels.
+    Runs with shuffled labels come last, since their baselines were fitted on shuffled labels.
     """
     runs = sorted(data.records, key=lambda record: kind_of(record) == "control")
     document = next((run.metrics for run in runs if run.metrics.get("baselines")), None)
@@ -165,7 +165,7 @@ def baselines(data: DataSet) -> list[Baseline]:
 
 
 def best_blind(found: Sequence[Baseline], metric: str) -> Baseline | None:
-    """The blind baseline with the highest figure; `None` where none has one."""
+    """The blind baseline with the highest figure; `None` if none has a figure."""
     scored = [one for one in found if one.blind and _value(one, metric) is not None]
     return max(scored, key=lambda one: _value(one, metric) or 0.0, default=None)
 
@@ -175,14 +175,14 @@ def _value(baseline: Baseline, metric: str) -> float | None:
 
 
 def chance(data: DataSet) -> float | None:
-    """What chance gives in the official metric: median over runs of the mean under permuted labels."""
+    """Figure of chance in the official metric: median over runs of the mean under permuted labels."""
     found = [record.figures("test").get(data.task.official, {}).get("chance") for record in data.records]
     values = [value for value in found if value is not None]
     return statistics.median(values) if values else None
 
 
 def wide_table(sets: Sequence[DataSet]) -> pd.DataFrame:
-    """One row a system with every metric that its runs have.
+    """One row per system with every metric that its runs have.
 
     Columns: `data` (number of the data set, from 1), `task`, `table` (`system`, `random_weights`,
     `control`; then `blind` and `trivial` for baselines), `system`, `runs`, `seeds`, `folders`, `fingerprint`

@@ -1,1 +1,1 @@
-"""One detector: built from settings, fitted, calibrated, asked, saved and loaded."""
+"""One detector: build from settings, fit, calibrate, predict, save and load."""

@@ -1,4 +1,4 @@
-"""A detector from settings: which stages go together, and where its encoders come from."""
+"""A detector from settings: checks which stages can be combined, and builds its encoders."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def check_stages(
     """Refuse stages that do not fit each other or the task, before any image is read.
 
     Raises:
-        FingerprintsError: If the decision does not answer the task, or a stage needs what an earlier one does
-            not give.
+        FingerprintsError: If the decision does not answer the task, or a stage needs something that an
+            earlier stage does not provide.
     """
     if task.name not in decision.tasks:
         wanted = _decisions(lambda found: task.name in found.tasks)
@@ -45,7 +45,7 @@ def check_stages(
         )
     if training.gives_head and task.generated_label is not None:
         raise FingerprintsError(
-            f"A classifier learns labels of generated images; task '{task.name}' labels real ones only.",
+            f"A classifier learns labels of generated images, but task '{task.name}' labels real ones only.",
             where="training",
             fix="training=pairs or training=frozen",
         )
@@ -54,7 +54,7 @@ def check_stages(
     if reduction.transductive and not decision.transductive:
         clusterings = _decisions(lambda found: found.transductive)
         raise FingerprintsError(
-            f"t-SNE cannot place new images; decision '{decision.name}' needs training images and new ones in"
+            f"t-SNE cannot place new images, but decision '{decision.name}' needs training and new images in"
             " one space.",
             where="reduction",
             fix=f"decision= one of {', '.join(clusterings)}, or reduction=pca",
@@ -67,7 +67,7 @@ def check_stages(
         )
     if decision.may_refuse and not task.open_set:
         raise FingerprintsError(
-            f"Task '{task.name}' has no 'none of these'.",
+            f"Task '{task.name}' does not have the answer 'none of these'.",
             where="decision.open_set",
             fix="decision.open_set=false",
         )
@@ -80,7 +80,7 @@ def _decisions(wanted: Callable[[type[DecisionSettings]], bool]) -> list[str]:
 def _head(training: TrainingSettings, reduction: ReductionSettings, decision: DecisionSettings) -> None:
     if not training.gives_head:
         raise FingerprintsError(
-            f"Decision '{decision.name}' is a trained classifier's; training={training.name} makes none.",
+            f"Decision '{decision.name}' needs a trained classifier; training={training.name} trains none.",
             where="decision",
             fix="training=classifier, or another decision (svm, centroid, kmeans)",
         )
@@ -89,13 +89,13 @@ def _head(training: TrainingSettings, reduction: ReductionSettings, decision: De
 def _unreduced(training: TrainingSettings, reduction: ReductionSettings, decision: DecisionSettings) -> None:
     if reduction.name != "none":
         raise FingerprintsError(
-            f"Decision '{decision.name}' knows the encoder's own embeddings, not reduced ones.",
+            f"Decision '{decision.name}' needs the encoder's own embeddings, not reduced ones.",
             where="reduction",
             fix="reduction=none, or another decision",
         )
 
 
-# What a decision may need of other stages -> the check that refuses settings without it.
+# Requirement of a decision on other stages -> the check that refuses settings without it.
 NEEDS: dict[Need, Callable[[TrainingSettings, ReductionSettings, DecisionSettings], None]] = {
     "head": _head,
     "unreduced": _unreduced,
@@ -111,14 +111,14 @@ def encoder_source(
     accumulate: int,
     seed: int,
 ) -> EncoderSource:
-    """Where encoders come from: trained on pairs or labels, or frozen.
+    """The source of encoders: trained on pairs or labels, or frozen.
 
     Args:
         encoder: The network.
-        training: How it is trained, if it is.
-        pairing: How pairs are drawn, where it is trained on pairs.
-        size: Pixels a side.
-        accumulate: Parts in which a batch passes the encoder.
+        training: How it is trained, if at all.
+        pairing: How pairs are drawn, if it is trained on pairs.
+        size: Image side in pixels.
+        accumulate: Number of parts in which a batch passes through the encoder.
         seed: Seed of the run.
     """
     network = functools.partial(build_network, encoder, size=size, on_pairs=training.on_pairs)

@@ -1,6 +1,6 @@
 """One detector on one generator: encoder, embeddings, reduction, decision, on training and test part.
 
-The order is that of the data flow. Everything after "embeddings" knows nothing of how the encoder was
+The order is that of the data flow. All steps after the embeddings are independent of how the encoder was
 made.
 """
 
@@ -47,7 +47,7 @@ class Recipe:
         trainer: Hardware and length.
         stopping: Early stopping and choice of weights.
         seed: Seed of the run.
-        test_clusters: How many clusters the test part has, where that is not the number of training labels.
+        test_clusters: Number of clusters in the test part, if it is not the number of training labels.
     """
 
     encoder: EncoderSource
@@ -64,10 +64,10 @@ class Predictions:
     """Labels and scores of some units.
 
     Attributes:
-        rows: Their rows of the index.
+        rows: Their rows in the index.
         labels: `(n,)` predicted labels, or clusters.
-        scores: `(n, C)`, or `(n,)` for `usage`: higher is more likely; `None` of clusters.
-        clusters: Whether labels are names of clusters, which mean nothing.
+        scores: `(n, C)`, or `(n,)` for `usage`: higher is more likely; `None` for clusters.
+        clusters: Whether labels are names of clusters and not classes.
     """
 
     rows: pd.DataFrame
@@ -78,11 +78,11 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Decider:
-    """What turns embeddings into answers.
+    """Turns embeddings into answers.
 
     Attributes:
         reduction: Applied to embeddings first.
-        decision: Asked about what comes out.
+        decision: Applied to the reduced embeddings.
     """
 
     reduction: Reduction
@@ -90,7 +90,7 @@ class Decider:
 
     @property
     def transductive(self) -> bool:
-        """Whether images are judged together, so that an answer depends on what else is asked."""
+        """Whether images are judged together, so that an answer depends on the other images."""
         return self.decision.settings.transductive
 
     def answer(self, part: Part) -> Answers:
@@ -103,20 +103,20 @@ class Decider:
 
 @dataclass(frozen=True)
 class Detection:
-    """A finished detector and what it says.
+    """A finished detector and its predictions.
 
     Attributes:
-        generator: The generator it is for (empty where there is one).
+        generator: The generator that it belongs to (empty if there is only one).
         encoder: The encoder.
         decider: The fitted reduction and decision.
-        validation: Predictions of units unseen in training (held out, or out of fold); of a decision that
-            clusters, the units of the whole training part, unless the encoder was trained on them; `None`
-            where there are none.
-        test: Predictions of the test part; `None` where there is none.
-        held_out_real: `subset` only, a control: held-out *real* images by the same decision. Their
-            generator was trained on them, so they should follow their subset if its data were what
-            is recognised, and need not if it is the generator.
-        fits: Trainings by title, folds included; none of a frozen encoder.
+        validation: Predictions of units unseen in training (held out, or out of fold). If the decision
+            clusters, the units of the whole training part, unless the encoder was trained on them. `None`
+            if there are none.
+        test: Predictions of the test part; `None` if there is none.
+        held_out_real: `subset` only, a control: held-out *real* images, judged by the same decision. Their
+            generator was trained on them. If the detector recognises the data, they should get their own
+            subset; if it recognises the generator, they need not.
+        fits: Trainings by title, folds included; empty for a frozen encoder.
         train_part: Embedded training part.
         test_part: Embedded test part, or `None`.
         pair_distances: Distances of unseen real to unseen generated images: positive, negative; empty
@@ -141,12 +141,12 @@ class Detection:
 
     @property
     def images_encoded(self) -> int:
-        """Encoder budget of all trainings, folds included."""
+        """Encoder budget of all trainings, including folds."""
         return sum(result.images_encoded for result in self.fits.values())
 
     @property
     def pair_accuracy(self) -> float | None:
-        """Accuracy on unseen pairs at the threshold, last epoch, mean over folds; `None` without any."""
+        """Accuracy on unseen pairs at the threshold, last epoch, mean over folds; `None` without them."""
         last = [
             float(result.history["val_pair_accuracy"].iloc[-1])
             for result in self.fits.values()
@@ -156,7 +156,7 @@ class Detection:
 
     @property
     def training_seconds(self) -> float:
-        """Wall time of all trainings, folds included."""
+        """Wall time of all trainings, including folds."""
         return sum(result.seconds for result in self.fits.values())
 
 
@@ -167,9 +167,9 @@ class Detector:
         index: The data set.
         store: Its pixels.
         recipe: How a detector is made.
-        folder: Where checkpoints go.
+        folder: Folder of checkpoints.
         report: Called with the figures of each epoch.
-        progress: Told of images that a frozen encoder has done.
+        progress: Called with the number of images that a frozen encoder has encoded.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class Detector:
         fits = dict(folds.fits)
         context = self.context
         if folds.fits and context.stopping.enabled:
-            # Nothing is held out of the last training: the folds say how long it should be.
+            # The last training holds nothing out: its length comes from the folds.
             epochs = round(float(np.median([result.chosen_epoch for result in folds.fits.values()])))
             context = shortened(context, epochs)
         unlabelled = test[test["domain"] == self.index.task.unit]
@@ -245,7 +245,7 @@ class Detector:
         )
 
     def _out_of_fold(self, train: pd.DataFrame, generator: str) -> _Folds:
-        """Each fold's images by a detector that was made without them."""
+        """Predictions of each fold's images by a detector that was trained without them."""
         folds = sorted(set(train["fold"]) - {-1})
         fits: dict[str, FitResult] = {}
         predictions: list[Predictions] = []
@@ -276,7 +276,7 @@ class Detector:
         return Decider(reduction, self.recipe.decision(fitting))
 
     def _held_out_real(self, decider: Decider, held: pd.DataFrame, part: Part) -> Predictions | None:
-        """A control of tasks about generated images: what the decision says of held-out real ones."""
+        """A control of tasks about generated images: the decision on held-out real ones."""
         if self.index.task.unit == "real" or decider.transductive or not len(part.real):
             return None
         found = decider.answer(part.swapped())
@@ -302,7 +302,7 @@ class Detector:
     def _pair_distances(
         self, part: Part, unseen: NDArray[np.bool_], encoder: Encoder
     ) -> tuple[NDArray, NDArray]:
-        """Distances of the part's real to its unseen generated images, positive and negative pairs."""
+        """Distances between the part's real and its unseen generated images: positive, negative pairs."""
         real, generated = part.real, part.generated
         if not len(real) or not encoder.fits or encoder.head is not None:
             return np.empty(0, np.float32), np.empty(0, np.float32)
@@ -315,7 +315,7 @@ class Detector:
 
 @dataclass(frozen=True)
 class _Folds:
-    """What the detectors of all folds leave; empty without folds."""
+    """Results of the detectors of all folds; empty without folds."""
 
     fits: dict[str, FitResult]
     predictions: Predictions | None
@@ -325,7 +325,7 @@ class _Folds:
 def _calibrated(
     decider: Decider, validation: Predictions | None, *, source: str
 ) -> tuple[Decider, Predictions | None]:
-    """Thresholds from scores of unseen images, and what the decision then says of these."""
+    """Thresholds from scores of unseen images, and the predictions of these images with the thresholds."""
     decision = decider.decision
     if validation is not None and validation.scores is not None:
         unseen = Calibration(validation.scores, validation.rows["label"].tolist(), source)
@@ -336,7 +336,7 @@ def _calibrated(
     if not decision.calibrated:
         raise FingerprintsError(
             f"Decision '{decision.settings.name}' takes its threshold from labelled images that training does"
-            " not see; there are none.",
+            " not see, but no images are held out.",
             where="data.validation, data.folds",
             fix="hold images out (data.validation=0.1), or choose a cut that needs none (decision.cut=half)",
         )

@@ -43,8 +43,8 @@ def predict_folder(
     Args:
         run: The finished run.
         images: Folder of images to label.
-        generated: Folder of the generated images that `usage` scores against.
-        generator: Which detector, where the run has several.
+        generated: Folder of generated images, with which `usage` compares the images.
+        generator: Generator whose detector is used, if the run has several.
         cache: Folder of image stores.
         on_bad_image: `error` or `skip`.
         accelerator: `auto`, `cpu` or `gpu`.
@@ -76,16 +76,16 @@ def predict_folder(
 
 
 def _check_folders(task: Task, generated: Path | None) -> None:
-    """A task about real images needs generated ones to hold them against; another takes none."""
+    """Check `generated`: a task about real images compares them with generated ones; others take none."""
     if task.unit == "real" and generated is None:
         raise FingerprintsError(
-            f"Task {task.name} scores real images against generated ones, and none were given.",
+            f"Task {task.name} compares real images with generated ones, and none were given.",
             where="generated",
-            fix="generated=DIR with images that the generator in question made",
+            fix="give generated=DIR, a folder of images that the generator made",
         )
     if task.unit == "generated" and generated is not None:
         raise FingerprintsError(
-            f"Task {task.name} labels generated images and takes no second folder.",
+            f"Task {task.name} labels generated images and needs no second folder.",
             where="generated",
             fix="give the images to label as images=DIR and leave generated out",
         )
@@ -94,7 +94,7 @@ def _check_folders(task: Task, generated: Path | None) -> None:
 def _seen(
     run: Run, files: list[ImageFile], images: Path, *, cache: Path, on_bad_image: Remedy
 ) -> tuple[ImageStore, NDArray[np.int64]]:
-    """The images as the encoder is to see them, and the rows that could be read; notes go to the console."""
+    """The images as input of the encoder, and the rows that could be read; notes go to the console."""
     store = open_store(
         files, Preprocessing(run.config["data"]["size"]), cache=cache, progress=console_progress()
     )
@@ -108,10 +108,10 @@ def _seen(
             notes=notes,
         )
     except FingerprintsError as error:
-        # `data.` keys are training's; here `on_bad_image` has no prefix and sizes are as in the run.
-        fix = "bring them to one size, as the run's own images were"
+        # Keys with `data.` belong to training; here `on_bad_image` has no prefix, and the run sets the size.
+        fix = "scale them to one size, as the run's own images were"
         if store.errors:
-            fix = "repair or remove them, or go on without them: on_bad_image=skip"
+            fix = "repair or remove them, or leave them out: on_bad_image=skip"
         raise FingerprintsError(error.what, where=error.where or images, fix=fix) from None
     store, more = derived_store(
         store,

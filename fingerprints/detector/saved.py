@@ -1,4 +1,4 @@
-"""What a run keeps of its detectors, and how a finished run is read back without Hydra."""
+"""Saves the detectors of a run, and reads a finished run without Hydra."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ DECIDER = "decision"  # stem of the files of a fitted reduction and decision
 def save_decider(
     folder: Path, generator: str, decider: Decider, *, classes: Sequence[str], encoder: Encoder
 ) -> None:
-    """Keep a fitted reduction and decision, and which encoder they belong to.
+    """Save a fitted reduction and decision with a reference to their encoder.
 
-    A trained encoder is named by its checkpoint, a frozen one by the digest of its weights, which are not
-    copied.
+    A trained encoder is identified by its checkpoint, a frozen one by the digest of its weights; these
+    weights are not copied.
     """
     fits = list(encoder.fits.values())
     facts: dict[str, Any] = {
@@ -54,8 +54,8 @@ class Run:
     """A finished run with its networks and decisions.
 
     Attributes:
-        record: What its folder tells.
-        generators: Generators it has a detector for (`['']` where there is one).
+        record: The record of its folder.
+        generators: Generators with a detector in this run (`['']` if there is only one).
     """
 
     record: RunRecord
@@ -63,7 +63,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where it lies."""
+        """The run folder."""
         return self.record.folder
 
     @property
@@ -78,7 +78,7 @@ class Run:
 
     @property
     def metrics(self) -> Document:
-        """What `metrics.json` holds; empty if the run was stopped before it."""
+        """Content of `metrics.json`; empty if the run was stopped before it was written."""
         return self.record.metrics
 
     @property
@@ -98,27 +98,27 @@ class Run:
         return tuple(self._read(generator).facts["classes"])
 
     def network(self, generator: str = "") -> EmbeddingNetwork:
-        """The network of a generator, in evaluation mode; a frozen one is built as it was.
+        """The network of a generator, in evaluation mode; a frozen one is built again.
 
         Raises:
-            FingerprintsError: If the checkpoint is missing or of another architecture, or the weights of a
-                frozen encoder are not what they were.
+            FingerprintsError: If the checkpoint is missing or has another architecture, or the weights of a
+                frozen encoder have changed.
         """
         facts, config = self._read(generator).facts, self.config
         size, encoder = config["data"]["size"], self.encoder
         on_pairs = settings_class("training", config["training"]["name"]).on_pairs  # type: ignore[attr-defined]
         if facts["checkpoint"] is None:
-            torch.manual_seed(config["seed"])  # where weights are random, these are the run's
+            torch.manual_seed(config["seed"])  # gives the run's weights if they are random
             frozen = build_network(encoder, size=size, on_pairs=False)
             if weights_digest(frozen) != facts["weights"]:
                 raise FingerprintsError(
-                    "The encoder's weights are not those that the run was made with.",
+                    "The encoder's weights differ from those that the run was made with.",
                     where="encoder.weights",
-                    fix="bring the weights back, or train again",
+                    fix="restore the weights, or train again",
                 )
             return frozen.eval()
         path = self.folder / facts["checkpoint"]
-        # The checkpoint holds all weights: none are fetched for the start of the training.
+        # The checkpoint holds all weights: no pretrained weights are loaded.
         network = build_network(encoder.without_weights(), size=size, on_pairs=on_pairs)
         state = {
             key.removeprefix(NETWORK_PREFIX): value
@@ -142,7 +142,7 @@ def load_run(folder: str | Path) -> Run:
     """Read a run folder: configuration, networks, decisions and metrics, without Hydra.
 
     Raises:
-        FingerprintsError: If the folder is no run, or the run was stopped before its decision.
+        FingerprintsError: If the folder is not a run, or the run was stopped before its decision.
     """
     record = read_run(folder)
     checkpoints = record.folder / CHECKPOINTS

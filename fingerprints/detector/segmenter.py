@@ -1,4 +1,4 @@
-"""A folder of image and mask pairs becomes a trained segmenter, and figures of how good it is."""
+"""Trains a segmenter on folders of images and masks, and measures its quality."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ class Pairs:
 
 
 def segment(settings: SegmentSettings) -> dict[str, Any]:
-    """Train a segmenter, measure it on held-out pairs beside the default mask, and write both.
+    """Train a segmenter, compare it with the default mask on held-out pairs, and write segmenter and figures.
 
     Returns:
-        What `dice.json` holds.
+        Content of `dice.json`.
 
     Raises:
-        FingerprintsError: If `out` is there already, pairs do not fit, or hardware is lacking.
+        FingerprintsError: If `out` already exists, pairs do not fit, or hardware is missing.
     """
     if settings.out.exists():
         raise FingerprintsError(
-            "The folder is there already.", where=settings.out, fix="out=DIR with a new folder"
+            "The folder already exists.", where=settings.out, fix="out=DIR with a new folder"
         )
     segmenter = SegmenterSettings(widths=settings.widths, batch_size=settings.batch_size, lr=settings.lr)
     check_side(settings.size, segmenter.widths)
@@ -107,14 +107,14 @@ def segment(settings: SegmentSettings) -> dict[str, Any]:
 
 
 def describe(figures: dict[str, Any], out: Path) -> str:
-    """What was found, in words."""
+    """The figures, in words."""
     mean, least = figures["mean"], figures["least"]
     return (
         f"trained on {len(figures['trained_on'])} pairs in {figures['seconds']:.0f} s; "
         f"Dice on {len(figures['held_out'])} held-out pairs: "
-        f"segmenter mean {mean['segmenter']:.4f}, least {least['segmenter']:.4f}; "
-        f"default mask mean {mean['threshold']:.4f}, least {least['threshold']:.4f}\n"
-        f"{out / OVERLAYS}: red the given masks, green the segmenter's, blue the default\n"
+        f"segmenter mean {mean['segmenter']:.4f}, lowest {least['segmenter']:.4f}; "
+        f"default mask mean {mean['threshold']:.4f}, lowest {least['threshold']:.4f}\n"
+        f"{out / OVERLAYS}: given masks in red, masks of the segmenter in green, default masks in blue\n"
         f"use it with region=lung region.mask=unet region.weights={out / WEIGHTS}"
     )
 
@@ -124,7 +124,7 @@ def read_pairs(images: Path, masks: Path, *, size: int) -> Pairs:
 
     Raises:
         FingerprintsError: If a folder is missing or empty, an image has no mask, or files cannot be read,
-            differ in size or are no masks; names all of them at once.
+            differ in size or are not masks; the message lists all of them.
     """
     if not images.is_dir():
         raise FingerprintsError(
@@ -151,10 +151,10 @@ def read_pairs(images: Path, masks: Path, *, size: int) -> Pairs:
 
 
 def held_out(names: list[str], settings: SegmentSettings) -> NDArray[np.bool_]:
-    """`(n,)` which pairs are kept for measuring: whole groups, seeded.
+    """`(n,)` bool: the pairs that are held out for measuring; whole groups, seeded.
 
     Raises:
-        FingerprintsError: If groups are missing, or there is one only.
+        FingerprintsError: If groups are missing, or there is only one.
     """
     groups: list[str] = list(names)
     if settings.groups is not None:
@@ -169,7 +169,7 @@ def held_out(names: list[str], settings: SegmentSettings) -> NDArray[np.bool_]:
         groups = [str(group) for group in found]
     if len(set(groups)) < 2:
         raise FingerprintsError(
-            "One group of pairs cannot be on both sides of a split.",
+            "All pairs are in one group, so that they cannot be split.",
             where=settings.images,
             fix="give at least two pairs of different patients",
         )
@@ -183,7 +183,7 @@ def save_overlays(
     *,
     side: int = 256,
 ) -> None:
-    """A picture of `(n, S, S)` images with the outlines of masks `(n, S, S)`, each in its colour."""
+    """A picture of `(n, S, S)` images with the outlines of masks `(n, S, S)`, one colour for each kind."""
     columns = min(len(images), 6)
     rows = -(-len(images) // columns)
     sheet = np.zeros((rows * side, columns * side, 3), dtype=np.uint8)

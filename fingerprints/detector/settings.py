@@ -1,4 +1,4 @@
-"""Which pairs of image and mask a lung segmenter is trained on, and how."""
+"""Settings for training a lung segmenter on pairs of image and mask."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class SegmentSettings:
 
     images: Path = option(help="folder of images")
     masks: Path = option(help="folder of their masks: same relative path, or same file name")
-    out: Path = option(help="folder to make")
-    size: int = option(128, least=1, most=4096, help="pixels a side that the network sees")
+    out: Path = option(help="new folder for the results")
+    size: int = option(128, least=1, most=4096, help="image side in pixels, as input of the network")
     epochs: int = option(120, least=1, most=1_000_000)
     validation: float = option(0.2, above=0, most=0.5, help="share of the pairs held out")
-    groups: Path | None = option(None, help="CSV of file and patient: none is on both sides")
-    seed: int = option(0, least=0, most=2**32 - 1, help="of the split and the training")
+    groups: Path | None = option(None, help="CSV of file and patient: a patient is on one side only")
+    seed: int = option(0, least=0, most=2**32 - 1, help="seed of the split and the training")
     widths: tuple[int, ...] = option((16, 32, 64, 128), least=1, help="channels of each level of the U-Net")
-    batch_size: int = option(4, least=1, most=65_536, help="images a step")
+    batch_size: int = option(4, least=1, most=65_536, help="images per step")
     lr: float = option(2e-3, above=0, help="highest learning rate of AdamW")
     accelerator: Accelerator = option("auto")

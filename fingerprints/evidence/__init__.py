@@ -1,1 +1,1 @@
-"""How far an answer can be trusted: figures, intervals, what one must beat, and the verdict in words."""
+"""How far an answer can be trusted: figures, intervals, baselines, and the verdict in words."""

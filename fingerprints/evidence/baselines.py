@@ -1,8 +1,8 @@
-"""What a detector must beat: trivial answers, and blind baselines that ignore what it is about.
+"""Baselines that a detector must beat: trivial answers, and blind baselines that see no fingerprint.
 
-A blind baseline sees file format, file size or the grey-level histogram, never how a real image
-relates to the generated set. If it does as well as a detector, the benchmark gives its labels away
-some other way, and the detector's figure proves nothing. The caller names them:
+A blind baseline sees only the file format, the file size or the grey-level histogram. It never compares
+a real image with the generated set. If it does as well as a detector, the labels can be guessed from
+something else than fingerprints, and the detector's figure proves nothing. The caller names them:
 
 - `usage`: `histogram` and `file_size`, fitted on used and not used real images of the training part;
 - `subset`: `histogram_real` (fitted on real images, scored on generated ones) and
@@ -32,7 +32,7 @@ from fingerprints.evidence.intervals import estimate_metrics, table_figures
 from fingerprints.evidence.metrics import FloatArray, Labels, encode
 
 TRIVIAL = ("all_used", "majority", "random")
-"""Names of the baselines that look at nothing; every other baseline is a blind one."""
+"""Names of the baselines that see no data; every other baseline is a blind one."""
 
 FORMATS = (".png", ".jpg", ".tif", ".bmp", ".dcm", ".npy", ".gz")
 _SPELLINGS = {".jpeg": ".jpg", ".tiff": ".tif"}
@@ -56,13 +56,13 @@ def trivial(
     """The answers that need no image.
 
     Args:
-        task: `all_used` is there only where it has a positive class.
+        task: The task; `all_used` is included only if it has a positive class.
         classes: The names of the labels.
         truth: True labels, shape (n,).
         train_labels: Labels of the training part; the most frequent (on ties the first in `classes`)
-            is the answer of `majority`. Empty leaves `majority` out.
+            is the answer of `majority`. If empty, `majority` is left out.
         groups: Group of each image, shape (n,).
-        seed: Of resampling, permuting and guessing.
+        seed: Seed of resampling, permuting and guessing.
         resamples: As in `estimate_metrics`.
         permutations: As in `estimate_metrics`.
 
@@ -70,7 +70,7 @@ def trivial(
         `all_used`, `majority` and `random`, in that order.
 
     Raises:
-        FingerprintsError: If a label is none of the classes.
+        FingerprintsError: If a label is not one of the classes.
     """
     answers: dict[str, str] = {} if task.positive is None else {"all_used": task.positive}
     encode(train_labels, classes=classes)
@@ -98,8 +98,8 @@ def trivial(
 def _random(*, task: Task, classes: Sequence[str], truth: Labels, groups: Labels, seed: int) -> Evaluation:
     """Uniform guesses: mean of each figure over many of them, and the range of 95 % of them.
 
-    The range is what guessing may give on these images, not the uncertainty of the mean, and there is
-    no p-value. Only how many of a class are called what matters, so whole tables are drawn.
+    The range shows what guessing may give on these images; it is not the uncertainty of the mean. There
+    is no p-value. The figures depend only on the confusion table, so whole tables are drawn.
     """
     support = np.bincount(encode(truth, classes=classes), minlength=len(classes))
     rng = np.random.default_rng(seed)
@@ -109,7 +109,7 @@ def _random(*, task: Task, classes: Sequence[str], truth: Labels, groups: Labels
     metrics: dict[str, Estimate] = {}
     for name in in_reading_order(draws, task=task):
         if np.isnan(draws[name]).any():
-            metrics[name] = Estimate(None, None, None, None, "some guesses leave it undefined")
+            metrics[name] = Estimate(None, None, None, None, "it is undefined for some of the random guesses")
             continue
         low, high = percentiles(draws[name])
         metrics[name] = Estimate(float(draws[name].mean()), low, high, None)
@@ -127,7 +127,7 @@ def histogram_features(images: NDArray[np.uint8], *, bins: int = 32) -> FloatArr
     """Share of pixels at each grey level.
 
     Args:
-        images: uint8, shape (n, H, W); may be memory-mapped, is read a few images at a time.
+        images: uint8, shape (n, H, W); may be memory-mapped: a few images are read at a time.
         bins: Equal parts of 0..255, from 1 to 256.
 
     Returns:
@@ -154,10 +154,10 @@ def histogram_features(images: NDArray[np.uint8], *, bins: int = 32) -> FloatArr
 
 
 def file_features(paths: Sequence[Path]) -> FloatArray:
-    """What a file gives away unopened: log2 of its bytes, log2 of bytes per pixel, code of its suffix.
+    """Features of the file alone: log2 of its bytes, log2 of bytes per pixel, code of its suffix.
 
-    Only headers are read. A format whose header Pillow cannot read counts one byte per pixel. The code
-    is the place of the suffix in `FORMATS` (spellings apart), their number for any other.
+    Only headers are read. If Pillow cannot read the header, one byte per pixel is assumed. The code is
+    the position of the suffix in `FORMATS` (`.jpeg` counts as `.jpg`), or `len(FORMATS)` if it is not there.
 
     Returns:
         float64, shape (n, 3).
@@ -173,7 +173,7 @@ def _file_row(path: Path) -> tuple[float, float, float]:
         size = max(path.stat().st_size, 1)
     except FileNotFoundError as error:
         raise FingerprintsError(
-            "An image of the index is gone.", where=path, fix="index the data again"
+            "An image of the index no longer exists.", where=path, fix="index the data again"
         ) from error
     try:
         with Image.open(path) as image:
@@ -204,18 +204,18 @@ def blind(
 ) -> BlindAnswers:
     """Logistic regression on standardised features, with C = 1 and nothing to tune.
 
-    Images count by 1 / size of their group, so that a patient with many slices has one voice.
+    Each image has the weight 1 / size of its group, so that all patients weigh the same.
 
     Args:
         task: Decides the shape of the scores.
-        classes: The names of the labels; one that training lacks gets probability 0.
+        classes: The names of the labels; a class without training images gets probability 0.
         train_features: Shape (m, d).
         train_labels: Shape (m,).
         train_groups: Shape (m,).
         test_features: Shape (n, d).
 
     Raises:
-        FingerprintsError: If training has one class only, or a label that is none of the classes.
+        FingerprintsError: If training has one class only, or a label that is not one of the classes.
     """
     codes = encode(train_labels, classes=classes)
     if len(np.unique(codes)) < 2:
@@ -227,7 +227,7 @@ def blind(
     _, member, sizes = np.unique(np.asarray(train_groups, dtype=str), return_inverse=True, return_counts=True)
     voices = 1 / sizes[member]
     model = make_pipeline(StandardScaler(), LogisticRegression(C=_REGULARISATION, max_iter=1000))
-    # Scaled to mean 1, or C would mean something else for every data set.
+    # Scaled to mean 1, so that C means the same for every data set.
     model.fit(train_features, codes, logisticregression__sample_weight=voices / voices.mean())
     probabilities = np.zeros((len(test_features), len(classes)))
     probabilities[:, model.classes_] = model.predict_proba(test_features)

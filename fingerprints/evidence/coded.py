@@ -29,7 +29,7 @@ from fingerprints.evidence.metrics import (
 
 @dataclass(frozen=True, eq=False)
 class CodedAnswers:
-    """Coded images in an order of their own, so that the order they came in cannot matter.
+    """Coded images, sorted, so that the input order has no influence.
 
     `ranks` holds one column of dense score ranks for each class in `scored`.
     """
@@ -65,7 +65,7 @@ class CodedAnswers:
         """AUC, then the true positive rates; empty without scores."""
         if not self.ranks:
             return []
-        # Each image adds to the area of its own class alone, so that one pass over n serves them all.
+        # Each image contributes to the area of its own class only, so that one pass over n is enough.
         own = below.ravel().take(truth * len(truth) + self.position) if len(self.ranks) > 1 else below[0]
         sums = np.bincount(truth, weights=weights * own, minlength=self.shape[0])
         masses = np.bincount(truth, weights=weights, minlength=self.shape[0])
@@ -97,7 +97,7 @@ def bootstrap(
 def permute(
     answers: CodedAnswers, *, unit: IntArray, rng: np.random.Generator, draws: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Tables (draws, C, K) and ranking figures (draws, m) after units have traded labels."""
+    """Tables (draws, C, K) and ranking figures (draws, m) after labels are permuted among units."""
     labels = np.empty(int(unit.max()) + 1, dtype=np.int64)
     labels[unit] = answers.truth
     ones = np.ones(len(unit))
@@ -111,12 +111,12 @@ def permute(
 
 
 def _checked_scores(scores: NDArray[Any], *, n: int, columns: int | None) -> FloatArray:
-    """Scores as float64 of the shape the task wants."""
+    """Scores as float64 in the shape that the task needs."""
     array = np.asarray(scores, dtype=np.float64)
     wanted = (n,) if columns is None else (n, columns)
     if array.shape != wanted:
         raise FingerprintsError(
-            f"Scores have the shape {array.shape}, not {wanted}.",
+            f"Scores have the shape {array.shape}; the expected shape is {wanted}.",
             where="scores",
             fix="give one score for each image, or one for each image and class",
         )
@@ -124,7 +124,7 @@ def _checked_scores(scores: NDArray[Any], *, n: int, columns: int | None) -> Flo
         raise FingerprintsError(
             f"{int((~np.isfinite(array)).sum())} scores are not finite numbers.",
             where="scores",
-            fix="look for distances to empty sets or logarithms of 0 in the decision",
+            fix="check the decision for distances to empty sets and logarithms of 0",
         )
     return array
 
@@ -142,7 +142,8 @@ def coded(
     """Labels, scores and groups as codes, sorted by all of them."""
     if not len(truth) == len(predicted) == len(groups) or len(truth) == 0:
         raise FingerprintsError(
-            f"{len(truth)} true labels, {len(predicted)} answers and {len(groups)} groups do not make pairs.",
+            f"There are {len(truth)} true labels, {len(predicted)} answers and {len(groups)} groups: the"
+            " numbers must be equal.",
             fix="give one of each for every image, and at least one image",
         )
     rows = encode(truth, classes=classes)

@@ -13,18 +13,18 @@ from fingerprints.evidence.bounds import LEVEL
 from fingerprints.evidence.metrics import AVERAGED, FloatArray
 
 MIN_GROUPS = 5
-"""With fewer groups the bootstrap repeats a handful of samples and no interval is given."""
+"""With fewer groups the bootstrap has only a few distinct samples, so that no interval is given."""
 
 MIN_NON_MEMBERS = {0.01: 100, 0.001: 1000}
-"""Non-members needed before that false positive rate is even one image."""
+"""False positive rate -> number of non-members from which it is at least one image."""
 
 TIE = 1e-12
-"""Two orders of adding up the same figure differ by less."""
+"""Figures that differ by less are equal: the order of a sum changes its rounding."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval and permutation p-value; what cannot be known is `None`.
+    """A figure with its 95 % interval and permutation p-value; what cannot be estimated is `None`.
 
     `reason` says why something is missing.
     """
@@ -56,7 +56,7 @@ class Evaluation:
         nulls: The same metrics under permuted labels, each of shape (permutations,).
         n: Number of images.
         n_groups: Number of groups, the effective sample size.
-        permuted: What traded labels.
+        permuted: The units among which labels were permuted.
     """
 
     metrics: dict[str, Estimate]
@@ -92,7 +92,7 @@ def in_reading_order(figures: Mapping[str, Any], *, task: Task) -> list[str]:
 def p_value(*, observed: float, null: FloatArray) -> float:
     """(1 + number of null draws at least as high) / (1 + number of draws), in (0, 1].
 
-    An undefined draw counts as high: better to call too little significant than too much.
+    An undefined draw counts as high, so that p is rather too large than too small.
     """
     return float((1 + np.sum(~(null < observed - TIE))) / (1 + len(null)))
 
@@ -104,6 +104,6 @@ def percentiles(draws: FloatArray) -> tuple[float, float]:
 
 
 def spread(draws: FloatArray) -> float:
-    """Largest less smallest of the draws that are defined; 0 without any."""
+    """Largest minus smallest of the draws that are defined; 0 if there are none."""
     finite = draws[np.isfinite(draws)]
     return float(np.ptp(finite)) if finite.size else 0.0

@@ -1,28 +1,29 @@
 """Every figure with a 95 % interval and a p-value.
 
 Intervals: percentile bootstrap that resamples groups (patients), not images, because images of a group
-are not independent, except
-- with fewer than 5 groups (of the images the figure is about): none;
+are not independent. Exceptions:
+- fewer than 5 groups (among the images that the figure is about): no interval;
 - proportions at 0 or 1 (accuracy, one-class recall, specificity and precision, TPR at an FPR):
-  Clopper-Pearson, the trials being the groups (for groups of unequal size Kish's effective number
-  of them, since one large group carries most of the figure). At a TPR the threshold counts as given;
+  Clopper-Pearson, where the trials are the groups (if their sizes differ, Kish's effective number of
+  groups, since one large group decides most of the figure). For a TPR the threshold is taken as fixed;
 - AUC at 0 or 1: Clopper-Pearson over as many disjoint pairs of groups as can be made;
-- macro averages, F1, kappa, ARI and NMI at 1: all of them are 1 together with accuracy, so that
-  accuracy's lower bound allows a share of errors; the bound is the figure's lowest value when those
-  errors are put where they do most harm (`bounds.adverse_tables`), the class frequencies as seen;
-- anything else that does not move under resampling (kappa of a constant answer, say): none, since
-  no bound would be honest.
+- macro averages, F1, kappa, ARI and NMI at 1: they are 1 exactly when accuracy is 1. The lower bound of
+  accuracy allows a share of errors; the bound of the figure is its lowest value when these errors are
+  placed where they lower it most (`bounds.adverse_tables`), with the observed class frequencies;
+- any other figure that does not change under resampling (for example kappa of a constant answer): no
+  interval, since no bound would be valid.
 
-Resampling makes copies of an image agree with each other, and matching clusters anew flatters every
-draw; the draws of ARI and NMI, and of everything where answers are clusters, are moved back onto the value.
+Copies of an image in a resample agree with each other, and clusters matched again in every draw fit too
+well: both raise the draws. Therefore the draws of ARI and NMI, and of all figures if answers are clusters,
+are shifted so that their mean is the value.
 
 P-values: labels are permuted, and p = (1 + number of permutations at least as good) / (1 + number of
-permutations), which is super-uniform under the null hypothesis whatever the ties (Phipson and Smyth
-2010). Where every group carries one label, groups trade labels: the group is what is exchangeable.
-Where groups have images of several labels, images trade them.
+permutations), which is super-uniform under the null hypothesis, also with ties (Phipson and Smyth
+2010). If every group has one label, labels are permuted among groups, since groups are exchangeable.
+If groups have images with several labels, labels are permuted among images.
 
-Both are about these images, scored by this detector, made by these generators: a generator trained
-again is another draw that neither sees.
+Both hold for these images, this detector and these generators: they do not include the variation
+between generators that are trained again.
 """
 
 from __future__ import annotations
@@ -81,24 +82,25 @@ def estimate_metrics(
     """Every figure the task has, with interval and p-value as the module describes them.
 
     Args:
-        task: Decides which figures there are: ARI and NMI for `subset` and `model`, one-class figures
-            and TPR at 1 % FPR (from 100 non-members; 0.1 % from 1000) where there is a positive class.
+        task: Decides the figures: ARI and NMI for `subset` and `model`; one-class figures and TPR at
+            1 % FPR (with at least 100 non-members; at 0.1 % with 1000) if there is a positive class.
         classes: The names of the labels.
         truth: True labels, shape (n,).
         predicted: Answers, shape (n,).
         scores: For a task with a positive class (n,), higher = more likely positive; otherwise (n, C),
-            columns as `classes`. Gives AUC. Not used for clusters.
+            columns as `classes`. Needed for AUC. Not used for clusters.
         groups: Group (patient) of each image, shape (n,).
-        seed: Of both resampling and permuting.
+        seed: Seed of both resampling and permuting.
         resamples: Bootstrap draws.
         permutations: Permutations of the labels.
-        clusters: Answers are names of clusters and mean nothing until matched to classes (Hungarian, in
-            every draw anew, so that p-values pay for the matching); by default as the task states. Then
-            `accuracy_unmatched` takes answers as they are: by name if all are names of classes, else
-            the k-th cluster in alphabetical order for the k-th class.
+        clusters: Whether answers are names of clusters, which must be matched to classes (Hungarian
+            method, again in every draw, so that p-values account for the matching); default: as the
+            task states. Then `accuracy_unmatched` takes answers as they are: by name if all are names
+            of classes, else the k-th cluster in alphabetical order stands for the k-th class.
 
     Raises:
-        FingerprintsError: On unequal lengths, unknown labels, or scores of a wrong shape or not finite.
+        FingerprintsError: If lengths differ, a label is unknown, or scores have a wrong shape or are not
+            finite.
     """
     clusters = task.clusters if clusters is None else clusters
     answers = coded(
@@ -172,7 +174,7 @@ def _estimates(
     classes: Sequence[str],
     clusters: bool,
 ) -> dict[str, Estimate]:
-    """Every figure in reading order; those that are missing with the reason."""
+    """Every figure in reading order; a missing figure has a reason."""
     positive = None if task.positive is None else list(classes).index(task.positive)
     trials = _trials(answers, positive=positive, name=task.positive)
     effective = effective_count(answers.group)
@@ -196,7 +198,7 @@ def _missing(answers: CodedAnswers, *, task: Task) -> dict[str, str]:
     if task.positive is not None and answers.ranks and 0.01 not in answers.fprs:
         negatives = int((answers.truth != answers.scored[0]).sum())
         needed = MIN_NON_MEMBERS[0.01]
-        missing[tpr_name(0.01)] = f"{negatives} non-members are too few for 1 % of them ({needed} needed)"
+        missing[tpr_name(0.01)] = f"{negatives} non-members are too few for an FPR of 1 % ({needed} needed)"
     if len(np.unique(answers.truth)) < 2:
         reason = "all images are of one class"
         missing["kappa"] = reason
@@ -211,14 +213,14 @@ def _missing(answers: CodedAnswers, *, task: Task) -> dict[str, str]:
 def table_figures(
     tables: FloatArray, *, task: Task, classes: Sequence[str], clusters: bool
 ) -> dict[str, FloatArray]:
-    """The figures of a task that contingency tables give.
+    """The figures of a task that can be computed from contingency tables.
 
     Args:
         tables: Shape (B, C, K), rows = truth.
-        task: `ari` and `nmi` for `subset` and `model`, one-class figures where there is a positive one.
+        task: `ari` and `nmi` for `subset` and `model`, one-class figures if there is a positive class.
         classes: Names of the rows.
-        clusters: Columns are clusters without meaning: each table's are matched to its own classes
-            first (Hungarian), and `accuracy_unmatched` takes the k-th column for the k-th class.
+        clusters: Whether columns are clusters. If so, the columns of each table are matched to classes
+            first (Hungarian method), and `accuracy_unmatched` takes the k-th column as the k-th class.
 
     Returns:
         Arrays of shape (B,).
@@ -235,7 +237,7 @@ def table_figures(
 
 @dataclass(frozen=True)
 class _Trials:
-    """The images a proportion is about, and as what kind of trial they count."""
+    """The images that a proportion is about, and their name in messages."""
 
     images: BoolArray
     what: str
@@ -255,7 +257,7 @@ def _trials(answers: CodedAnswers, *, positive: int | None, name: str | None) ->
 
 
 def _pairs(answers: CodedAnswers) -> list[float]:
-    """For every scored class with two sides: how many pairs of two groups can be made at most."""
+    """For every scored class with positives and negatives: the largest number of disjoint group pairs."""
     pairs = []
     for code in answers.scored:
         sides = [answers.group[answers.truth == code], answers.group[answers.truth != code]]
@@ -274,7 +276,7 @@ def _interval(
     trials: Mapping[str, _Trials],
     worst: Mapping[str, float],
 ) -> tuple[float | None, float | None, str | None]:
-    """Low, high and why not, as `estimate_metrics` describes."""
+    """Low, high, and the reason if there is no interval; see `estimate_metrics`."""
     about = trials.get(name)
     images = np.ones(len(answers.truth), dtype=bool) if about is None else about.images
     count = len(np.unique(answers.group[images]))
@@ -293,14 +295,14 @@ def _interval(
     if at_one and name in worst:
         return worst[name], 1.0, None
     if spread(draws) < TIE:
-        return None, None, "every resample gives the same value, so that it says nothing about the spread"
+        return None, None, "every resample gives the same value, so that the spread cannot be estimated"
     if np.isfinite(draws).mean() < 0.9:
         return None, None, "more than a tenth of the resamples lack a class"
     return *percentiles(draws), None
 
 
 def _worst(table: FloatArray, *, low: float, task: Task, classes: Sequence[str]) -> dict[str, float]:
-    """Lower bounds of table figures of 1, given that of accuracy; empty if the table has an error."""
+    """Lower bounds of table figures that are 1, from the bound of accuracy; empty if the table has errors."""
     perfect = ((table > 0).sum(axis=0) <= 1).all() and ((table > 0).sum(axis=1) <= 1).all()
     if not perfect:
         return {}
@@ -312,5 +314,5 @@ def _worst(table: FloatArray, *, low: float, task: Task, classes: Sequence[str])
 
 
 def _centred(draws: FloatArray, value: float, *, low: float) -> FloatArray:
-    """Draws moved so that their mean is the value, kept within [low, 1]."""
+    """Draws shifted so that their mean is the value, and clipped to [low, 1]."""
     return np.clip(draws - (np.nanmean(draws) - value), low, 1.0)

@@ -13,15 +13,15 @@ from fingerprints.evidence.metrics import FloatArray
 def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:
     """The mean over generators whose images and groups are independent of each other.
 
-    Values are averaged, bootstrap draws too (in an order shuffled apart, since equal seeds would make
-    them move together), and p comes from the averaged null draws. Where a part sits at a bound its
-    draws do not move; the interval then combines the parts' own bounds as independent distances
-    from the value (MOVER, Zou and Donner 2008): root of the sum of their squares, over the number.
+    Values and bootstrap draws are averaged; p comes from the averaged null draws. The draws of each part
+    are shuffled first, since equal seeds would make them correlated. If a part has a value at a bound, its
+    draws do not vary; then the interval combines the intervals of the parts as independent distances
+    from the value (MOVER, Zou and Donner 2008): root of the sum of their squares, divided by the number.
 
-    Only metrics that all parts have are kept; a metric is `None` where it is in any part.
+    Only metrics that all parts have are kept; a metric is `None` if it is `None` in any part.
 
     Raises:
-        ValueError: Without a part, or with unequal numbers of draws.
+        ValueError: If there is no part, or if numbers of draws differ.
     """
     if not evaluations:
         raise ValueError("a mean needs at least one evaluation")
@@ -59,7 +59,7 @@ def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 
 def _shuffled_mean(draws: Sequence[FloatArray]) -> FloatArray:
-    """Mean of draws (each (b,)) after each part is put into an order of its own."""
+    """Mean of draws (each (b,)), each part shuffled independently."""
     shuffled = [np.random.default_rng(index).permutation(part) for index, part in enumerate(draws)]
     return np.asarray(np.mean(np.stack(shuffled), axis=0), dtype=np.float64)
 
@@ -67,7 +67,7 @@ def _shuffled_mean(draws: Sequence[FloatArray]) -> FloatArray:
 def _mean_interval(
     parts: Sequence[Estimate], draws: Sequence[FloatArray], mean_draws: FloatArray
 ) -> tuple[float | None, float | None]:
-    """Interval of a mean of independent estimates, `None` where a part has none."""
+    """Interval of a mean of independent estimates; `None` if a part has none."""
     below, above = [], []
     for part in parts:
         if part.value is None or part.low is None or part.high is None:

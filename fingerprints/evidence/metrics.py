@@ -1,8 +1,8 @@
-"""Point figures: confusion tables, agreement of partitions, and what a ranking is worth.
+"""Point figures: confusion tables, agreement of partitions, and quality of rankings.
 
-Everything table-shaped is vectorised over leading axes, so that a thousand bootstrap tables cost one
-call. Conventions are scikit-learn's with `zero_division=0`: a ratio with nothing below the line is 0.
-A figure that has no meaning at all (no image, no second class) is NaN.
+Functions of tables are vectorised over leading axes, so that a thousand bootstrap tables need one
+call. Conventions are scikit-learn's with `zero_division=0`: a ratio with a denominator of 0 is 0.
+A figure that is not defined (no image, no second class) is NaN.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ def encode(labels: Labels, *, classes: Sequence[str]) -> IntArray:
     """The position of every label in `classes`, shape (n,).
 
     Raises:
-        FingerprintsError: If a label is none of the classes; names it.
+        FingerprintsError: If a label is not one of the classes; the message names it.
     """
     array = np.asarray(labels, dtype=str)
     codes = pd.Index(list(classes), dtype=object).get_indexer(pd.Index(array, dtype=object))
     if (codes < 0).any():
         strangers = sorted(set(array[codes < 0].tolist()))
         raise FingerprintsError(
-            f"Labels that are none of the classes ({', '.join(classes)}):\n{listing(strangers)}",
-            fix="give labels spelt like the classes, or name every class",
+            f"Some labels are not among the classes ({', '.join(classes)}):\n{listing(strangers)}",
+            fix="spell the labels like the classes, or add the missing classes",
         )
     return codes.astype(np.int64)
 
@@ -52,10 +52,10 @@ def contingency(
 
 
 def confusion(*, truth: Labels, predicted: Labels, classes: Sequence[str]) -> IntArray:
-    """Cell [i][j] = number of images of class i that were called j; int64, shape (C, C).
+    """Cell [i][j] = number of images of class i that were predicted as j; int64, shape (C, C).
 
     Raises:
-        FingerprintsError: If a label is none of the classes.
+        FingerprintsError: If a label is not one of the classes.
     """
     size = len(classes)
     rows, columns = encode(truth, classes=classes), encode(predicted, classes=classes)
@@ -63,7 +63,7 @@ def confusion(*, truth: Labels, predicted: Labels, classes: Sequence[str]) -> In
 
 
 def _ratio(above: FloatArray, below: FloatArray, undefined: float = 0.0) -> FloatArray:
-    """`above / below`, and `undefined` where nothing is below the line."""
+    """`above / below`, or `undefined` where the denominator is 0."""
     out = np.full(np.broadcast_shapes(above.shape, below.shape), undefined)
     np.divide(above, below, out=out, where=below != 0)
     return out
@@ -72,24 +72,24 @@ def _ratio(above: FloatArray, below: FloatArray, undefined: float = 0.0) -> Floa
 def from_confusion(
     matrix: NDArray[Any], *, classes: Sequence[str] | None = None, positive: str | None = None
 ) -> dict[str, FloatArray]:
-    """Every figure that a confusion table gives.
+    """Every figure that can be computed from a confusion table.
 
-    Averages run over all C classes, also over one that occurs in neither truth nor answers (it counts
-    0, as in scikit-learn with `labels=classes, zero_division=0`), so that a figure means the same in
-    every bootstrap draw. Specificity of a class is the recall of "not this class".
+    Averages include all C classes. A class that occurs in neither truth nor answers counts as 0 (as in
+    scikit-learn with `labels=classes, zero_division=0`), so that a figure has the same meaning in every
+    bootstrap draw. Specificity of a class is the recall of "not this class".
 
     Args:
         matrix: Counts or weights, shape (..., C, K) with K >= C, rows = truth. Columns past C are
-            answers that are none of the classes: misses of their row and nobody's precision.
+            answers that are not among the classes: they lower the recall of their row, and no precision.
         classes: The names of the rows; needed with `positive`.
-        positive: The class whose own figures are wanted too.
+        positive: A class whose own figures are returned too.
 
     Returns:
         Arrays of shape (...): `accuracy`, the macro averages `precision`, `recall`, `f1`,
         `specificity` (all in [0, 1]), the same weighted by support as `<name>_weighted`, those of the
-        one class as `<name>_<positive>`, and Cohen's `kappa` in [-1, 1], which is 0 where all
-        answers are one class, and NaN where truth and answers are one and the same class. An empty
-        table gives NaN everywhere.
+        one class as `<name>_<positive>`, and Cohen's `kappa` in [-1, 1]. Kappa is 0 if all answers are
+        the same class, and NaN if truth and answers consist of the same single class. An empty table
+        gives NaN everywhere.
     """
     table = np.asarray(matrix, dtype=np.float64)
     size = table.shape[-2]
@@ -115,7 +115,7 @@ def from_confusion(
             raise ValueError("a positive class needs the names of the classes")
         column = list(classes).index(positive)
         figures |= {f"{name}_{positive}": by_class[name][..., column] for name in AVERAGED}
-    # Cohen 1960, written over counts so that integers stay exact: (n tr - e) / (n^2 - e).
+    # Cohen 1960, computed from counts so that integers stay exact: (n tr - e) / (n^2 - e).
     chance = (support * called).sum(axis=-1)
     figures["kappa"] = _ratio(total * hits.sum(axis=-1) - chance, total**2 - chance, undefined=np.nan)
     return {name: np.where(total > 0, values, np.nan) for name, values in figures.items()}
@@ -124,8 +124,8 @@ def from_confusion(
 def table_ari(table: NDArray[Any]) -> FloatArray:
     """Adjusted Rand index (Hubert and Arabie 1985) of contingency tables (..., C, K) -> (...).
 
-    In [-0.5, 1], 0 by chance. Two partitions that put everything into one part, or everything apart,
-    are the same: 1.
+    In [-0.5, 1], 0 by chance. Two partitions with a single part each are equal, as are two partitions
+    with one image in each part: 1.
     """
     counts = np.asarray(table, dtype=np.float64)
     rows, columns, total = counts.sum(axis=-1), counts.sum(axis=-2), counts.sum(axis=(-2, -1))
@@ -147,13 +147,13 @@ def table_nmi(table: NDArray[Any]) -> FloatArray:
     """Normalised mutual information (arithmetic mean of entropies) of tables (..., C, K) -> (...).
 
     In [0, 1]; not adjusted for chance, so that it is above 0 for unrelated partitions. Two
-    partitions of one part each are the same: 1.
+    partitions with a single part each are equal: 1.
     """
     counts = np.asarray(table, dtype=np.float64)
     rows, columns, total = counts.sum(axis=-1), counts.sum(axis=-2), counts.sum(axis=(-2, -1))
     row_entropy, column_entropy = _entropy(rows), _entropy(columns)
     information = row_entropy + column_entropy - _entropy(counts.reshape(*counts.shape[:-2], -1))
-    # Rounding leaves 1e-16 where there is no information, on either side of zero.
+    # Without any information, rounding gives about 1e-16 instead of 0, of either sign.
     information = np.where(information < 1e-14, 0.0, information)
     value = np.minimum(_ratio(information, (row_entropy + column_entropy) / 2, undefined=1.0), 1.0)
     return np.where(total > 0, value, np.nan)
@@ -178,8 +178,8 @@ def nmi(*, truth: Labels, predicted: Labels) -> float:
 def match_columns(table: NDArray[Any]) -> FloatArray:
     """A table of clusters (C, K) with its columns in the order that agrees best with its rows.
 
-    The Hungarian method gives every row a column of its own; clusters left over follow as columns
-    past C, and a class left without a cluster gets a column of zeros. Shape (C, max(C, K)).
+    The Hungarian method assigns one column to every row. Remaining clusters follow as columns after
+    the first C; a class without a cluster gets a column of zeros. Shape (C, max(C, K)).
     """
     counts = np.asarray(table, dtype=np.float64)
     padded, order = _in_best_order(counts)
@@ -187,7 +187,7 @@ def match_columns(table: NDArray[Any]) -> FloatArray:
 
 
 def _in_best_order(counts: FloatArray) -> tuple[FloatArray, IntArray]:
-    """A table (C, K), filled up to C columns, and the order of its columns that agrees best with its rows."""
+    """A table (C, K) padded to at least C columns, and the column order that agrees best with the rows."""
     padded = np.pad(counts, ((0, 0), (0, max(0, counts.shape[0] - counts.shape[1]))))
     _, columns = linear_sum_assignment(padded, maximize=True)
     rest = np.setdiff1d(np.arange(padded.shape[1]), columns)
@@ -200,11 +200,11 @@ def matched_confusion(
     """Images of each class in each cluster, with the clusters in the order that agrees best.
 
     Returns:
-        int64 `(C, max(C, K))`, column j of the first C matched to class j; and the names of the columns, ""
-        of a column that stands for no cluster.
+        int64 `(C, max(C, K))`, where column j < C is matched to class j; and the names of the columns, ""
+        for a column without a cluster.
 
     Raises:
-        FingerprintsError: If a true label is none of the classes.
+        FingerprintsError: If a true label is not one of the classes.
     """
     names, columns = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
     table = contingency(
@@ -228,8 +228,8 @@ def weight_below(*, ranks: IntArray, weights: FloatArray) -> FloatArray:
 def area(*, below: float, mass: float, total: float) -> float:
     """Mann-Whitney's AUC from sums of weights; NaN without a positive or without a negative.
 
-    Positives below positives add up to half of their squared weight whatever their order, so that
-    subtracting it leaves the negatives, with ties at half.
+    Positives below positives add up to half of their squared weight in any order. Subtracting this
+    leaves the negatives below positives, where ties count as half.
 
     Args:
         below: Weight of each positive times its `weight_below`, summed.
@@ -241,7 +241,7 @@ def area(*, below: float, mass: float, total: float) -> float:
 
 
 def auc(*, positive: BoolArray, scores: NDArray[Any], weights: FloatArray | None = None) -> float:
-    """Area under the ROC curve: the chance that a positive outscores a negative, ties at half.
+    """Area under the ROC curve: probability that a positive outscores a negative; ties count as half.
 
     Args:
         positive: Which images are positive, shape (n,); or one column for each class, shape (n, C).
@@ -280,7 +280,7 @@ def ranked_roc(
 ) -> tuple[FloatArray, FloatArray]:
     """Weight of negatives and of positives at or above each distinct score, highest first.
 
-    Both start at 0 ("call nobody") and have one entry more than there are distinct scores.
+    Both start at 0 (no image is called positive) and have one entry more than there are distinct scores.
     """
     negatives = np.bincount(ranks, weights=negative_weights)[::-1]
     positives = np.bincount(ranks, weights=positive_weights)[::-1]
@@ -311,10 +311,10 @@ def roc_curve(
 
 
 def rate_at(*, false: FloatArray, true: FloatArray, fpr: float) -> float:
-    """`tpr_at_fpr` read off the sums that `ranked_roc` gives."""
+    """`tpr_at_fpr`, computed from the sums that `ranked_roc` returns."""
     if false[-1] == 0 or true[-1] == 0:
         return float("nan")
-    # The tolerance keeps 0.01 x 2900 from being one less than 29.
+    # Without the tolerance, rounding would make 0.01 x 2900 allow 28 images and not 29.
     last = np.searchsorted(false, fpr * false[-1] + 1e-9, side="right") - 1
     return float(true[last] / true[-1])
 
@@ -322,9 +322,9 @@ def rate_at(*, false: FloatArray, true: FloatArray, fpr: float) -> float:
 def tpr_at_fpr(
     *, positive: BoolArray, scores: NDArray[Any], fpr: float = 0.01, weights: FloatArray | None = None
 ) -> float:
-    """The most positives a threshold finds while it calls at most `fpr` of the negatives positive.
+    """Highest true positive rate of a threshold with a false positive rate of at most `fpr`.
 
-    A step of the empirical ROC curve, not interpolated: what a threshold that exists would give
+    A step of the empirical ROC curve, without interpolation: an existing threshold has this rate
     (Carlini et al. 2022, "Membership inference attacks from first principles").
 
     Returns:

@@ -1,4 +1,4 @@
-"""Corrections of p-values for the number of comparisons they were looked at among."""
+"""Corrections of p-values for multiple comparisons."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from fingerprints.evidence.metrics import FloatArray
 def holm(p: Sequence[float] | NDArray[np.float64], *, family: int | None = None) -> FloatArray:
     """Step-down adjusted p-values (Holm 1979): the chance of any false finding stays below the level.
 
-    Holds whatever the comparisons share, and pairs of systems on one test part share much.
+    Valid for dependent comparisons too, such as pairs of systems on the same test part.
 
     Args:
         p: Shape (m,), each in [0, 1].
-        family: Number of comparisons that could have been shown, at least m; m by default. Those that are
-            not given count as the least significant, so that adjusted values are too large rather than
-            too small.
+        family: Number of comparisons that could have been shown, at least m; m by default. Comparisons
+            without a given p-value count as the least significant, so that adjusted values are too large
+            rather than too small.
 
     Returns:
-        Shape (m,), in the order of `p`, each in [0, 1]; rejecting those at most alpha is Holm's test.
+        Shape (m,), in the order of `p`, each in [0, 1]. Holm's test rejects where they are at most alpha.
 
     Raises:
         ValueError: If a p-value lies outside [0, 1] or the family is smaller than m.
@@ -38,8 +38,8 @@ def holm(p: Sequence[float] | NDArray[np.float64], *, family: int | None = None)
 def benjamini_hochberg(p: Sequence[float] | NDArray[np.float64], *, family: int | None = None) -> FloatArray:
     """Step-up adjusted p-values (Benjamini and Hochberg 1995): the expected share of false findings.
 
-    Proven for independent and positively dependent tests, which comparisons with one reference mostly are;
-    where that is in doubt `holm` holds.
+    Proven for independent and positively dependent tests; comparisons with one reference mostly are such
+    tests. If that is in doubt, use `holm`.
 
     Args:
         p: Shape (m,), each in [0, 1].

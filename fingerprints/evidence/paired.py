@@ -1,17 +1,17 @@
 """How sure it is that one system is better than another on the same images.
 
-Two systems that see the same images are right and wrong together, so that their separate intervals say
-little about their difference. Here both are resampled together.
+Two systems that see the same images are often right or wrong on the same ones, so that their separate
+intervals tell little about their difference. Here both are resampled together.
 
-- Interval: percentile bootstrap of the difference, groups (patients) resampled, the same groups for both
-  (Efron and Tibshirani 1993, chapter 16).
-- P-value: in every group a coin decides whether the two systems trade their answers; p = (1 + number of
-  trades with a difference at least as large, in either direction) / (1 + number of trades). Super-uniform
-  if neither is better, also where they differ in a few images only, where a bootstrap p-value is too small
-  (approximate randomisation: Noreen 1989).
+- Interval: percentile bootstrap of the difference. Groups (patients) are resampled, the same for both
+  systems (Efron and Tibshirani 1993, chapter 16).
+- P-value: in every group the answers of the two systems are exchanged with probability one half; p = (1 +
+  number of draws with a difference at least as large, in either direction) / (1 + number of draws). It is
+  super-uniform if neither system is better, even if they differ in a few images only; there a bootstrap
+  p-value would be too small (approximate randomisation: Noreen 1989).
 
-A system may be several runs (seeds). Its figure is then the mean over them, and all is conditional on
-these runs: that another seed gives another figure is not in the interval.
+A system may consist of several runs (seeds). Its figure is then the mean over them, and the results are
+conditional on these runs: the interval does not include the variation between seeds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from fingerprints.evidence.metrics import (
 )
 
 _BLOCK = 4_000_000
-"""Cells of a block of draws (groups x draws): bounds the memory at some 100 MB."""
+"""Largest number of cells in a block of draws (groups x draws); limits the memory to about 100 MB."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class PairedDifference:
     """A system against the reference on the same images.
 
     Attributes:
-        difference: Figure of the system less that of the reference.
+        difference: Figure of the system minus that of the reference.
         low: Lower end of its 95 % interval, or `None`.
         high: Upper end of it.
         p: Two-sided, not adjusted for other comparisons.
         n: Images.
         n_groups: Groups.
         effective: Kish's effective number of groups (`bounds.effective_count`).
-        discordant: Images that one of the two has right and the other wrong, mean over pairs of runs.
+        discordant: Number of images that exactly one of the two answers correctly, mean over pairs of runs.
         reason: Why there is no interval.
     """
 
@@ -90,26 +90,26 @@ def paired_differences(
 ) -> dict[str, PairedDifference]:
     """Every system against the reference in the official metric.
 
-    All see the same draws. With strata (generators) the metric is their mean; groups trade within their own.
+    All systems share the draws. Strata (generators) are resampled separately; the metric is their mean.
 
     Args:
         task: Names the metric.
         classes: Names of the labels.
         truth: True labels, shape (n,).
         answers: By system, one array (n,) for each run, clusters matched to classes (`match_clusters`). A
-            name that is no class is a wrong answer.
+            name that is not a class is a wrong answer.
         reference: The system that the others are compared with.
         groups: Group of each image, shape (n,).
         strata: Stratum of each image, shape (n,); one for all by default.
-        seed: Of resampling and trading.
+        seed: Seed of resampling and exchanging.
         resamples: Bootstrap draws.
-        permutations: Trades.
+        permutations: Draws of exchanged answers.
 
     Returns:
         One difference by system, without the reference.
 
     Raises:
-        FingerprintsError: On unequal lengths, unknown true labels, or an unknown reference.
+        FingerprintsError: If lengths differ, or a true label or the reference is unknown.
     """
     _require_pairs(truth, answers, reference=reference, groups=groups)
     coded = _Coded.of(classes, truth, answers)
@@ -142,15 +142,15 @@ def _require_pairs(
 ) -> None:
     if reference not in answers:
         raise FingerprintsError(
-            f"There is no system '{reference}' among those compared.",
+            f"The reference '{reference}' is not among the compared systems.",
             where="baseline",
             fix=f"one of {', '.join(answers)}",
         )
     lengths = {len(truth), len(groups), *(len(run) for runs in answers.values() for run in runs)}
     if len(lengths) > 1 or lengths == {0}:
         raise FingerprintsError(
-            f"True labels, groups and answers do not make pairs: there are {sorted(lengths)} of them.",
-            fix="one of each for every image, and at least one image",
+            f"Numbers of true labels, groups and answers differ or are 0: {sorted(lengths)}.",
+            fix="give one of each for every image, and at least one image",
         )
 
 
@@ -170,7 +170,7 @@ class _Coded:
         return cls(encode(truth, classes=classes), columns, (len(classes), len(names)))
 
     def by_group(self, inside: IntArray, group: IntArray) -> dict[str, list[csr_array]]:
-        """For each run the images of each cell of its table in each group: (cells, groups).
+        """For each run, the number of images in each cell of its table, by group: (cells, groups).
 
         Args:
             inside: The images that count, shape (m,).
@@ -184,7 +184,7 @@ class _Coded:
         }
 
     def discordant(self, name: str, reference: str) -> float:
-        """Images that one of two systems has right and the other wrong, mean over pairs of runs."""
+        """Images that exactly one of two systems answers correctly, mean over pairs of runs."""
         here, there = ([run == self.rows for run in self.columns[system]] for system in (name, reference))
         return float(np.mean([(a != b).sum() for a in here for b in there]))
 
@@ -192,13 +192,13 @@ class _Coded:
 def match_clusters(
     *, truth: Labels, predicted: Labels, classes: Sequence[str], stranger: str = "cluster {}"
 ) -> list[str]:
-    """Names of clusters replaced by the classes that the Hungarian method gives them.
+    """Names of clusters replaced by the classes that the Hungarian method assigns to them.
 
     Args:
         truth: True labels, or the labels of a run to align with, shape (n,).
         predicted: Names of clusters, shape (n,).
         classes: The names to give.
-        stranger: The name of a cluster that is left over, `{}` standing for what it was called.
+        stranger: New name of a cluster without a class; `{}` stands for its old name.
 
     Returns:
         n names.
@@ -213,7 +213,7 @@ def match_clusters(
 
 @dataclass(frozen=True)
 class _Draws:
-    """A difference, its bootstrap draws (resamples,) and what it is after trades (permutations,)."""
+    """A difference, its bootstrap draws (resamples,), and draws with exchanged answers (permutations,)."""
 
     value: float
     samples: FloatArray
@@ -299,7 +299,7 @@ def _difference(
 ) -> PairedDifference:
     samples, fewest = draws.samples, min(group_counts)
     if task.official == "ari" and samples.size:
-        # Copies of an image agree with each other, which flatters the better of two partitions more.
+        # Copies of an image agree with each other; this favours the better of two partitions.
         samples = samples - np.nanmean(samples) + draws.value
     low = high = reason = None
     if fewest < MIN_GROUPS:

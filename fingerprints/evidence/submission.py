@@ -1,4 +1,4 @@
-"""A run file with the truth that it is judged by: what `estimate_metrics` takes, read from files."""
+"""A run file together with its truth file: the arguments of `estimate_metrics`, read from files."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Submission:
         classes: Labels, sorted.
         truth: `(n,)`.
         predicted: `(n,)`.
-        scores: `(n,)`, `(n, C)` or `None` where the run file has labels only.
-        groups: `(n,)`; each image its own where none are given.
+        scores: `(n,)`, `(n, C)`, or `None` if the run file has labels only.
+        groups: `(n,)`; each image is its own group if none are given.
     """
 
     task: Task
@@ -52,9 +52,9 @@ def read_submission(*, task_name: str, predictions: Path, truth: Path, groups: P
     strange = sorted(set(predicted) - set(classes))
     if strange and not task.clusters:
         raise FingerprintsError(
-            f"The run file has label(s) that the truth lacks: {', '.join(strange)}.",
+            f"The run file has label(s) that are not in the truth: {', '.join(strange)}.",
             where=predictions,
-            fix=f"labels are {', '.join(task.to_run(c) for c in classes)}",
+            fix=f"use the labels {', '.join(task.to_run(c) for c in classes)}",
         )
     of_image: list[str | None] = list(ids)
     if groups is not None:
@@ -62,9 +62,9 @@ def read_submission(*, task_name: str, predictions: Path, truth: Path, groups: P
         missing = [i for i, group in zip(ids, of_image, strict=True) if group is None]
         if missing:
             raise FingerprintsError(
-                f"{len(missing)} image(s) have no group, {missing[0]} for one.",
+                f"{len(missing)} image(s) have no group, for example {missing[0]}.",
                 where=groups,
-                fix="a row for every image: file,group",
+                fix="give a row for every image: file,group",
             )
     return Submission(
         task=task,
@@ -88,6 +88,6 @@ def _scores(path: Path, ids: list[str], task: Task, classes: tuple[str, ...]) ->
         scores = table.loc[ids, wanted].to_numpy(dtype=np.float64)
     except ValueError as error:
         raise FingerprintsError(
-            f"A score is no number: {error}", where=path, fix=f"numbers in {', '.join(wanted)}"
+            f"A score is not a number: {error}", where=path, fix=f"write numbers in {', '.join(wanted)}"
         ) from error
     return scores[:, 0] if task.positive is not None else scores

@@ -1,19 +1,19 @@
 """The verdict in words, before any table.
 
-Thresholds here choose words, not figures: every headline carries the figure, its interval and p. Judged by
-the metric the challenge ranks by:
+Thresholds here choose words, not figures: every headline states the figure, its interval and p. The level
+depends on the metric that the challenge ranks by:
 - `unscored`: there is no truth, or the metric has no value;
-- `nothing_found`: p is 0.05 or more, or the interval reaches down to chance (the mean of the permutations).
-  For `usage` the AUC gets a second look (p at most 0.025), since a bad threshold hides a good ranking: such a
+- `nothing_found`: p is 0.05 or more, or the interval includes chance (the mean of the permutations).
+  For `usage` the AUC is checked too (p at most 0.025), since a bad threshold can hide a good ranking: such a
   signal is `weak`;
-- `confounded`: a blind baseline comes within 0.02, or is above chance (p < 0.05) with an interval that
-  reaches the detector's figure;
+- `confounded`: a blind baseline is at most 0.02 below the detector, or it is above chance (p < 0.05) and its
+  interval includes the detector's figure;
 - `weak`: the interval's lower end is less than a fifth of the way from chance to 1, or there is no interval,
-  or a trivial answer scores as well, or a blind baseline cannot be told apart;
+  or a trivial answer scores as well, or the detector is not clearly better than a blind baseline;
 - `clear`: none of these.
 
-Intervals of detector and baseline are compared as if independent, though both saw the same images: that errs
-towards `confounded`.
+Intervals of detector and baseline are compared as if they were independent, although both saw the same
+images: this makes `confounded` more likely.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ Level = Literal["nothing_found", "weak", "clear", "confounded", "unscored"]
 
 ALPHA = 0.05
 SECOND_LOOK = 0.025
-"""For the ranking, which is looked at only after the answers have shown nothing."""
+"""For the ranking, which is checked only if the answers are no better than chance."""
 
 CLEAR = 0.2
 """Least chance-corrected lower bound of a clear signal: where Landis and Koch's (1977) "slight" ends."""
 
 MARGIN = 0.02
-"""A blind baseline this close to the detector does as well."""
+"""A blind baseline that is this close to the detector counts as equally good."""
 
 NAMES = {"kappa": "Cohen's kappa", "ari": "adjusted Rand index", "auc": "AUC"}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One plain sentence, how much it claims, and what to know when reading the figures."""
+    """One plain sentence, its level, and notes on how to read the figures."""
 
     headline: str
     level: Level
@@ -63,19 +63,19 @@ def verdict(
     held_out_real: Evaluation | None = None,
     clustered: bool = False,
 ) -> Verdict:
-    """What the figures allow one to say; the module tells what each level means.
+    """The conclusion that the figures allow; the module docstring defines the levels.
 
     Args:
         task: The task.
-        evaluation: The detector on the test part; `None` where there are no labels.
+        evaluation: The detector on the test part; `None` if there are no labels.
         baselines: Trivial (`baselines.TRIVIAL`) and blind baselines on the same images, by name.
         validation: The detector on held-out images of the training part.
-        effective_n: Number of groups that the answers were about.
-        pseudo_groups: Groups are clusters of near-duplicates.
-        generators: Number of generators the figures cover.
-        shared_groups: `usage`: non-members come from groups of members; `None` if not known.
-        held_out_real: `subset`: the detector on held-out real images, which their generator knew.
-        clustered: Answers are clusters.
+        effective_n: Number of groups among the answered images.
+        pseudo_groups: Whether groups are clusters of near-duplicates.
+        generators: Number of generators that the figures cover.
+        shared_groups: `usage`: whether non-members come from groups of members; `None` if unknown.
+        held_out_real: `subset`: the detector on held-out real images, which their generator was trained on.
+        clustered: Whether answers are clusters.
     """
     notes = _notes(
         task=task,
@@ -103,7 +103,7 @@ def verdict(
     headline, level = _above_chance(ours, baselines, figure, chance=chance, metric=task.official)
     unrecognised = held_out_real is not None and not _recognises_data(held_out_real, metric=task.official)
     if level == "clear" and unrecognised:
-        headline += " It may be of the generators alone: held-out real images are not told apart."
+        headline += " The signal may come from the generators alone: held-out real images are not told apart."
     return Verdict(headline, level, notes)
 
 
@@ -124,16 +124,16 @@ def _above_chance(
     if corrected is None:
         doubts.append(ours.reason or "there is no interval")
     elif corrected < CLEAR:
-        doubts.append("the interval reaches down to near chance")
+        doubts.append("the interval reaches nearly down to chance")
     if doubts:
         return f"Weak signal: {figure}, above chance ({chance:.2f}), but {'; '.join(doubts)}.", "weak"
     return f"Clear signal: {figure}, where chance gives {chance:.2f}.", "clear"
 
 
 def figures_document(figures: Mapping[str, Evaluation]) -> dict[str, Any]:
-    """Every figure by generator, metric and part, as JSON can hold them: value, interval, p, and chance.
+    """Every figure by generator, metric and part, in a form for JSON: value, interval, p, and chance.
 
-    Chance is there where labels were permuted. One generator without a name has no level of its own.
+    Chance is included if labels were permuted. A single unnamed generator gets no level in the nesting.
     """
     documents: dict[str, Any] = {}
     for generator, evaluation in figures.items():
@@ -144,13 +144,13 @@ def figures_document(figures: Mapping[str, Evaluation]) -> dict[str, Any]:
 
 
 def chance_level(evaluation: Evaluation, metric: str) -> float:
-    """Mean of the metric under permuted labels; 0 where none were drawn."""
+    """Mean of the metric under permuted labels; 0 if there are no permutations."""
     null = evaluation.nulls.get(metric)
     return 0.0 if null is None or null.size == 0 else float(null.mean())
 
 
 def _nothing(*, task: Task, evaluation: Evaluation, figure: str, chance: float, notes: list[str]) -> Verdict:
-    """The answers are no better than chance; perhaps the ranking is."""
+    """Verdict on answers that are no better than chance; the ranking may still be better."""
     ranking = evaluation.metrics.get("auc")
     if task.positive is not None and ranking is not None and _above(ranking, chance=0.5, alpha=SECOND_LOOK):
         headline = (
@@ -183,7 +183,7 @@ def _as_good(ours: Estimate, blind: Mapping[str, Evaluation], *, metric: str) ->
 
 
 def _doubts(ours: Estimate, baselines: Mapping[str, Evaluation], *, metric: str) -> list[str]:
-    """Baselines that a detector above chance is still not better than for certain."""
+    """Baselines that a detector above chance does not clearly beat."""
     doubts = []
     for name, other in baselines.items():
         theirs = other.metrics.get(metric)
@@ -192,7 +192,7 @@ def _doubts(ours: Estimate, baselines: Mapping[str, Evaluation], *, metric: str)
         if name in TRIVIAL and theirs.value >= ours.value:
             doubts.append(f"the trivial answer '{name}' reaches {theirs.value:.2f}")
         elif name not in TRIVIAL and theirs.high is not None and theirs.high >= ours.value:
-            doubts.append(f"the interval of the blind baseline '{name}' reaches it ({_figure(theirs)})")
+            doubts.append(f"the interval of the blind baseline '{name}' includes it ({_figure(theirs)})")
     return doubts
 
 
@@ -212,8 +212,8 @@ def _notes(
     if pseudo_groups:
         size = "" if evaluation is None else f" of {evaluation.n} images"
         notes.append(
-            "No groups (patients) were given: clusters of near-duplicates stand in for them. The effective "
-            f"sample size{size} is {effective_n} at most; true groups may be fewer."
+            "No groups (patients) were given: clusters of near-duplicates are used instead. The effective "
+            f"sample size{size} is {effective_n} at most; the number of true groups may be smaller."
         )
     if task.positive is not None:
         notes.append(_member_note(shared_groups))
@@ -231,8 +231,8 @@ def _notes(
 def _member_note(shared_groups: bool | None) -> str:
     if shared_groups is None:
         return (
-            "It is not known whether non-members share groups (patients) with members, and so whether "
-            "'used' means this image or this patient."
+            "It is not known whether non-members share groups (patients) with members. So it is not known "
+            "whether 'used' means this image or this patient."
         )
     if shared_groups:
         return (
@@ -247,8 +247,8 @@ def _member_note(shared_groups: bool | None) -> str:
 
 def _attribution_note(baselines: Mapping[str, Evaluation], *, metric: str) -> str:
     note = (
-        "If each subset trained a generator of its own, telling the subsets apart may be telling the "
-        "generators apart, with nothing learnt about real images."
+        "If each subset trained its own generator, the detector may tell the generators apart and not the "
+        "subsets: then it has learnt nothing about real images."
     )
     other = baselines.get("histogram_generated")
     estimate = None if other is None else other.metrics.get(metric)
@@ -268,28 +268,28 @@ def _recognises_data(held_out_real: Evaluation, *, metric: str) -> bool:
 def _held_out_note(evaluation: Evaluation, *, metric: str) -> str:
     estimate = evaluation.metrics[metric]
     if estimate.value is None:
-        return f"Held-out real images say nothing here: {estimate.reason}."
+        return f"Held-out real images cannot be judged here: {estimate.reason}."
     chance = chance_level(evaluation, metric)
     said = (
         f"Real images of the same subsets, held out of the detector's training but known to the generators, "
         f"are attributed with {_named(metric)} {_figure(estimate)}, where chance gives {chance:.2f}"
     )
     if _recognises_data(evaluation, metric=metric):
-        return f"{said}: something of the real data is recognised as well."
-    return f"{said}: nothing shows that it is the real data, and not the generator, that is recognised."
+        return f"{said}: the detector recognises something of the real data as well."
+    return f"{said}: nothing shows that the detector recognises the real data and not just the generator."
 
 
 def _score_notes(*, task: Task, evaluation: Evaluation, generators: int) -> list[str]:
     these = "this one generator" if generators == 1 else f"these {generators} generators"
     notes = [
-        f"Intervals are conditional on {these}: they say how other images would score, not how the "
-        "images of a generator trained again would."
+        f"Intervals are conditional on {these}: they cover other images of the same generators, but not "
+        "images of a generator that is trained again."
     ]
     if task.unit == "generated":
         notes.append(
-            "The p-value asks whether these answers go with the truth, not whether the training labels made "
-            "them: images of one generator fall together, so that a detector trained on shuffled labels can "
-            "be off chance too. Training again with data.shuffle_labels=true shows by how much."
+            "The p-value tests whether these answers agree with the truth, not whether the training labels "
+            "are the cause: images of one generator are similar, so that a detector trained on shuffled "
+            "labels can differ from chance too. Train again with data.shuffle_labels=true to see by how much."
         )
     perfect = [
         name
@@ -298,8 +298,8 @@ def _score_notes(*, task: Task, evaluation: Evaluation, generators: int) -> list
     ]
     if perfect:
         notes.append(
-            f"A perfect {' and '.join(_named(name) for name in perfect)} is suspect: look for duplicates "
-            "across splits, labels in file names and differences of format before believing it."
+            f"A perfect {' and '.join(_named(name) for name in perfect)} is suspect: check for duplicates "
+            "across splits, labels in file names and differences of format before you rely on it."
         )
     return notes
 
@@ -316,17 +316,17 @@ def _validation_notes(
     if clustered:
         return [
             *notes,
-            "Answers are clusters, which have no names: each was matched to the label that it fits best "
-            "before accuracy and the like; 'unmatched' accuracy, which some sources print, takes the first "
-            "cluster for the first label.",
+            "Answers are clusters without label names: each cluster was matched to the label that it fits "
+            "best before accuracy and similar figures were computed. 'Unmatched' accuracy, which some "
+            "sources print, takes the first cluster as the first label.",
         ]
     ours = None if evaluation is None else evaluation.metrics.get(task.official)
     if ours is None or ours.high is None or held_out.low is None:
         return notes
     if ours.high < held_out.low:
         notes.append(
-            "The test part scores clearly lower than held-out training images: the two differ, or choices "
-            "were fitted to the latter."
+            "The test part scores clearly lower than held-out training images: the two parts differ, or "
+            "settings were chosen to fit the held-out images."
         )
     return notes
 
@@ -336,7 +336,7 @@ def _named(metric: str) -> str:
 
 
 def _figure(estimate: Estimate) -> str:
-    """`0.52 (95 % interval 0.48 to 0.56, p = 0.19)`, with what there is of it."""
+    """`0.52 (95 % interval 0.48 to 0.56, p = 0.19)`; missing pieces are left out."""
     if estimate.low is None or estimate.high is None:
         interval = "no interval"
     else:

@@ -1,1 +1,1 @@
-"""One experiment: performed once, with a life (begin, stop, resume) and worker processes."""
+"""One experiment: its steps, its life cycle (begin, stop, resume) and its worker processes."""

@@ -1,4 +1,4 @@
-"""The life of a run: begun once, worked on by one or several processes, stopped, resumed, finished."""
+"""The life cycle of a run: start, work in one or several processes, stop, resume, finish."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ BEFORE_TRAINING = ("starting", READING)
 def start(
     config: TrainSettings, folder: Path, *, overrides: Sequence[str] = (), job: int | None = None
 ) -> dict[str, Any]:
-    """A new run: train, predict, evaluate, report; returns what `metrics.json` holds.
+    """A new run: train, predict, evaluate, report; returns the content of `metrics.json`.
 
     Args:
         config: The settings.
-        folder: The run folder; left as it was if the input is bad.
-        overrides: What the command line said, for the record.
-        job: Number of the job in a sweep. Its folder may hold the same run, finished or interrupted,
-            which then counts or goes on.
+        folder: The run folder; not changed if the input is bad.
+        overrides: Overrides of the command line, for the record.
+        job: Number of the job in a sweep. Its folder may hold the same run: a finished one is not
+            repeated, an interrupted one continues.
 
     Returns:
         `{}` in all but the main process of several.
 
     Raises:
         FingerprintsError: Before any training, if the data, the configuration or the folder is bad.
-        Interrupted: If a signal asked to stop; `resume` goes on.
+        Interrupted: If a signal asked to stop; `resume` continues the run.
     """
     settings = resolve(config.trainer)
     world_size = processes.started_world_size()
@@ -96,33 +96,33 @@ def start(
 
 
 def resume(folder: Path) -> dict[str, Any]:
-    """Go on with an interrupted run in its own folder, with its own configuration.
+    """Continue an interrupted run in its own folder, with its own configuration.
 
     Returns:
-        What `metrics.json` holds; of a finished run, at once.
+        Content of `metrics.json`; for a finished run, immediately.
 
     Raises:
-        FingerprintsError: If the folder is no run, is held by a process, or was made by another version
+        FingerprintsError: If the folder is not a run, is locked by a process, or was made by another version
             or with another configuration.
         Interrupted: If a signal asked to stop.
     """
     folder = folder.resolve()
-    read_config(folder)  # refuses a folder that is none of a run
+    read_config(folder)  # refuses a folder that is not a run
     status = read_status(folder)
     if document := read_metrics(folder):
-        if status is not None and status["state"] != FINISHED:  # killed between the last file and the word
+        if status is not None and status["state"] != FINISHED:  # killed between the last file and the status
             update_status(folder, state=FINISHED, stage="finished", error=None)
         return document
     if status is None or status.get("version") != __version__:
         made_by = "an older version" if status is None else f"version {status.get('version')}"
         raise FingerprintsError(
-            f"The run was made by {made_by}; this is {__version__}, which may not do the same.",
+            f"The run was made by {made_by}; this is {__version__}, which may give other results.",
             where=folder,
             fix="start a new run, or install the version that made it",
         )
     if status["config_digest"] != digest(folder / CONFIG):
         raise FingerprintsError(
-            "The run's configuration was changed after it began: the rest would not belong to the beginning.",
+            "The run's configuration was changed after the run began, so that it cannot be continued.",
             where=folder / CONFIG,
             fix="undo the change, or start a new run",
         )
@@ -140,19 +140,19 @@ def resume(folder: Path) -> dict[str, Any]:
 
 
 def work(folder: Path) -> None:
-    """The share of one of several processes that `start` or `resume` has begun."""
+    """The work of one process of several that `start` or `resume` has started."""
     perform(read_settings(folder), folder)
 
 
 def _share(config: TrainSettings, folder: Path) -> dict[str, Any]:
-    """What this process does of a run; under torchrun another job may still need the process group."""
+    """This process' part of a run. The process group stays: under torchrun another job may need it."""
     document = perform(config, folder)
     atexit.register(processes.leave_group)
     return document
 
 
 def read_settings(folder: Path) -> TrainSettings:
-    """The settings that a run was begun with."""
+    """The settings that a run was started with."""
     return build(TrainSettings, read_config(folder))
 
 
@@ -167,12 +167,12 @@ def _continue(
 def _guarded(
     config: TrainSettings, folder: Path, settings: TrainerSettings, *, world_size: int
 ) -> dict[str, Any]:
-    """Do the work and say in the status how it ended."""
+    """Do the work and record in the status how it ended."""
     started, before = time.monotonic(), (read_status(folder) or {}).get("seconds", 0.0)
     state, stage, text = FAILED, None, None
     try:
         if settings.processes > 1 and world_size == 1:
-            # Read and check the data once, here: what is wrong with it is said once, too.
+            # Read and check the data here, in one process, so that each error is reported once.
             update_status(folder, stage=READING)
             load_data(config)
             update_status(folder, stage="starting processes")
@@ -184,7 +184,7 @@ def _guarded(
         return document
     except Interrupted:
         state = STOPPED
-        print(f"saved; to go on: python -m fingerprints.train resume={folder}", file=sys.stderr)
+        print(f"saved; to continue: python -m fingerprints.train resume={folder}", file=sys.stderr)
         raise
     except BaseException as error:
         text = str(error) or type(error).__name__
@@ -196,20 +196,20 @@ def _guarded(
 
 
 def _require_same(config: TrainSettings, folder: Path) -> None:
-    """A job's folder of an earlier sweep holds the same job."""
+    """Refuse a job's folder that holds another job of an earlier sweep."""
     now, earlier = plain(config), plain(read_settings(folder))
-    # Which folder it is called by does not matter, nor what only logging knows.
+    # The spelling of the folder does not matter, nor do settings of logging.
     different = [key for key in now if key not in ("run_dir", "logger") and now[key] != earlier[key]]
     if different:
         raise FingerprintsError(
             f"The job's folder holds a run with another configuration ({', '.join(sorted(different))}).",
             where=folder,
-            fix="hydra.sweep.dir=DIR with another folder",
+            fix="use another folder: hydra.sweep.dir=DIR",
         )
 
 
 def _forget(folder: Path, experiment: str) -> None:
-    """Remove what a run that never began has left, and the folder if nothing else is in it."""
+    """Remove the files of a run that did not begin, and the folder if nothing else is in it."""
     for name in (CONFIG, LOG, STATUS, LOCK):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "wandb", ignore_errors=True)
@@ -218,7 +218,7 @@ def _forget(folder: Path, experiment: str) -> None:
 
 @contextlib.contextmanager
 def _where_it_began(status: dict[str, Any]) -> Iterator[None]:
-    """Relative paths of the configuration are relative to where the run was started."""
+    """Relative paths of the configuration refer to the folder where the run was started."""
     place = Path(status["cwd"])
     with contextlib.chdir(place) if place.is_dir() else contextlib.nullcontext():
         yield

@@ -59,10 +59,11 @@ READING = "reading the data"
 
 
 def check(config: TrainSettings) -> None:
-    """What can be known to be wrong before any image is read.
+    """Check what can be checked before any image is read.
 
     Raises:
-        FingerprintsError: If the stages do not fit each other or the task, or the encoder the image size.
+        FingerprintsError: If the stages do not fit each other or the task, or the encoder does not accept
+            the image size.
     """
     check_stages(
         task=get_task(config.task),
@@ -74,10 +75,10 @@ def check(config: TrainSettings) -> None:
 
 
 def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
-    """The index of the configured data, its decoded images, and these as the encoder is to see them.
+    """The index of the configured data, the decoded images, and the images as input of the encoder.
 
     Raises:
-        FingerprintsError: If the data are bad, or lung masks cannot be had.
+        FingerprintsError: If the data are bad, or lung masks are not available.
     """
     index, store = prepare(
         config.data,
@@ -96,21 +97,21 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
 
 
 def perform(config: TrainSettings, folder: Path) -> dict[str, Any]:
-    """Train, predict, evaluate and report into a run folder; goes on with what the folder holds.
+    """Train, predict, evaluate and report into a run folder; continues from what the folder holds.
 
     Args:
         config: The settings, their hardware resolved.
         folder: The run folder with its status.
 
     Returns:
-        What `metrics.json` holds; `{}` in all but the main process.
+        Content of `metrics.json`; `{}` in all but the main process.
 
     Raises:
-        FingerprintsError: If the data are bad or not those that the run began with.
+        FingerprintsError: If the data are bad, or differ from those that the run began with.
     """
     started = time.perf_counter()
     machine = config.trainer
-    # The processes of a run must know each other before one of them writes.
+    # The process group must exist before one of the processes writes.
     main = not machine.processes > 1 or make_trainer(machine).is_global_zero
     status = read_status(folder) or {}
     progress = functools.partial(update_status, folder) if main else _silent
@@ -141,7 +142,7 @@ def perform(config: TrainSettings, folder: Path) -> dict[str, Any]:
                 images=store,
                 log_images=config.logger.log_images,
             )
-        # Last, since it marks a finished run.
+        # Written last, since it marks a finished run.
         write_metrics(folder, document)
         for line in document_lines(document, folder):
             log.info(line)
@@ -149,7 +150,7 @@ def perform(config: TrainSettings, folder: Path) -> dict[str, Any]:
 
 
 def _curve_report(progress: Callable[..., None], logger: Logger | None, *, epochs: int) -> EpochReport:
-    """Takes the figures of each epoch: to the status, and to the logger if it has not seen them."""
+    """Passes the figures of each epoch to the status, and to the logger if it does not have them yet."""
 
     def report(part: str, title: str, row: Row, *, fresh: bool) -> None:
         progress(stage=f"{title}, epoch {int(row['epoch'])} of {epochs}")
@@ -162,7 +163,7 @@ def _curve_report(progress: Callable[..., None], logger: Logger | None, *, epoch
 def _detect(
     config: TrainSettings, index: Index, seen: ImageStore, folder: Path, *, report: EpochReport, main: bool
 ) -> list[Detection]:
-    """What a detector of each generator says."""
+    """The detections for each generator."""
     detector = Detector(
         index,
         seen,
@@ -177,9 +178,9 @@ def _detect(
 def _costs(
     detections: list[Detection], status: dict[str, Any], machine: TrainerSettings, *, started: float
 ) -> dict[str, Any]:
-    """What the run was made with and what it cost."""
+    """Facts of the run: versions, hardware, cost."""
     facts: dict[str, Any] = {}
-    if status.get("overrides"):  # not this process' own words, which may say `resume=`
+    if status.get("overrides"):  # not this process' own arguments, which may be `resume=`
         facts["command"] = " ".join(["python -m fingerprints.train", *status["overrides"]])
     facts["attempts"] = status.get("attempts", 1)
     facts["hardware"] = describe(machine)
@@ -197,7 +198,7 @@ def _evaluated(
     detections: list[Detection],
     facts: dict[str, Any],
 ) -> dict[str, Any]:
-    """Figures and verdict; fills the run folder with all but `metrics.json`, whose content this returns."""
+    """Figures and verdict; writes all files except `metrics.json`, whose content is returned."""
     scores = score(
         index, store, detections, root=config.data.root, settings=config.evidence, seed=config.seed
     )
@@ -228,7 +229,7 @@ def recipe(config: TrainSettings) -> Recipe:
 
 
 def conclude(index: Index, scores: Scores, *, clustered: bool) -> Verdict:
-    """What the figures mean, in words."""
+    """The verdict on the figures."""
     units = index.select(domain=index.task.unit, split="test")
     if units.empty:
         units = index.select(domain=index.task.unit, split=("train", "validation"))
@@ -257,7 +258,7 @@ def write_run(
     conclusion: Verdict,
     facts: dict[str, Any],
 ) -> dict[str, Any]:
-    """Fill the run folder with all but `metrics.json`, whose content this returns."""
+    """Write all files of the run folder except `metrics.json`, whose content is returned."""
     for detection in detections:
         save_decider(
             folder,
@@ -317,14 +318,14 @@ def _check_data(status: dict[str, Any], found: str, folder: Path) -> None:
     began_with = status.get("data_fingerprint")
     if began_with is not None and began_with != found:
         raise FingerprintsError(
-            "The data have changed since the run began: images, labels or groups are others.",
+            "The data have changed: images, labels or groups differ from those that the run began with.",
             where=folder,
-            fix="put the data back as they were, or start a new run",
+            fix="restore the data as they were, or start a new run",
         )
 
 
 def _silent(**facts: Any) -> None:
-    """Progress of the other processes: nothing is written."""
+    """Progress reporter of non-main processes: does nothing."""
 
 
 @contextlib.contextmanager
@@ -358,7 +359,7 @@ def _announce(config: TrainSettings, index: Index, folder: Path, *, seconds: flo
     log.info("hardware: %s", describe(config.trainer))
     log.info("data: %s", describe_data(config.data.root, size=config.data.size))
     log.info("images: %s; ready in %.1f s", index.counts(), seconds)
-    kind = "near-duplicate clusters stand in for groups" if index.pseudo_groups else "groups as given"
+    kind = "near-duplicate clusters used as groups" if index.pseudo_groups else "groups as given"
     real = index.select(domain="real")
     if len(real):
         log.info("groups: %d among %s real images; %s", real["group"].nunique(), f"{len(real):,}", kind)

@@ -13,16 +13,16 @@ from fingerprints.core.signals import Interrupted, end_with_parent, handled
 from fingerprints.training.processes import leave_group, report_failure
 
 
-# What only one kind of work needs is imported there: seconds, in each process.
+# Imports that only one kind of work needs are made there: they take seconds in each process.
 def run(folder: Path) -> None:
-    """A process' share of a run."""
+    """One process' part of a run."""
     from fingerprints.experiment.lifecycle import work
 
     work(folder)
 
 
 def train(folder: Path) -> None:
-    """A process' share of the training of a generator; the first one says how far it is."""
+    """One process' part of the training of a generator; the first process reports the progress."""
     from fingerprints.generators.fit import Training, train_generator
     from fingerprints.simulation.console import Console
 
@@ -39,7 +39,7 @@ WORK = {"run": run, "generator": train}
 
 
 def main() -> None:
-    """Entry point; what goes wrong is handed to the process that started this one."""
+    """Entry point; an error is passed to the process that started this one."""
     end_with_parent()
     try:
         with handled():

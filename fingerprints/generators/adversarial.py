@@ -1,4 +1,7 @@
-"""The LightningModule that trains a generator against a discriminator: hinge loss; designs give networks."""
+"""The LightningModule that trains a generator against a discriminator with hinge loss.
+
+Designs provide the networks.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ from fingerprints.generators.settings import AdversarialSettings
 
 
 class AdversarialModule(GeneratorModule):
-    """One generator and its discriminator, trained in turn.
+    """One generator and its discriminator, trained alternately.
 
     Args:
-        generator: From what `noise` draws to `(n, 1, S, S)` images.
-        discriminator: From images to `(n,)` scores, higher for real; takes `sets` (see `gan`).
+        generator: Maps the output of `noise` to `(n, 1, S, S)` images.
+        discriminator: Maps images to `(n,)` scores, higher for real; has the argument `sets` (see `gan`).
         settings: Networks and optimisation.
         **options: As `GeneratorModule` takes them.
     """
@@ -35,11 +38,11 @@ class AdversarialModule(GeneratorModule):
         self.average = self.averaged(self.generator, settings.ema)
 
     def noise(self, n: int, rng: torch.Generator) -> list[Tensor]:
-        """What `n` images are made from: inputs of the generator, `(n, ...)` each."""
+        """Random inputs of the generator for `n` images, `(n, ...)` each."""
         return [torch.randn(n, self.settings.latent, generator=rng)]
 
     def discriminator_loss(self, real_scores: Tensor, generated_scores: Tensor) -> Tensor:
-        """Hinges: what is lost where real images score below 1 or generated ones above -1."""
+        """Hinge loss: real images should score at least 1, generated ones at most -1."""
         return F.relu(1 - real_scores).mean() + F.relu(1 + generated_scores).mean()
 
     def generator_loss(self, generated_scores: Tensor) -> Tensor:
@@ -47,7 +50,7 @@ class AdversarialModule(GeneratorModule):
         return -generated_scores.mean()
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Adam for either network; the discriminator's comes first."""
+        """One Adam optimiser for each network; the discriminator's comes first."""
         options: dict[str, Any] = {
             "lr": self.settings.lr,
             "betas": (self.settings.beta1, self.settings.beta2),

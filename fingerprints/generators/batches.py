@@ -1,4 +1,4 @@
-"""What a generator's training step sees: real images and a seed, both functions of (seed, step)."""
+"""Input of a generator's training step: real images and a seed, both functions of (seed, step)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from fingerprints.data.datamodule import EpochSteps, StepLoader
 
 @dataclass(frozen=True)
 class RealBatch:
-    """Real images of one step: one process' share of them.
+    """One process' share of the real images of one step.
 
     Attributes:
         images: `(n, 1, S, S)` uint8.
         step: The step, from 0.
-        seed: Seed of what else is random in it; the same for all processes.
-        rank: Which share this is.
-        world: Processes.
+        seed: Seed of all other randomness in the step; the same for all processes.
+        rank: Number of the share.
+        world: Number of processes.
     """
 
     images: Tensor
@@ -34,14 +34,14 @@ class RealBatch:
 
     @property
     def count(self) -> int:
-        """Images of all shares together."""
+        """Number of images in all shares together."""
         return len(self.images) * self.world
 
     def share(self, values: Tensor) -> Tensor:
         """This process' rows of `(count, ...)`, on the device of its images.
 
-        Every world-th row: groups of images that lie a part of the batch apart (`gan.batch_deviation`) stay
-        whole.
+        Every world-th row, so that groups of images with a fixed distance in the batch
+        (`gan.batch_deviation`) stay together.
         """
         return values[self.rank :: self.world].to(self.images.device)
 
@@ -79,7 +79,7 @@ class GeneratorData(pl.LightningDataModule):
 
     Args:
         images: `(n, S, S)` uint8.
-        batch_size: Images a step, of all processes together.
+        batch_size: Images per step, in all processes together.
         steps: Steps of the training.
         seed: Seed of the order.
     """
@@ -89,7 +89,7 @@ class GeneratorData(pl.LightningDataModule):
         self.steps = _Steps(images, batch_size=batch_size, steps=steps, seed=seed)
 
     def train_dataloader(self) -> DataLoader:
-        """All steps, in order; this process' share of each."""
+        """All steps in order, with this process' share of each."""
         if self.trainer is not None:
             self.steps.rank, self.steps.world = self.trainer.global_rank, self.trainer.world_size
         return StepLoader(self.steps, EpochSteps(len(self.steps)))
@@ -97,5 +97,5 @@ class GeneratorData(pl.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: RealBatch, device: torch.device, dataloader_idx: int
     ) -> RealBatch:
-        """Pixels go to the device, the rest stays."""
+        """Move the pixels to the device; the rest stays on the CPU."""
         return replace(batch, images=batch.images.to(device))

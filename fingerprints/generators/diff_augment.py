@@ -1,8 +1,8 @@
-"""Differentiable augmentation: what the discriminator sees of real and generated images alike.
+"""Differentiable augmentation: random changes of real and generated images for the discriminator.
 
-Without it a discriminator knows a few hundred images by heart long before the generator has learnt
-from them (Zhao et al. 2020, Differentiable Augmentation for Data-Efficient GAN Training). Other designs
-may have it, too; they learn to generate images that are changed in these ways.
+Without it a discriminator memorises a few hundred images long before the generator has learnt from
+them (Zhao et al. 2020, Differentiable Augmentation for Data-Efficient GAN Training). Other designs
+can use it too, but then they learn to generate images with these changes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fingerprints.generators.settings import DiffAugment
 
 
 def draw_changes(n: int, rng: torch.Generator) -> Tensor:
-    """`(n, 6)` in [0, 1), on the CPU: what is random about `n` images."""
+    """`(n, 6)` random numbers in [0, 1), on the CPU: the changes of `n` images."""
     return torch.rand(n, 6, generator=rng)
 
 
@@ -24,11 +24,11 @@ def augment(images: Tensor, draws: Tensor, *, settings: DiffAugment) -> Tensor:
 
     Args:
         images: `(n, 1, S, S)`.
-        draws: `(n, 6)` of `draw_changes`, on the same device; an image's own row says how it is changed.
-        settings: Which changes, and how strong.
+        draws: `(n, 6)` from `draw_changes`, on the same device; row i determines the changes of image i.
+        settings: Kinds and strengths of changes.
 
     Returns:
-        `(n, 1, S, S)`; the images themselves where augmentation is switched off.
+        `(n, 1, S, S)`; the unchanged images if augmentation is switched off.
     """
     if not settings.enabled:
         return images

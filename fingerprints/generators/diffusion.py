@@ -1,8 +1,8 @@
-"""A denoising diffusion model: network and schedules by `diffusers`, sampling by DDIM (Song et al. 2021).
+"""A denoising diffusion model: network and schedules from `diffusers`, sampling by DDIM (Song et al. 2021).
 
-The network sees blocks of pixels as channels (Hoogeboom et al. 2023, simple diffusion, section 3.3), which
-costs a fraction of full resolution. It predicts v (Salimans and Ho 2022), on a cosine schedule that ends
-in pure noise (Lin et al. 2024), so that mean grey levels are learnt, too.
+The network gets blocks of pixels as channels (Hoogeboom et al. 2023, simple diffusion, section 3.3), which
+is much cheaper than full resolution. It predicts v (Salimans and Ho 2022). The cosine schedule ends in
+pure noise (Lin et al. 2024), so that mean grey levels are learnt too.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from fingerprints.generators.diff_augment import augment, draw_changes
 from fingerprints.generators.module import GeneratorModule
 from fingerprints.generators.settings import DiffusionSettings
 
-TIMES = 1000  # of the forward process
+TIMES = 1000  # time steps of the forward process
 
 
 class DiffusionModule(GeneratorModule):
     """The diffusion model in training.
 
     Args:
-        size: Pixels a side.
+        size: Image side in pixels.
         settings: Network, optimisation and sampling.
         **options: As `GeneratorModule` takes them.
     """
@@ -37,7 +37,7 @@ class DiffusionModule(GeneratorModule):
 
     def __init__(self, *, size: int, settings: DiffusionSettings, **options: Any) -> None:
         super().__init__(size=size, settings=settings, **options)
-        from diffusers import DDIMScheduler, DDPMScheduler  # seconds, and only this design needs it
+        from diffusers import DDIMScheduler, DDPMScheduler  # takes seconds, and only this design needs it
 
         process: dict[str, Any] = {
             "num_train_timesteps": TIMES,
@@ -52,10 +52,10 @@ class DiffusionModule(GeneratorModule):
 
     @classmethod
     def check_size(cls, size: int, settings: DiffusionSettings) -> None:
-        """Refuse sizes that blocks and levels do not divide.
+        """Refuse sizes that cannot be divided into blocks and levels.
 
         Raises:
-            FingerprintsError: With the divisor.
+            FingerprintsError: If the size is not a multiple of the divisor; the message names it.
         """
         divisor = settings.patch * 2 ** (len(settings.channels) - 1)
         if size % divisor or size < 2 * divisor:
@@ -63,7 +63,7 @@ class DiffusionModule(GeneratorModule):
                 f"The diffusion model cannot make images of {size} x {size} pixels with blocks of "
                 f"{settings.patch} pixels and {len(settings.channels)} levels.",
                 where=f"size={size}",
-                fix=f"a multiple of {divisor} from {2 * divisor}, or another generator.patch",
+                fix=f"use a multiple of {divisor} from {2 * divisor}, or another generator.patch",
             )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -71,14 +71,14 @@ class DiffusionModule(GeneratorModule):
         return torch.optim.AdamW(self.network.parameters(), lr=self.settings.lr)
 
     def training_step(self, batch: RealBatch, batch_idx: int) -> None:
-        """One update: the v of noisy images, one time each."""
+        """One update: predict v of noisy images, with one time for each image."""
         optimiser = cast(Any, self.optimizers())
         for group in optimiser.param_groups:
             group["lr"] = self.settings.lr * min(1, (batch.step + 1) / max(1, self.settings.warmup))
         rng = torch.Generator().manual_seed(batch.seed)
         n, side = batch.count, batch.images.shape[-1]
         noise = batch.share(torch.randn(n, 1, side, side, generator=rng))
-        # One time from each of n equal parts: the loss varies less between steps than with any n times.
+        # One time from each of n equal intervals: the loss varies less than with n independent times.
         parts = (torch.randperm(n, generator=rng) + torch.rand(n, generator=rng)) / n
         times = batch.share((parts * TIMES).long().clamp_max(TIMES - 1))
         draws = batch.share(draw_changes(n, rng))
@@ -92,7 +92,7 @@ class DiffusionModule(GeneratorModule):
         self.record(batch, loss)
 
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
-        """`(n, 1, S, S)`: DDIM from noise, without further noise on the way."""
+        """`(n, 1, S, S)`: DDIM from noise, without noise in the later steps."""
         images = torch.randn(n, 1, self.size, self.size, generator=rng).to(self.device)
         process = self.reverse_process
         process.set_timesteps(self.settings.sampling_steps)
@@ -100,7 +100,7 @@ class DiffusionModule(GeneratorModule):
             times = torch.full((n,), time, device=self.device)
             step = process.step(self.sampler(images, times), time, images)
             images = step.prev_sample
-        # Its previous sample would keep some noise where the steps do not divide `TIMES`.
+        # Its previous sample would keep some noise if `TIMES` is not a multiple of the number of steps.
         return cast(Tensor, step.pred_original_sample)
 
 
@@ -108,8 +108,8 @@ class Denoiser(nn.Module):
     """A U-Net of `diffusers` on blocks of pixels.
 
     Args:
-        size: Pixels a side.
-        settings: Of the U-Net.
+        size: Image side in pixels.
+        settings: Settings of the U-Net.
     """
 
     def __init__(self, *, size: int, settings: DiffusionSettings) -> None:
@@ -127,7 +127,7 @@ class Denoiser(nn.Module):
             block_out_channels=settings.channels,
             down_block_types=(*["DownBlock2D"] * plain, f"{coarse}DownBlock2D"),
             up_block_types=(f"{coarse}UpBlock2D", *["UpBlock2D"] * plain),
-            # Four channels a group, or more: with one, the norm would undo what the time has shifted.
+            # At least four channels per group: with one, the norm would remove the shift by the time.
             norm_num_groups=max(1, math.gcd(32, *settings.channels) // 4),
             attention_head_dim=min(16, settings.channels[-1]),
             add_attention=settings.attention,

@@ -1,7 +1,7 @@
-"""FID and KID by torch-fidelity, where its package and its Inception weights are at hand.
+"""FID and KID by torch-fidelity, if the package and its Inception weights are available.
 
-Both compare features of a network trained on photographs; they are what papers print, and they say little
-of CT. The extra `quality` brings the package; the weights are downloaded by it, or read from a file.
+Both compare features of a network trained on photographs. Papers report them, but they tell little about
+CT images. The extra `quality` installs the package; it downloads the weights, or reads them from a file.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch.utils.data import Dataset
 
 from fingerprints.core.errors import FingerprintsError, install
 
-SUBSETS = 100  # of KID
-FEWEST = 2048  # features of FID: with fewer images the covariance is singular, and FID biased upwards
+SUBSETS = 100  # number of subsets for KID
+FEWEST = 2048  # number of FID features: with fewer images the covariance is singular and FID biased upwards
 
 
 class _Grey(Dataset):
@@ -35,13 +35,13 @@ class _Grey(Dataset):
 
 
 def check_fidelity(weights: Path | None) -> None:
-    """Refuse before anything is trained what could not be measured after.
+    """Check before any training that FID and KID can be measured after it.
 
     Args:
-        weights: File of torch-fidelity's Inception weights; `None` for its download.
+        weights: File of torch-fidelity's Inception weights; `None`: download them.
 
     Raises:
-        FingerprintsError: If the package is not installed, or the weights are not at hand or not safe.
+        FingerprintsError: If the package is not installed, or the weights are not available or not safe.
     """
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -56,10 +56,10 @@ def check_fidelity(weights: Path | None) -> None:
             FeatureExtractorInceptionV3(
                 "inception-v3-compat", ["2048"], feature_extractor_weights_path=_safe(weights)
             )
-    except Exception as error:  # damaged files raise whatever their reader stumbles over
+    except Exception as error:  # a damaged file can raise any error in its reader
         first = str(error).splitlines()[0].rstrip(":") if str(error) else type(error).__name__
         raise FingerprintsError(
-            f"The Inception weights for FID and KID cannot be had: {first}",
+            f"The Inception weights for FID and KID are not available: {first}",
             where=weights or "quality.fidelity=true",
             fix="quality.weights=PATH with torch-fidelity's weights-inception-2015-12-05-6726825d.pth, "
             "a connection to download them, or quality.fidelity=false",
@@ -78,8 +78,8 @@ def fidelity(
         accelerator: `cpu` or `gpu`.
 
     Returns:
-        `fid`, `kid`, `kid_std` over its subsets, the numbers of images, and a `note` where there are too
-        few of them for FID.
+        `fid`, `kid`, `kid_std` (over the subsets of KID), the numbers of images, and a `note` if they are
+        too few for FID.
     """
     from torch_fidelity import calculate_metrics
 
@@ -110,9 +110,9 @@ def fidelity(
 
 
 def _safe(weights: Path | None) -> str | None:
-    """The file's path, if it holds weights and nothing else.
+    """The file's path, if it holds only weights.
 
-    torch-fidelity unpickles whatever it is given; a file that loads like this runs nothing.
+    torch-fidelity unpickles any file, which can run code. A file that loads here contains no code.
     """
     if weights is None:
         return None

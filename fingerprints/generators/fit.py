@@ -39,14 +39,14 @@ StepReport = Callable[[int, dict[str, float]], None]  # steps done so far, and t
 
 @dataclass(frozen=True)
 class TrainedGenerator:
-    """What a training leaves.
+    """Result of a training.
 
     Attributes:
         module: The module; `module.sampler` makes the images.
-        steps: Steps trained.
-        seconds: Time they took, without interruptions.
+        steps: Number of training steps.
+        seconds: Training time, without interruptions.
         curve: A row every so many steps: losses and mean scores.
-        accelerator: What images are made on, `cpu` or `gpu`.
+        accelerator: Device for making images, `cpu` or `gpu`.
     """
 
     module: GeneratorModule
@@ -67,14 +67,14 @@ class TrainedGenerator:
 
 @dataclass(frozen=True)
 class Training:
-    """All that a training is a function of.
+    """Everything that determines the result of a training.
 
     Attributes:
         images: `(n, S, S)` uint8.
-        settings: Of the design.
-        steps: Steps to train.
+        settings: Settings of the design.
+        steps: Number of training steps.
         seed: Seed of weights, order, noise and augmentation.
-        name: What messages call the generator.
+        name: Name of the generator in messages.
     """
 
     images: NDArray[np.uint8]
@@ -85,8 +85,8 @@ class Training:
 
     @property
     def identity(self) -> str:
-        """Digest of all that the weights depend on."""
-        # `max_steps` is left out: `steps` says it, whether it came from there or from the scale.
+        """Digest of everything that the weights depend on."""
+        # `max_steps` is left out: `steps` holds the number, no matter if from there or from the scale.
         options = ", ".join(
             f"{item.name}={getattr(self.settings, item.name)!r}"
             for item in fields(self.settings)
@@ -98,10 +98,11 @@ class Training:
         return digest.hexdigest()
 
     def check(self, *, processes: int = 1) -> None:
-        """Refuse what cannot be trained.
+        """Refuse a training that is not possible.
 
         Raises:
-            FingerprintsError: If the images are fewer than a batch, or the processes do not divide one.
+            FingerprintsError: If there are fewer images than a batch needs, or a batch cannot be shared
+                evenly among the processes.
         """
         batch = self.settings.batch_size
         if len(self.images) < batch:
@@ -109,17 +110,17 @@ class Training:
                 f"Generator '{self.name}' would be trained on {len(self.images)} image(s), fewer than one "
                 f"batch of {batch}.",
                 where=f"generators/{self.name}",
-                fix="more images, or generator.batch_size=N",
+                fix="use more images, or a smaller generator.batch_size=N",
             )
         if batch % processes:
             raise FingerprintsError(
                 f"A batch of {batch} images cannot be shared evenly among {processes} processes.",
                 where=f"generators/{self.name}",
-                fix="generator.batch_size=N with a multiple of the number of devices",
+                fix="set generator.batch_size=N to a multiple of the number of devices",
             )
 
     def write(self, folder: Path, hardware: TrainerSettings) -> None:
-        """Leave it for other processes, with the hardware they are to use; `read` takes it up."""
+        """Write it for other processes, with the hardware that they must use; `read` reads it."""
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / IMAGES, self.images)
         facts = {
@@ -133,7 +134,7 @@ class Training:
 
     @classmethod
     def read(cls, folder: Path) -> tuple[Training, TrainerSettings]:
-        """What `write` left."""
+        """Read what `write` wrote."""
         facts = json.loads((folder / TASK).read_text())
         settings: GeneratorSettings = build_option("generator", facts["settings"])
         training = cls(np.load(folder / IMAGES), settings, facts["steps"], facts["seed"], facts["name"])
@@ -141,7 +142,7 @@ class Training:
 
 
 class _Clock(Callback):
-    """Reports each step; keeps the training time across interruptions."""
+    """Reports each step and sums up the training time across interruptions."""
 
     def __init__(self, report: StepReport | None) -> None:
         self.report = report
@@ -168,20 +169,20 @@ class _Clock(Callback):
 def train_generator(
     training: Training, folder: Path, *, hardware: TrainerSettings = CPU, report: StepReport | None = None
 ) -> TrainedGenerator:
-    """Train a generator on real images; a training that the folder holds is continued, or read if finished.
+    """Train a generator on real images; a training in the folder is continued, or read if it is finished.
 
-    With several processes each of them calls this; the main one writes.
+    With several processes each of them calls this function; the main one writes.
 
     Args:
         training: What to train.
-        folder: This generator's alone.
+        folder: Folder of this generator only.
         hardware: Accelerator, precision, processes; resolved.
         report: Called after each step.
 
     Raises:
-        FingerprintsError: If the images are fewer than a batch, the size is none that the networks can
-            make, the folder holds another training, or the training diverges.
-        Interrupted: If a signal asked to stop; the checkpoint is written.
+        FingerprintsError: If there are fewer images than a batch needs, the networks cannot make images of
+            this size, the folder holds another training, or the training diverges.
+        Interrupted: If a signal asked to stop; the checkpoint was written before.
     """
     training.check(processes=hardware.processes)
     module = _new_module(training)
@@ -207,7 +208,7 @@ def train_generator(
 
 
 def _new_module(training: Training) -> GeneratorModule:
-    """The untrained module; its weights depend on the training's seed alone."""
+    """The untrained module; its weights depend only on the training's seed."""
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)
         return part_of(training.settings)(
@@ -230,11 +231,11 @@ def _read_trained(module: GeneratorModule, folder: Path, *, accelerator: str) ->
 def _fit(
     module: GeneratorModule, training: Training, folder: Path, *, hardware: TrainerSettings, clock: _Clock
 ) -> pl.Trainer:
-    """Train `module` to the end, from the folder's checkpoint if there is one; it is left on the CPU."""
+    """Train `module` to the end, from the folder's checkpoint if there is one; then move it to the CPU."""
     checkpoints = Checkpoints(
         every_steps=CHECKPOINT_STEPS, dirpath=folder, save_top_k=0, enable_version_counter=False
     )
-    if hardware.processes > 1:  # either network of a GAN is idle in the other one's step
+    if hardware.processes > 1:  # each network of a GAN is unused in the other's step
         hardware = replace(hardware, strategy="ddp_find_unused_parameters_true")  # type: ignore[arg-type]
     trainer = make_trainer(replace(hardware, max_epochs=1), callbacks=[clock, checkpoints], validate=False)
     data = GeneratorData(
@@ -242,7 +243,7 @@ def _fit(
     )
     last = folder / LAST
     if trainer.is_global_zero:
-        for stale in folder.glob("*.part"):  # their writer was killed
+        for stale in folder.glob("*.part"):  # left behind when their writer was killed
             stale.unlink()
     with deferred():
         trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)

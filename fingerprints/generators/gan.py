@@ -1,8 +1,8 @@
 """A convolutional GAN for few small images: networks.
 
 The layout is DCGAN's (Radford et al. 2016): strided convolutions, batch norm in the generator. The
-discriminator has spectral norm on every layer (Miyato et al. 2018) and, before its last one, the
-deviation over small groups of the batch (Karras et al. 2018, section 3), which makes collapse costly.
+discriminator has spectral norm on every layer (Miyato et al. 2018). Before its last layer it gets the
+deviation over small groups of the batch (Karras et al. 2018, section 3), which counteracts collapse.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from fingerprints.generators.module import check_power_of_two
 from fingerprints.generators.settings import GANSettings
 
 COARSEST = 4  # pixels a side where both networks begin or end
-GROUP = 4  # images over which the discriminator looks at the deviation
+GROUP = 4  # number of images over which the discriminator computes the deviation
 
 
 class GANModule(AdversarialModule):
     """The convolutional GAN in training.
 
     Args:
-        size: Pixels a side.
+        size: Image side in pixels.
         settings: Networks and optimisation.
         **options: As `GeneratorModule` takes them.
     """
@@ -38,7 +38,7 @@ class GANModule(AdversarialModule):
 
 
 def widths_of(size: int, *, width: int, widest: int) -> list[int]:
-    """Channels at 4, 8, ... `size` pixels a side: `width` at full size, twice as many a level below."""
+    """Channels at sides of 4, 8, ... `size`: `width` at full size, twice as many at each smaller level."""
     levels = (size // COARSEST).bit_length()
     return [min(widest, width * 2**level) for level in reversed(range(levels))]
 
@@ -47,7 +47,7 @@ class Generator(nn.Module):
     """Latent vectors to images.
 
     Args:
-        size: Pixels a side; a power of two.
+        size: Image side in pixels; a power of two.
         latent: Length of a latent vector.
         width: Channels at full size.
         widest: Most channels at any level.
@@ -64,8 +64,8 @@ class Generator(nn.Module):
             nn.ReLU(),
         )
         pairs = list(itertools.pairwise(widths))
-        # Transposed convolutions cost less than half of what upsampling first does, but leave a
-        # chequered pattern; the last level, where it would be seen, therefore goes the long way.
+        # Transposed convolutions cost less than half of upsampling plus convolution, but leave a
+        # checkerboard pattern. It would be visible at the last level, which therefore uses upsampling.
         self.blocks = nn.Sequential(
             *(_block(nn.ConvTranspose2d(i, o, 4, stride=2, padding=1, bias=False), o) for i, o in pairs[:-1]),
             nn.Upsample(scale_factor=2, mode="nearest"),
@@ -82,7 +82,7 @@ class Discriminator(nn.Module):
     """Images to scores; higher is more likely real.
 
     Args:
-        size: Pixels a side; a power of two.
+        size: Image side in pixels; a power of two.
         width: Channels at half size.
         widest: Most channels at any level.
     """
@@ -104,9 +104,9 @@ class Discriminator(nn.Module):
         """`(n, 1, size, size)` in [-1, 1] to `(n,)`.
 
         Args:
-            images: One set after the other, of equal size.
-            sets: How many sets there are. Deviation is within a set: over real and generated images
-                together it would be the same for both, and tell nothing.
+            images: Sets of equal size, one after the other.
+            sets: Number of sets. The deviation is computed within a set: over real and generated images
+                together it would be the same for both and have no use.
         """
         features = self.layers(images)
         deviation = torch.cat([batch_deviation(part) for part in features.chunk(sets)])
@@ -122,7 +122,7 @@ def batch_deviation(features: Tensor, *, group: int = GROUP) -> Tensor:
 
     Args:
         features: `(n, c, h, w)`.
-        group: Images a group; the whole batch is one where it does not divide into such.
+        group: Images per group; if the batch is not a multiple of it, the whole batch is one group.
 
     Returns:
         `(n, 1, h, w)`, one value for all images of a group.

@@ -1,4 +1,4 @@
-"""What all designs of a generator share: a LightningModule that trains, averages, and makes images."""
+"""Common base of all designs of a generator: a LightningModule that trains, averages and makes images."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ SIZES = (16, 32, 64, 128, 256, 512)
 class GeneratorModule(pl.LightningModule):
     """A generator in training.
 
-    What a step does is a function of the weights and the batch alone: all that is random is drawn from
-    the batch's own seed, on the CPU, for the whole batch; each process then takes its share.
+    A step depends only on the weights and the batch: all random numbers are drawn from the batch's own
+    seed, on the CPU, for the whole batch; then each process takes its share.
 
-    A design gives `figures`, `self.average`, `training_step`, `configure_optimizers` and `draw`.
+    A design defines `figures`, `self.average`, `training_step`, `configure_optimizers` and `draw`.
 
     Args:
-        size: Pixels a side.
-        settings: Networks and optimisation, of the design's own kind.
-        name: What errors call this generator.
+        size: Image side in pixels.
+        settings: Networks and optimisation, in the design's own settings class.
+        name: Name of this generator in error messages.
         log_every: Steps between two points of the curve.
-        identity: What tells this training from others; a checkpoint of another one is refused.
+        identity: Digest of this training; a checkpoint with another identity is refused.
     """
 
     figures: ClassVar[tuple[str, ...]]
     """Columns of the curve after `step`."""
     sampling_batch: ClassVar[int] = 100
-    """Images made at once."""
+    """Number of images made at once."""
 
     average: AveragedModel
 
@@ -52,10 +52,10 @@ class GeneratorModule(pl.LightningModule):
 
     @classmethod
     def check_size(cls, size: int, settings: Any) -> None:
-        """Refuse sizes that the design cannot make.
+        """Refuse image sizes that the design cannot make.
 
         Raises:
-            FingerprintsError: If `size` is no power of two from 16 to 512.
+            FingerprintsError: If `size` is not a power of two from 16 to 512.
         """
         check_power_of_two(size)
 
@@ -65,14 +65,14 @@ class GeneratorModule(pl.LightningModule):
         return self.average.module
 
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
-        """`(n, 1, S, S)` images of the averaged network, in [-1, 1]; all that is random comes from `rng`."""
+        """`(n, 1, S, S)` images of the averaged network, in [-1, 1]; all randomness comes from `rng`."""
         raise NotImplementedError
 
     @torch.inference_mode()
     def sample(self, n: int, *, seed: int) -> Tensor:
         """`(n, S, S)` uint8 images.
 
-        The first images of a longer request are those of a shorter one where both are multiples of
+        The first images of a longer request equal those of a shorter one if both are multiples of
         `sampling_batch`.
         """
         rng = torch.Generator().manual_seed(seed)
@@ -87,22 +87,22 @@ class GeneratorModule(pl.LightningModule):
         return torch.cat(pieces) if pieces else torch.empty(0, 0, 0, dtype=torch.uint8)
 
     def averaged(self, network: nn.Module, decay: float) -> AveragedModel:
-        """A copy of a network that follows it as a moving average."""
+        """A copy of a network, updated as its moving average."""
         return AveragedModel(network, multi_avg_fn=moving_average(decay), use_buffers=True)
 
     def update(self, optimiser: Any, loss: Tensor) -> None:
-        """One step of an optimiser down a loss."""
+        """One optimiser step that reduces a loss."""
         optimiser.zero_grad()
         self.manual_backward(loss)
         optimiser.step()
 
     def across(self, figures: Tensor, batch: RealBatch) -> Tensor:
-        """Figures that are means over a process' share, as means over the whole batch; without gradients."""
+        """Means over the whole batch, from means over each process' share; without gradients."""
         figures = figures.detach().float()
         return figures if batch.world == 1 else cast(Tensor, self.all_gather(figures)).mean(dim=0)
 
     def record(self, batch: RealBatch, *figures: Tensor) -> None:
-        """Note a step's figures, in the order of `self.figures`; a point of the curve every `log_every`.
+        """Record a step's figures, in the order of `self.figures`; a point of the curve every `log_every`.
 
         Raises:
             FingerprintsError: If the training has diverged.
@@ -113,25 +113,25 @@ class GeneratorModule(pl.LightningModule):
             return
         values = (self._sums / self.log_every).tolist()
         self._sums = torch.zeros_like(self._sums)
-        if not all(abs(value) < 1e6 for value in values):  # false for NaN, too
+        if not all(abs(value) < 1e6 for value in values):  # also rejects NaN
             raise diverged(self.name, step=batch.step + 1, what="losses")
         self.curve.append(dict(zip(("step", *self.figures), [float(batch.step + 1), *values], strict=True)))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the curve, and the sums of its next point."""
+        """Store the curve and the sums of its next point."""
         checkpoint["identity"] = self.identity
         checkpoint["curve"] = self.curve
         checkpoint["sums"] = self._sums
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take them up again.
+        """Restore them.
 
         Raises:
-            FingerprintsError: If the checkpoint is of another training.
+            FingerprintsError: If the checkpoint belongs to another training.
         """
         if checkpoint["identity"] != self.identity:
             raise FingerprintsError(
-                f"The checkpoint of generator '{self.name}' is of other images or settings.",
+                f"The checkpoint of generator '{self.name}' was made with other images or settings.",
                 where=f"generators/{self.name}",
                 fix="remove the folder, or make the benchmark in another one (out=DIR)",
             )
@@ -140,30 +140,30 @@ class GeneratorModule(pl.LightningModule):
 
 
 def check_power_of_two(size: int) -> None:
-    """Refuse sizes that doubling from 4 pixels does not reach.
+    """Refuse sizes that cannot be reached by doubling from 4 pixels.
 
     Raises:
-        FingerprintsError: If `size` is no power of two from 16 to 512.
+        FingerprintsError: If `size` is not a power of two from 16 to 512.
     """
     if size not in SIZES:
         raise FingerprintsError(
             f"This generator cannot make images of {size} x {size} pixels.",
             where=f"size={size}",
-            fix="a power of two from 16 to 512: size=64",
+            fix="use a power of two from 16 to 512, for example size=64",
         )
 
 
 def diverged(name: str, *, step: int, what: str) -> FingerprintsError:
-    """The error of a training that has left the numbers: `what` is no longer finite."""
+    """The error of a training that has diverged: `what` is no longer finite."""
     return FingerprintsError(
         f"Generator '{name}' diverged before step {step}: its {what} are not finite.",
         where=f"generators/{name}",
-        fix="another seed=N, or a lower generator.lr",
+        fix="try another seed=N, or a lower generator.lr",
     )
 
 
 def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """An exponential moving average whose memory grows with the training, so that it forgets the start."""
+    """An exponential moving average; its window grows with the steps, so that the start has little weight."""
 
     @torch.no_grad()
     def update(averages: list[Tensor], values: list[Tensor], count: Tensor | int) -> None:
@@ -172,6 +172,6 @@ def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
             if average.is_floating_point():
                 average.lerp_(value, weight)
             else:
-                average.copy_(value)  # batch norm's counter
+                average.copy_(value)  # the counter of batch norm
 
     return update

@@ -1,4 +1,4 @@
-"""Planted leakage: copies of training images, slightly changed, among the generated ones."""
+"""Planted leakage: slightly changed copies of training images among the generated ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _noise(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _shift(image: Image, rng: np.random.Generator) -> Image:
-    """By one to three of 64 pixels along each axis; edges repeat."""
+    """Shift by one to three of 64 pixels along each axis; edge pixels are repeated."""
     reach = max(1, round(3 * len(image) / 64))
     down, right = (int(rng.integers(1, reach + 1) * rng.choice([-1, 1])) for _ in range(2))
     rows = np.clip(np.arange(len(image)) + down, 0, len(image) - 1)
@@ -39,7 +39,7 @@ def _contrast(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _rotation(image: Image, rng: np.random.Generator) -> Image:
-    """By two to eight degrees about the centre; edges repeat."""
+    """Rotate by two to eight degrees about the centre; edge pixels are repeated."""
     angle = float(rng.uniform(2, 8) * rng.choice([-1, 1]))
     return rotate(image, angle, reshape=False, order=1, mode="nearest")
 
@@ -51,7 +51,7 @@ CHANGES: dict[PlantedKind, Callable[[Image, np.random.Generator], Image]] = {
     "rotation": _rotation,
     "contrast": _contrast,
 }
-BLEND: PlantedKind = "blend"  # the one kind that is made of two images
+BLEND: PlantedKind = "blend"  # the only kind that is made of two images
 KINDS: tuple[PlantedKind, ...] = get_args(PlantedKind)
 
 
@@ -60,9 +60,9 @@ class PlantedCopy:
     """One planted copy.
 
     Attributes:
-        row: Which of the generated images it is.
-        member: Row of the training image it was made from.
-        kind: How it was changed.
+        row: Its row among the generated images.
+        member: Row of the training image that it was made from.
+        kind: Kind of the change.
         second: Row of the other training image of a blend; `None` for other kinds.
     """
 
@@ -86,13 +86,13 @@ def plant(
         generated: `(n, S, S)`.
         members: Training images, `(m, S, S)`.
         fraction: Share of the generated images to replace, in [0, 1].
-        kinds: How copies are changed, one kind or more; each copy is of one kind, drawn at random. A
-            blend has half to seven tenths of one image, the rest of another.
+        kinds: Kinds of changes, at least one; each copy gets one kind, drawn at random. A blend mixes
+            50 to 70 % of one image with another image.
         seed: Seed of every choice.
 
     Returns:
-        The images and the copies. Members are used evenly: none is copied twice before all were copied
-        once (as the first image of a blend).
+        The images and the copies. Members are used evenly: no member is copied twice before every member
+        was copied once (as the first image of a blend).
 
     Raises:
         FingerprintsError: If a blend would need a second training image.

@@ -1,8 +1,8 @@
-"""How good generated images are: against real images that the generator was not trained on.
+"""Quality of generated images, compared with real images that the generator was not trained on.
 
-All distances are Euclidean, between pixels in [0, 1]: no network that was trained on other pictures says
-what matters in these. Each figure comes with what the training images themselves would score, since
-real images of other patients are not alike either.
+All distances are Euclidean, between pixels in [0, 1], so that no network trained on other pictures decides
+what is important. Each figure is given together with the score of the training images themselves, since
+real images of other patients differ from each other too.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from fingerprints.core.errors import FingerprintsError
 
 COLLAPSED_BELOW = 0.5  # diversity, as a share of that of the training images
-# The least and the most that a generator's figures may be, for its images to be worth looking for traces
-# in. Weak on purpose: it is for a few hundred images and minutes of training, and catches noise, blur and
-# collapse. For precision it is a share of what the training images themselves score.
+# Allowed range of a generator's figures: outside it, a search for traces in its images makes no sense. The
+# range is wide on purpose: it is for a few hundred images and minutes of training, and detects noise, blur
+# and collapse. For precision it is a share of the score of the training images themselves.
 FLOOR = {
     "two_sample": (0.0, 0.99),
     "precision": (0.85, float("inf")),
@@ -34,11 +34,11 @@ class TwoSample:
     """Leave-one-out nearest-neighbour two-sample test (Lopez-Paz and Oquab 2017; Xu et al. 2018).
 
     Attributes:
-        accuracy: Share of images whose nearest other image is of their own set: 0.5 where the sets
-            cannot be told apart, 1 where they can, below 0.5 where one copies the other.
-        first: The same for the first set alone.
-        second: And for the second.
-        n: Images of each set.
+        accuracy: Share of images whose nearest other image is in the same set: 0.5 if the sets cannot be
+            told apart, 1 if they are clearly different, below 0.5 if one set copies the other.
+        first: The same for the first set only.
+        second: The same for the second set only.
+        n: Number of images in each set.
     """
 
     accuracy: float
@@ -53,22 +53,23 @@ class Quality:
 
     Attributes:
         two_sample: Generated images against kept-out real ones.
-        two_sample_real: Training images against the same kept-out ones: the floor for a generator of
-            these images.
-        precision: Share of generated images that are nearer to a kept-out one than that one's fifth
-            neighbour among them (Kynkäänniemi et al. 2019): low where images are unlike any real one.
-        precision_real: The same of the training images: what to expect of a generator of these images.
-        diversity: Mean distance between two generated images over that between two training images:
-            near 1 if they vary as much.
-        coverage: Share of training images with a generated one among their neighbours, nearer than
-            their fifth training neighbour (Naeem et al. 2020): low where kinds of images are missing.
-        nearer_to_training: Share of generated images nearer to the training images than to as many
-            kept-out ones: 0.5 where nothing is memorised and both are from the same groups.
-        sharpness: Mean squared difference of neighbouring pixels over that of the training images: below 1
-            where images are smooth.
-        kept_out: What the kept-out images are: `same_groups` as the training images, or `other_groups`.
+        two_sample_real: Training images against the same kept-out ones: the best value that a generator
+            of these images can be expected to reach.
+        precision: Share of generated images that are nearer to a kept-out image than the fifth neighbour
+            of that image among the kept-out ones (Kynkäänniemi et al. 2019): low if images do not resemble
+            any real one.
+        precision_real: The same for the training images: the expected value of a good generator.
+        diversity: Mean distance between two generated images, divided by that between two training
+            images: near 1 if they vary equally.
+        coverage: Share of training images that have a generated image nearer than their fifth training
+            neighbour (Naeem et al. 2020): low if kinds of images are missing.
+        nearer_to_training: Share of generated images that are nearer to the training images than to an
+            equal number of kept-out ones: 0.5 if nothing is memorised and both are from the same groups.
+        sharpness: Mean squared difference of neighbouring pixels, divided by that of the training images:
+            below 1 if images are smooth.
+        kept_out: Groups of the kept-out images: `same_groups` as the training images, or `other_groups`.
         collapsed: Whether diversity is below one half.
-        below_floor: Which figures miss `FLOOR`.
+        below_floor: Names of the figures outside the range of `FLOOR`.
     """
 
     two_sample: TwoSample
@@ -98,7 +99,7 @@ class Quality:
             f"nearer to training {self.nearer_to_training:.2f}"
         )
         if self.collapsed:
-            return words + "; COLLAPSED: its images are too much alike"
+            return words + "; COLLAPSED: its images are too similar to each other"
         return words + (f"; BELOW THE FLOOR: {', '.join(self.below_floor)}" if self.below_floor else "")
 
 
@@ -115,21 +116,21 @@ def quality(
 
     Args:
         generated: `(n, S, S)`.
-        training: What it was trained on, `(m, S, S)`.
+        training: The images that it was trained on, `(m, S, S)`.
         kept_out: Real images that it was not trained on, `(k, S, S)`.
         kind: `same_groups` or `other_groups`.
-        seed: Seed of the choice where sets differ in size: every comparison is between as many.
-        limit: Most images of a set that are looked at.
+        seed: Seed of the choice of images if sets differ in size: compared sets have equal size.
+        limit: Largest number of images used from each set.
 
     Raises:
         FingerprintsError: If a set has fewer than two images.
     """
     if min(len(generated), len(training), len(kept_out)) < 2:
         raise FingerprintsError(
-            f"Quality needs two images of each kind; there are {len(generated)} generated, {len(training)} "
-            f"training and {len(kept_out)} kept-out ones.",
+            f"Quality needs at least two images of each kind; there are {len(generated)} generated, "
+            f"{len(training)} training and {len(kept_out)} kept-out ones.",
             where="quality",
-            fix="more images, or smaller counts (scale.*), so that real ones are left over",
+            fix="use more real images, or smaller counts (scale.*), so that some real images remain unused",
         )
     rng = np.random.default_rng(seed)
     n = min(len(generated), len(training), len(kept_out), limit)
@@ -163,7 +164,7 @@ def quality(
 
 
 def below_floor(*, precision_real: float, **figures: float) -> tuple[str, ...]:
-    """Names of the figures that are outside of `FLOOR`."""
+    """Names of the figures that are outside the range of `FLOOR`."""
     relative = {**figures, "precision": figures["precision"] / max(precision_real, 1e-12)}
     return tuple(name for name, (least, most) in FLOOR.items() if not least <= relative[name] <= most)
 
@@ -175,12 +176,12 @@ def roughness(images: NDArray[np.uint8]) -> float:
 
 
 def vectors(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """`(n, S, S)` uint8 images as `(n, S * S)` pixels in [0, 1]: what all distances are between."""
+    """`(n, S, S)` uint8 images as `(n, S * S)` pixels in [0, 1], for all distances."""
     return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
 def two_sample(first: NDArray[np.float32], second: NDArray[np.float32]) -> TwoSample:
-    """The nearest-neighbour test between two sets of as many vectors, `(n, d)` each."""
+    """The nearest-neighbour test between two sets of equal size, `(n, d)` each."""
     both = np.concatenate([first, second])
     own = np.arange(len(both)) < len(first)
     right = np.empty(len(both), dtype=bool)
@@ -216,14 +217,14 @@ def coverage(generated: NDArray[np.float32], real: NDArray[np.float32], *, k: in
 
 
 def precision(generated: NDArray[np.float32], real: NDArray[np.float32], *, k: int = 5) -> float:
-    """Share of generated points that lie nearer to some real one than that one's k-th real neighbour."""
+    """Share of generated points that are nearer to a real point than that point's k-th real neighbour."""
     reach = _reach(real, k)
     inside = [(distances <= reach).any(axis=1) for _, distances in _blocks(generated, real)]
     return float(np.concatenate(inside).mean())
 
 
 def _reach(points: NDArray[np.float32], k: int) -> NDArray[np.float32]:
-    """Squared distance of each point to its k-th neighbour among the others, or to the last there is."""
+    """Squared distance of each point to its k-th neighbour, or to the farthest if there are fewer."""
     k = min(k, len(points) - 1)
     reach = np.empty(len(points), dtype=np.float32)
     for rows, distances in _blocks(points, points):
@@ -235,7 +236,7 @@ def _reach(points: NDArray[np.float32], k: int) -> NDArray[np.float32]:
 def _blocks(
     queries: NDArray[np.float32], points: NDArray[np.float32]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Rows of the queries and their squared distances to all points, a block at a time."""
+    """Blocks of queries: their rows and their squared distances to all points."""
     lengths = np.square(points).sum(axis=1)
     for start in range(0, len(queries), BLOCK):
         block = queries[start : start + BLOCK]

@@ -1,11 +1,11 @@
-"""A style-based GAN: a generator whose every level is scaled and shifted by a style.
+"""A style-based GAN: a style scales and shifts the features at every level of the generator.
 
-After StyleGAN (Karras et al. 2019, A Style-Based Generator Architecture for Generative Adversarial
+Based on StyleGAN (Karras et al. 2019, A Style-Based Generator Architecture for Generative Adversarial
 Networks): a mapping network, features normalised and then modulated by its output, noise at every level,
-bilinear upsampling. Unlike there, features are normalised over the batch, not over each image (Chen et al.
-2019, On Self Modulation for Generative Adversarial Networks), and the coarsest level begins from the
-style, not from a constant: with a few hundred images and minutes of training both make the difference
-between lungs and grey shapes.
+bilinear upsampling. Two things differ: features are normalised over the batch and not over each image (Chen
+et al. 2019, On Self Modulation for Generative Adversarial Networks), and the coarsest level starts from the
+style and not from a constant. With a few hundred images and minutes of training, both changes are needed to
+get lungs and not just grey shapes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class StyleGANModule(AdversarialModule):
     """The style-based GAN in training.
 
     Args:
-        size: Pixels a side.
+        size: Image side in pixels.
         settings: Networks and optimisation.
         **options: As `GeneratorModule` takes them.
     """
@@ -46,7 +46,7 @@ class StyleGANModule(AdversarialModule):
         self.sides = generator.sides
 
     def noise(self, n: int, rng: torch.Generator) -> list[Tensor]:
-        """Latent vectors `(n, latent)`, and noise `(n, 1, side, side)` for each level."""
+        """Latent vectors `(n, latent)`, and for each level noise `(n, 1, side, side)`."""
         levels = [torch.randn(n, 1, side, side, generator=rng) for side in self.sides]
         return [*super().noise(n, rng), *levels]
 
@@ -89,7 +89,7 @@ class StyleGenerator(nn.Module):
     """Latent vectors and noise to images.
 
     Args:
-        size: Pixels a side; a power of two.
+        size: Image side in pixels; a power of two.
         latent: Length of a latent vector, and of a style.
         mapping: Layers between the two.
         width: Channels at full size.

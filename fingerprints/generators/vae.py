@@ -1,9 +1,9 @@
 """A variational autoencoder with a calibrated decoder.
 
-The variance of the decoder is the best one for the batch (Rybkin et al. 2021, Simple and Effective VAE
-Training with Calibrated Decoders, section 3.3). With a few hundred images the bound alone (`beta=1`) lets
-every image have a corner of the latent space to itself, and what is drawn from the prior looks like
-nothing; hence the larger weight.
+The variance of the decoder is the optimal one for the batch (Rybkin et al. 2021, Simple and Effective VAE
+Training with Calibrated Decoders, section 3.3). With a few hundred images and `beta=1` every image gets its
+own region of the latent space, and samples from the prior do not look like images; therefore the weight of
+the prior is larger.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class VAEModule(GeneratorModule):
     """The variational autoencoder in training.
 
     Args:
-        size: Pixels a side.
+        size: Image side in pixels.
         settings: Networks and optimisation.
         **options: As `GeneratorModule` takes them.
     """
@@ -57,8 +57,8 @@ class VAEModule(GeneratorModule):
         error = (decoded - real).square().mean()
         divergence = kl_divergence(mean, log_variance).mean()
         pixels = real[0].numel()
-        # The variance that is best for the whole batch is the mean squared error itself; its gradient
-        # through the error is that of log(error) / 2.
+        # The optimal variance for the whole batch is the mean squared error itself; the gradient is then
+        # that of log(error) / 2.
         variance = self.across(error, batch).clamp_min(1e-6)
         loss = error / (2 * variance) + self.settings.beta * divergence / pixels
         self.update(optimiser, loss)
@@ -67,12 +67,12 @@ class VAEModule(GeneratorModule):
         self.record(batch, bound, error, divergence)
 
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
-        """`(n, 1, S, S)`: the decoder's means of latent vectors from the prior."""
+        """`(n, 1, S, S)`: the decoder's means for latent vectors from the prior."""
         return self.sampler(torch.randn(n, self.settings.latent, generator=rng).to(self.device))
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Of normal distributions `(n, d)` from the standard one: `(n,)`, in nats."""
+    """Divergence of normal distributions `(n, d)` from the standard normal: `(n,)`, in nats."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
 
 
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
     """Images to the mean and log variance of their latent vectors.
 
     Args:
-        size: Pixels a side; a power of two.
+        size: Image side in pixels; a power of two.
         latent: Length of a latent vector.
         width: Channels at half size.
         widest: Most channels at any level.
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
     """Latent vectors to images: nearest-neighbour upsampling, then a convolution, at each level.
 
     Args:
-        size: Pixels a side; a power of two.
+        size: Image side in pixels; a power of two.
         latent: Length of a latent vector.
         width: Channels at full size.
         widest: Most channels at any level.

@@ -1,6 +1,6 @@
-"""The page of a comparison, as HTML that needs nothing but itself and as Markdown.
+"""The page of a comparison, as self-contained HTML and as Markdown.
 
-Both say the same: sections of facts, tables of text and notes. The look is that of a run's report.
+Both have the same content: sections of facts, tables of text and notes. It looks like a run's report.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fingerprints.reporting import drawing
 
 @dataclass(frozen=True)
 class ShownCell:
-    """What stands in a cell: the figure, and in small letters what belongs to it, a line each."""
+    """Content of a cell: the figure, and additional lines in small letters."""
 
     text: str
     small: tuple[str, ...] = ()
@@ -33,11 +33,11 @@ class ShownTable:
     """A table of text.
 
     Attributes:
-        caption: What it holds, a few words.
-        columns: Titles; the first is that of the rows' names.
-        rows: One cell a column, the first the row's name.
+        caption: Its content in a few words.
+        columns: Titles; the first is the title of the row names.
+        rows: One cell per column; the first is the name of the row.
         notes: Sentences below it.
-        numeric: Whether all columns but the first are figures, and stand on the right.
+        numeric: Whether all columns but the first are figures, which are aligned to the right.
     """
 
     caption: str
@@ -53,10 +53,10 @@ class Section:
 
     Attributes:
         title: Heading.
-        facts: What the data are, name and value.
+        facts: Facts of the data, name and value.
         tables: Tables in the order shown.
         figure: The plot of the systems, or `None`.
-        alt: What one who cannot see the plot would miss.
+        alt: Alternative text of the plot.
         notes: Sentences below the facts.
     """
 
@@ -70,7 +70,7 @@ class Section:
 
 @dataclass(frozen=True)
 class ComparisonPage:
-    """All that a comparison says: its title, what was read, a section a data set, and what is left out."""
+    """Content of a comparison: its title, what was read, a section per data set, and the runs left out."""
 
     title: str
     lead: str
@@ -103,7 +103,7 @@ def render_markdown(page: ComparisonPage) -> str:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page to `path`, which never holds half of one.
+    """Write a page to `path` atomically: the file appears only when it is complete.
 
     Raises:
         FingerprintsError: If the folder cannot be written to.
@@ -115,7 +115,7 @@ def write_page(path: Path, text: str) -> None:
         raise FingerprintsError(
             f"The comparison could not be written: {error.strerror or error}.",
             where=path,
-            fix="out=DIR with a folder that is writable and has space left",
+            fix="use out=DIR with a folder that is writable and has free space",
         ) from error
 
 
@@ -162,7 +162,7 @@ def _environment() -> Environment:
 
 @cache
 def _look() -> str:
-    """The style sheet of a run's report, so that there is one look."""
+    """The style sheet of a run's report, so that both pages look the same."""
     environment = _environment()
     assert environment.loader is not None
     source, _, _ = environment.loader.get_source(environment, "report.html.j2")
@@ -170,5 +170,5 @@ def _look() -> str:
 
 
 def column(values: Sequence[str]) -> tuple[ShownCell, ...]:
-    """Cells of a row that has nothing in small letters."""
+    """Cells of a row without lines in small letters."""
     return tuple(ShownCell(value) for value in values)

@@ -1,4 +1,4 @@
-"""Systems by their official metric: a dot and an interval each, with what they must beat."""
+"""Systems by their official metric: a dot and an interval each, with chance and the best blind baseline."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from matplotlib.lines import Line2D
 from fingerprints.reporting.drawing import BLUE, DPI, FAINT, INK, MUTED, PURPLE, VERMILLION, style
 
 WIDTH = 10.4
-"""Inches: names of systems are long, and the page is wide."""
+"""Width in inches: names of systems are long, and the page is wide."""
 
 LABEL = 44
-"""Most characters on a line of a system's name; two lines hold the experiment and what it differs in."""
+"""Most characters on a line of a system's name; two lines show the experiment and its differing settings."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class SystemPoint:
     """One system.
 
     Attributes:
-        name: Its row's name.
-        group: The table it stands in; points of a group stand together under its name.
-        value: The figure on the test part, or the mean over runs; `None` leaves it out.
+        name: The name of its row.
+        group: The table that it belongs to; points of a group are shown together under the group's name.
+        value: The figure on the test part, or the mean over runs; if `None`, the system is left out.
         low: Lower end of the interval of one run, or the lowest of several.
         high: Upper end of it.
-        runs: Number of runs; the line of several is their range and is drawn in another way.
+        runs: Number of runs; with several runs the line shows their range and has another style.
         printed: The source's figure for its own data.
     """
 
@@ -54,9 +54,9 @@ def systems_plot(
     """Dots and intervals, the first point on top; `None` if no point has a value.
 
     Args:
-        points: In the order shown; groups keep the order in which they first come.
+        points: In the order shown; groups are in the order of their first point.
         metric: The metric in words, for the axis.
-        chance: What chance gives, a dotted line.
+        chance: Figure of chance, a dotted line.
         blind: Name and figure of the best blind baseline, a dashed line.
     """
     there = [point for point in points if point.value is not None]
@@ -113,7 +113,7 @@ def _placed(
 
 
 def _draw_point(axes: Axes, at: float, point: SystemPoint, handles: dict[str, Line2D]) -> None:
-    """One system with its interval and its printed figure; entries of the legend as they come up."""
+    """Draw one system with its interval and its printed figure, and add new entries to the legend."""
     several = point.runs > 1
     colour, marker = (PURPLE, "s") if several else (BLUE, "o")
     if point.low is not None and point.high is not None:
@@ -148,7 +148,7 @@ def _label_rows(axes: Axes, ticks: Sequence[tuple[float, str]], heads: Sequence[
 
 
 def _wrapped(name: str) -> str:
-    """A name on two lines at most; the end of a long one tells it from its kin, so the middle goes."""
+    """A name on at most two lines; a long one is cut in the middle, since similar names differ at the end."""
     room = 2 * LABEL - 10
     if len(name) > room:
         name = f"{name[: room // 2]}…{name[1 + room // 2 - room :]}"

@@ -20,14 +20,14 @@ from fingerprints.reporting.drawing import (
 
 
 def leakage_dial(table: pd.DataFrame, *, x: str, series: Sequence[str]) -> Figure:
-    """How well members of a generator's training set are told from others, as leakage is turned up.
+    """How well members of a generator's training set are separated from non-members, as leakage increases.
 
     Args:
         table: A row for each generator: the columns `x` and `series`, and for non-members of the
             `same_groups` and of `other_groups` the columns `KIND.auc` and `KIND.tpr_at_fpr_0.01`.
         x: Column along the horizontal axis; numbers.
-        series: Columns that tell lines apart. Rows that agree in them and in `x` are repeats: each is a
-            point, and the line goes through their mean.
+        series: Columns that define the lines. Rows with equal values in them and in `x` are repeats: each
+            is a point, and the line goes through their mean.
     """
     lines = list(table.groupby(list(series))) if series else [((), table)]
     colours = [CLASS_COLOURS[i % len(CLASS_COLOURS)] for i in range(len(lines))]
@@ -48,7 +48,7 @@ def leakage_dial(table: pd.DataFrame, *, x: str, series: Sequence[str]) -> Figur
                     means = found.groupby(x)[f"{kind}.{column}"].mean()
                     axes.plot([places[v] for v in means.index], means, line, color=colour, linewidth=1.4)
             axes.set(ylabel=title, ylim=(-0.03, 1.03))
-        # As many steps apart as there are values: they mostly are multiples of each other.
+        # Equal distances between values, since they mostly are multiples of each other.
         panels[-1].set_xticks(list(places.values()), [f"{value:g}" for value in places])
         names = {"members": "training images", "planted": "share of planted copies"}
         panels[-1].set(xlabel=names.get(x, x))
@@ -69,7 +69,7 @@ def leakage_dial(table: pd.DataFrame, *, x: str, series: Sequence[str]) -> Figur
 
 
 def _named(columns: Sequence[str], values: Any) -> str:
-    """`gan, 600 steps` of the columns `design` and `steps`."""
+    """Name of a line, such as `gan, 600 steps` from the columns `design` and `steps`."""
     bare = ("design", "kinds")
     return ", ".join(
         str(v) or f"no {c}" if c in bare else f"{c} {v:g}" if isinstance(v, float) else f"{c} {v}"

@@ -1,8 +1,8 @@
-"""What all figures share: palette, style, size, and files of them.
+"""Common parts of all figures: palette, style, size, and export to files.
 
-Nothing here touches pyplot or its global state. Every figure is 6.4 inches wide, that is 640 px at its own
-100 dpi, and is meant to be read at that width. `svg_bytes` and `png_bytes` turn one into a file; the same
-figure always gives the same bytes.
+Nothing here uses pyplot or its global state. Every figure is 6.4 inches wide, that is 640 px at 100 dpi,
+and is designed for that width. `svg_bytes` and `png_bytes` turn a figure into a file; the same figure
+always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, YELLOW = "#E69F00", "#56B4E9", "#F0E442"
 INK, MUTED, FAINT = "#22272E", "#68717C", "#DDE1E6"
 
-# Okabe and Ito's colours, the pale yellow last but one; darker shades of four of them after these.
+# Okabe and Ito's colours, with the pale yellow second to last; then darker shades of four of them.
 CLASS_COLOURS = (
     *(BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, YELLOW, INK),
     *("#003F63", "#7A3600", "#005840", "#7C3A5C"),
@@ -50,7 +50,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "figure.dpi": DPI,
     "figure.facecolor": "white",
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so figures look alike everywhere
+    "font.family": "DejaVu Sans",  # included in matplotlib, so that figures look the same everywhere
     "font.size": 10,
     "grid.color": FAINT,
     "grid.linewidth": 0.7,
@@ -73,7 +73,7 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The report's look, whatever the user's own matplotlib settings are; restores them afterwards."""
+    """The style of the report, independent of the user's matplotlib settings; restores them afterwards."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
@@ -111,11 +111,11 @@ def _saved(figure: Figure, *, kind: str, dpi: int, metadata: Mapping[str, str | 
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str] | None = None) -> None:
-    """A legend under the panels, in as many columns as there is room for."""
+    """A legend below the panels, in as many columns as fit."""
     if not handles:
         return
     names = [str(handle.get_label()) for handle in handles] if labels is None else list(labels)
-    room, symbol = 86, 7  # characters across the figure, and those that a symbol takes
+    room, symbol = 86, 7  # width of the figure and of a symbol, in characters
     in_a_row = sum(symbol + len(name) for name in names) <= room
     columns = len(names) if in_a_row else max(1, room // (symbol + max(map(len, names))))
     figure.legend(handles, names, loc="outside lower center", ncols=columns)
@@ -127,7 +127,7 @@ def key_entry(marker: str, label: str, *, size: float = 6.5) -> Line2D:
 
 
 def short(name: str, limit: int = 24) -> str:
-    """A class name fit for a label: cut in the middle, and no leading `_` (to matplotlib "no label")."""
+    """A class name as label: shortened in the middle, without leading `_` (matplotlib hides such labels)."""
     text = " ".join(str(name).split())
     if len(text) > limit:
         text = text[: limit // 2] + "…" + text[len(text) + limit // 2 + 1 - limit :]

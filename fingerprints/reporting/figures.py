@@ -29,13 +29,13 @@ HELD_OUT_REAL = "held_out_real"
 
 @dataclass(frozen=True)
 class Scores:
-    """What a run's figures are.
+    """All figures of a run.
 
     Attributes:
         validation: Figures of units unseen in training, by generator; empty if none were held out.
-        test: Figures of the test part; empty where there is no truth.
-        baselines: Trivial and blind answers to the test part, by name; each by generator.
-        controls: What the detector says of images that tell its data from its generator, by name.
+        test: Figures of the test part; empty if there is no truth.
+        baselines: Figures of trivial and blind baselines on the test part, by name; each by generator.
+        controls: Figures on control images, which separate effects of data and generator, by name.
     """
 
     validation: Figures
@@ -53,7 +53,7 @@ def score(
     settings: EvidenceSettings,
     seed: int,
 ) -> Scores:
-    """Figures of all generators, with their mean where there are several."""
+    """Figures of all generators, with their mean if there are several."""
     evaluate = functools.partial(_evaluate, index, settings=settings, seed=seed)
     validation = {d.generator: evaluate(d.validation) for d in detections if d.validation}
     real = {d.generator: evaluate(d.held_out_real) for d in detections if d.held_out_real}
@@ -78,7 +78,7 @@ def score(
 
 
 def overall(figures: Figures) -> Evaluation | None:
-    """The figures of the one generator, or their mean over several; `None` where there are none."""
+    """The figures of the one generator, or their mean over several; `None` if there are none."""
     return figures.get(MEAN, figures.get(""))
 
 
@@ -87,10 +87,10 @@ def _with_mean(figures: Figures) -> Figures:
 
 
 def labels_asked(index: Index, predictions: Predictions) -> tuple[str, ...]:
-    """Labels that answers are scored by: those of the training part, then those that only come up here.
+    """Labels used for scoring: those of the training part, then those that occur only here.
 
-    In `model` the test part has a generator more; with a subset left out it has images of none, and an
-    open-set decision answers "none".
+    In `model` the test part has one more generator. With a left-out subset it has images of no known subset,
+    and an open-set decision can answer "none".
     """
     here = set(predictions.rows["label"]) | (set() if predictions.clusters else set(predictions.labels))
     return (*index.classes, *sorted(here - {"", *index.classes}))
@@ -100,7 +100,7 @@ def _evaluate(index: Index, predictions: Predictions, settings: EvidenceSettings
     classes = labels_asked(index, predictions)
     scores = predictions.scores
     if scores is not None and scores.ndim == 2 and scores.shape[1] != len(classes):
-        scores = None  # nothing ranks images by a label that training does not know
+        scores = None  # there are no scores for a label that training does not know
     return estimate_metrics(
         task=index.task,
         classes=classes,
@@ -118,7 +118,7 @@ def _evaluate(index: Index, predictions: Predictions, settings: EvidenceSettings
 def _baselines(
     index: Index, store: ImageStore, generator: str, *, root: Path, settings: EvidenceSettings, seed: int
 ) -> dict[str, Evaluation]:
-    """Answers that one must beat: without looking, or by looking at what no fingerprint is."""
+    """Baselines: trivial answers, and classifiers that see only histograms or file data."""
     rows = index.select(generator=generator)
     units = rows[(rows["split"] == "test") & (rows["domain"] == index.task.unit)]
     training = rows[(rows["split"] != "test") & (rows["label"] != "")]
@@ -166,16 +166,16 @@ def _files(rows: pd.DataFrame, store: ImageStore, root: Path) -> np.ndarray:
 
 
 def judged_part(index: Index, detection: Detection) -> Predictions | None:
-    """The predictions that are looked at closely: the test part's with truth, else validation's."""
+    """The predictions for plots and tables: of the test part if it has truth, else of validation."""
     return detection.test if index.has_truth and detection.test is not None else detection.validation
 
 
 def silhouettes(index: Index, detection: Detection, *, most: int = 2000) -> dict[str, float | None]:
-    """How well the generated images of the judged part fall apart (Rousseeuw 1987), before any reduction.
+    """Silhouette of the generated images of the judged part (Rousseeuw 1987), before any reduction.
 
     Returns:
-        In [-1, 1]: `labels` by true label, `answers` by what the decision said; `None` without two of a
-        kind. At most `most` images, evenly spaced, enter.
+        In [-1, 1]: `labels` by true label, `answers` by the decision's answer; `None` without two different
+        ones. At most `most` images, evenly spaced, are used.
     """
     judged = judged_part(index, detection)
     part = detection.test_part if judged is detection.test else None
@@ -198,7 +198,7 @@ def metrics_document(
     experiment: str,
     extra: dict[str, Any],
 ) -> dict[str, Any]:
-    """`metrics.json`: with one generator the metrics themselves, with several one level more."""
+    """A section of `metrics.json`: with one generator its metrics, with several one section for each."""
     validation = figures_document(scores.validation)
     for detection in detections:
         if detection.pair_accuracy is not None:
@@ -208,7 +208,7 @@ def metrics_document(
                 "low": None,
                 "high": None,
                 "p": None,
-                "reason": "pairs share images, so that no interval is honest",
+                "reason": "pairs share images, so that no interval is valid",
             }
     return {
         "task": index.task.name,

@@ -1,7 +1,7 @@
-"""One run as one HTML page that needs nothing but itself: the verdict first, then the evidence.
+"""One run as one self-contained HTML page: the verdict first, then the evidence.
 
-The page has no script and loads nothing: styles are inline and figures are data in the page. All text,
-class names and configuration included, is escaped.
+The page has no script and loads no files: styles are inline, and figures are embedded as data. All text is
+escaped, including class names and configuration.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fingerprints.reporting import drawing
 
 Level = Literal["nothing_found", "weak", "clear", "confounded", "unscored"]
 Estimate = tuple[float | None, float | None, float | None]
-"""A value with the lower and upper end of its interval."""
+"""A value with lower and upper end of its interval."""
 
 INTERVAL_NOTE = "95 % interval, groups resampled; conditional on these generators."
 
@@ -36,7 +36,7 @@ LEVEL_WORDS: dict[Level, str] = {
 }
 
 MAX_SVG_BYTES = 200_000
-"""A figure whose SVG is larger (a scatter plot) goes into the page as a PNG at twice its size."""
+"""Largest SVG; a larger figure (a scatter plot) is embedded as a PNG at twice its size."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class MetricRow:
 
     Attributes:
         name: Its key in `metrics.json`.
-        value: The figure, or `None` where it cannot be estimated.
+        value: The figure, or `None` if it cannot be estimated.
         low: Lower end of its 95 % interval.
         high: Upper end of it.
         p: Permutation p-value.
-        reason: Why something of this row is missing.
-        printed: What the source of the system prints for its own data.
+        reason: Why something in this row is missing.
+        printed: The figure that the system's source prints for its own data.
     """
 
     name: str
@@ -64,7 +64,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A trivial or blind answer; `values` has an estimate for each metric that it was scored by."""
+    """A trivial or blind baseline; `values` has an estimate for each of its metrics."""
 
     name: str
     description: str
@@ -73,7 +73,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class FigurePanel:
-    """A figure with its words; `alt` says in a sentence what one who cannot see it would miss."""
+    """A figure with its texts; `alt` is the alternative text, one sentence."""
 
     title: str
     caption: str
@@ -83,7 +83,7 @@ class FigurePanel:
 
 @dataclass(frozen=True)
 class Section:
-    """The test part of one generator, or all of it; `metrics` is empty where there is no truth."""
+    """The test part of one generator, or the whole test part; `metrics` is empty if there is no truth."""
 
     title: str
     metrics: list[MetricRow]
@@ -93,18 +93,18 @@ class Section:
 
 @dataclass(frozen=True)
 class ReportContent:
-    """All that a report says.
+    """Content of a report.
 
     Attributes:
         title: Heading of the page.
         task: `usage`, `subset` or `model`.
         experiment: Name of the experiment.
         headline: The verdict as a sentence.
-        level: The verdict as a word, which sets the banner's colour, icon and label.
-        notes: Reservations, one sentence each, right below the verdict.
-        sections: One per generator, or one alone.
+        level: The verdict as a word, which determines the banner's colour, icon and label.
+        notes: Limitations, one sentence each, shown directly below the verdict.
+        sections: One per generator, or a single one.
         validation: Metrics of the validation part.
-        facts: What the run was, in the order shown.
+        facts: Facts of the run, in the order shown.
         config_yaml: The resolved configuration.
         printed_source: Where the printed figures come from.
     """
@@ -135,7 +135,7 @@ def render(content: ReportContent) -> str:
 
 
 def write_report(path: Path, content: ReportContent) -> None:
-    """Write the page to `path`, which never holds half of one.
+    """Write the page to `path` atomically: the file appears only when it is complete.
 
     Raises:
         FingerprintsError: If the folder cannot be written to.
@@ -149,16 +149,16 @@ def write_report(path: Path, content: ReportContent) -> None:
         raise FingerprintsError(
             f"The report could not be written: {error.strerror or error}.",
             where=path,
-            fix="check that the folder exists, is writable and has space left",
+            fix="check that the folder exists, is writable and has free space",
         ) from error
 
 
 def split_metrics(rows: Sequence[MetricRow], *, task: str) -> tuple[list[MetricRow], list[MetricRow]]:
-    """The rows that are shown, the official one first, and those that are folded away.
+    """The visible rows, the official one first, and the rows that are folded.
 
-    Folded are support-weighted averages, figures of the class that is not the task's positive one,
-    and averages over the classes where the positive class has a figure of its own. The official
-    metric and whatever the source prints are always shown.
+    Folded rows are support-weighted averages, figures of the class that is not the task's positive one,
+    and averages over the classes if the positive class has its own figure. The official metric and all
+    metrics that the source prints are always visible.
     """
     known = TASKS.get(task)
     official = known.official if known else None
@@ -176,7 +176,7 @@ def split_metrics(rows: Sequence[MetricRow], *, task: str) -> tuple[list[MetricR
 
 
 def number(value: float | None, *, places: int = 3) -> str:
-    """A figure as readers see it: fixed places, a true minus sign, a dash for none."""
+    """A figure as text: fixed number of decimals, a real minus sign, a dash if missing."""
     if value is None or value != value:
         return "–"
     text = f"{value:.{places}f}"
@@ -184,12 +184,12 @@ def number(value: float | None, *, places: int = 3) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """A p-value with three places, never rounded to nought."""
+    """A p-value with three decimals, never rounded to zero."""
     return "< 0.001" if value is not None and value < 0.001 else number(value)
 
 
 def printed_figure(value: float | None) -> str:
-    """A source's figure with the places it prints: three, or four where the fourth says something."""
+    """A source's figure with three decimals, or four if the fourth is not zero."""
     return number(value, places=4).removesuffix("0")
 
 
@@ -229,7 +229,7 @@ class _Scale:
 
     @classmethod
     def of(cls, values: Sequence[float | None]) -> _Scale | None:
-        """The narrowest usual axis that holds the values; none if they are not correlations or shares."""
+        """The narrowest standard axis that contains the values; none if they are outside of [-1, 1]."""
         there = [value for value in values if value is not None and value == value]
         if not there or min(there) < -1 or max(there) > 1:
             return None
@@ -241,7 +241,7 @@ class _Scale:
 
 @dataclass(frozen=True)
 class _Line:
-    """One row of a metric table as it is shown; positions are on the table's scale."""
+    """One row of a metric table as shown; positions are on the table's scale."""
 
     row: MetricRow
     best: tuple[str, float] | None
@@ -267,7 +267,7 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Table:
-    """Rows that are shown and rows that are folded, on one scale."""
+    """Visible rows and folded rows, on one scale."""
 
     shown: list[_Line]
     folded: list[_Line]
@@ -323,7 +323,7 @@ class _Picture:
 
 @dataclass(frozen=True)
 class _SectionView:
-    """A section with its numbers and figures made ready."""
+    """A section with its numbers and figures prepared for the template."""
 
     section: Section
     table: _Table
@@ -349,7 +349,7 @@ def _best(metric: str, baselines: Sequence[Baseline]) -> tuple[str, float] | Non
 
 
 def _without_nan(row: MetricRow) -> MetricRow:
-    """The row with `None` where a figure is not a number."""
+    """The row with `None` in place of NaN."""
 
     def known(value: float | None) -> float | None:
         return None if value is None or value != value else float(value)

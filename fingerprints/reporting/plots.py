@@ -31,10 +31,10 @@ from fingerprints.reporting.drawing import (
 )
 
 MAX_POINTS = 2_000
-"""Most points of one domain that `embedding_pca` draws."""
+"""Largest number of points of one domain that `embedding_pca` draws."""
 
 MIN_NEGATIVES = 100
-"""Fewest non-members with which a false positive rate of 1 % can be observed at all."""
+"""Smallest number of non-members with which a false positive rate of 1 % can be observed."""
 
 
 def confusion_matrix(
@@ -43,9 +43,9 @@ def confusion_matrix(
     """Counts with row percentages; the colour of a cell is its share of the row.
 
     Args:
-        matrix: (C, K) counts; cell [i][j] is how many images of class i were given answer j.
+        matrix: (C, K) counts; cell [i][j] is the number of images of class i with answer j.
         classes: The C names in the order of the rows.
-        clusters: The K names of the columns where answers are clusters; else they are the classes.
+        clusters: The K names of the columns if answers are clusters; else the columns are the classes.
     """
     counts = np.asarray(matrix)
     n_classes, answers = len(classes), classes if clusters is None else clusters
@@ -90,17 +90,17 @@ def embedding_pca(
 ) -> Figure:
     """The first two principal components of real and generated embeddings together.
 
-    At most `MAX_POINTS` images of each domain, drawn at random, enter the fit and the figure, so that
-    the domain with more images does not choose the axes alone. Rows that are not finite are left out.
+    At most `MAX_POINTS` images of each domain, drawn at random, are used for fit and figure, so that the
+    domain with more images does not determine the axes alone. Rows that are not finite are left out.
 
     Args:
         real: (n, ...) embeddings of real images; features are flattened.
         real_labels: (n,) their classes. A label that is not in `classes` is drawn in grey.
         generated: (m, ...) embeddings of generated images.
-        generated_labels: (m,) their classes, or `None` where they have none.
+        generated_labels: (m,) their classes, or `None` if they have none.
         centroids: (C, ...) class centroids in the order of `classes`, or `None`.
         classes: The C names.
-        seed: Of the subsample and of the drawing order.
+        seed: Seed of the subsample and of the drawing order.
     """
     colours = _class_colours(classes)
     real_points, real_names = _sample(real, real_labels, seed=[seed, 0])
@@ -110,7 +110,7 @@ def embedding_pca(
     handles: list[Artist] = [Patch(color=colours[c], label=short(c)) for c in colours if c in shown]
     with style():
         figure, (axes,) = new_figure(height=5.2)
-        # The crosses first: they are usually many, and thin enough to be seen around a circle.
+        # Crosses are drawn first: there are usually many, and circles on top of them stay visible.
         if made_names:
             x, y = project(made_points).T
             axes.scatter(x, y, marker="x", s=22, linewidths=0.9, c=_tints(made_names, colours))
@@ -138,7 +138,7 @@ def pair_distances(*, positive: ArrayLike, negative: ArrayLike, threshold: float
 
     Args:
         positive: (p,) distances of pairs that belong together.
-        negative: (q,) distances of pairs that do not.
+        negative: (q,) distances of pairs that do not belong together.
         threshold: The distance up to which a pair counts as positive, or `None`.
     """
     groups = {"positive pairs": _finite(positive), "negative pairs": _finite(negative)}
@@ -162,8 +162,8 @@ def roc_log(
 ) -> Figure:
     """The receiver operating characteristic on log axes, down to the smallest rate that n allows.
 
-    The curve is a step function: at a false positive rate that no threshold attains, it shows the
-    threshold just below it. The true positive rate at 1 % is marked where 1 % can be observed.
+    The curve is a step function: at a false positive rate that no threshold has, it shows the threshold
+    with the next lower rate. The true positive rate at 1 % is marked if 1 % can be observed.
 
     Args:
         fpr: (k,) false positive rates, ascending, in [0, 1].
@@ -226,12 +226,12 @@ def _log_axes(axes: Axes, *, start: float, lowest: float) -> None:
 
 
 def learning_curves(history: pd.DataFrame) -> Figure:
-    """Loss, pair accuracy and learning rate over epochs, one panel each, one thin line a fold.
+    """Loss, pair accuracy and learning rate over epochs, one panel each, one thin line per fold.
 
     Args:
         history: A column `epoch` and any of `train_loss`, `val_loss`, `val_pair_accuracy`, `val_accuracy`,
-            `lr`, with gaps; a column `fold` where there were several. Rows of one epoch (and fold) are
-            averaged.
+            `lr`, with missing values allowed; a column `fold` if there are several. Rows of one epoch (and
+            fold) are averaged.
     """
     panels = {
         "loss": [("train_loss", "training", BLUE, "--"), ("val_loss", "validation", VERMILLION, "-")],
@@ -281,12 +281,12 @@ def learning_curves(history: pd.DataFrame) -> Figure:
 
 
 def score_histogram(*, scores: ArrayLike, labels: Sequence[str] | None, threshold: float | None) -> Figure:
-    """How the member scores of real images are distributed, and where the line is drawn.
+    """The distribution of the member scores of real images, and the threshold.
 
     Args:
         scores: (n,) higher is more likely a member.
-        labels: (n,) `used` or `not_used`, or `None` where nobody knows.
-        threshold: Scores from here on are called used, or `None`.
+        labels: (n,) `used` or `not_used`, or `None` if unknown.
+        threshold: Images with at least this score are called used; or `None`.
     """
     values = np.asarray(scores, dtype=np.float64)
     groups = {"real images, unlabelled": _finite(values)}
@@ -316,7 +316,7 @@ def _class_colours(classes: Sequence[str]) -> dict[str, str]:
 
 
 def _tints(names: Sequence[str], colours: Mapping[str, str]) -> NDArray[np.float64]:
-    """(k, 4) colours of k points, more transparent the more there are; grey without a class."""
+    """(k, 4) colours of k points, more transparent if there are many points; grey without a class."""
     opacity = float(np.clip(18 / np.sqrt(max(len(names), 1)), 0.35, 0.9))
     return to_rgba_array([colours.get(name, MUTED) for name in names], opacity)
 
@@ -341,7 +341,7 @@ def _pca(
 ) -> tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]], NDArray[np.float64]]:
     """A map from rows (k, D) to the plane (k, 2), fitted on all domains, and two shares of variance.
 
-    Where there are fewer than two different rows, or one feature, what is missing is zero.
+    Missing components (fewer than two different rows, or only one feature) are zero.
     """
     filled = [rows for rows in domains if len(rows)]
     rows = np.concatenate(filled) if filled else np.zeros((0, 2))
@@ -363,7 +363,7 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
 def _histograms(
     axes: Axes, groups: Mapping[str, NDArray[np.float64]], colours: Sequence[str], *, density: bool
 ) -> None:
-    """Overlaid histograms over common bins; outlines differ in dashes as well as in colour."""
+    """Overlaid histograms over common bins; outlines differ in dash pattern and in colour."""
     everything = np.concatenate(list(groups.values()))
     n_bins = int(np.clip(np.sqrt(len(everything)), 12, 60))
     edges = np.histogram_bin_edges(everything, bins=n_bins)
@@ -394,6 +394,6 @@ def _threshold_line(axes: Axes, threshold: float | None) -> None:
 
 
 def _tpr_at(fpr: NDArray[np.float64], tpr: NDArray[np.float64], rate: float) -> float:
-    """The true positive rate of the threshold with the largest false positive rate up to `rate`."""
+    """The true positive rate at the largest false positive rate that is at most `rate`."""
     reached = np.searchsorted(fpr, rate, side="right")
     return float(tpr[reached - 1]) if reached else 0.0

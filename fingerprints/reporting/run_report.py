@@ -1,4 +1,4 @@
-"""A finished run as report content: which tables and figures stand on its page."""
+"""A finished run as report content: the tables and figures of its page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fingerprints.training.settings import PairTrainingSettings
 DESCRIPTIONS = {
     "all_used": "calls every image used",
     "majority": "the most frequent label of the training part",
-    "random": "guesses all labels alike",
+    "random": "guesses all labels with equal probability",
     "histogram": "grey-level histogram of the image alone, fitted on real training images",
     "histogram_real": "grey-level histogram of the image alone, fitted on real training images",
     "histogram_generated": "grey-level histogram of the image alone, fitted on generated training images",
@@ -47,7 +47,7 @@ def report_content(
     silhouette: Mapping[str, Mapping[str, float | None]],
     facts: dict[str, Any],
 ) -> ReportContent:
-    """Everything that `report.html` shows; `silhouette` is by generator."""
+    """Everything that `report.html` shows; `silhouette` is given by generator."""
     printed = config.published
     sections = [
         Section(
@@ -119,8 +119,8 @@ def _panels(config: TrainSettings, index: Index, detection: Detection, scores: S
         panels.append(
             FigurePanel(
                 title="Distances of unseen pairs",
-                caption="Real to generated images that training did not see: pairs that belong together "
-                "and pairs that do not. The line is the threshold of the pair accuracy.",
+                caption="Distances from real to generated images that training did not see: pairs that "
+                "belong together and pairs that do not. The line is the threshold of the pair accuracy.",
                 figure=plots.pair_distances(
                     positive=positive, negative=negative, threshold=config.training.pair_threshold
                 ),
@@ -134,8 +134,8 @@ def _panels(config: TrainSettings, index: Index, detection: Detection, scores: S
     panels.append(
         FigurePanel(
             title="Learning curves",
-            caption="Loss and accuracy on what training does not see, by epoch"
-            + (", one line a fold." if "fold" in history else "."),
+            caption="Loss and accuracy on images that training does not see, by epoch"
+            + (", one line per fold." if "fold" in history else "."),
             figure=plots.learning_curves(history),
             alt=f"Training loss from {history['train_loss'].iloc[0]:.3f} "
             f"to {history['train_loss'].iloc[-1]:.3f}.",
@@ -202,7 +202,7 @@ def _membership_panels(
     return [
         FigurePanel(
             title="ROC on log axes",
-            caption=f"True against false positive rate, {part}: what is found at few false alarms.",
+            caption=f"True against false positive rate, {part}: detections at few false alarms.",
             figure=plots.roc_log(
                 fpr=curve[0],
                 tpr=curve[1],
@@ -215,7 +215,7 @@ def _membership_panels(
         ),
         FigurePanel(
             title="Member scores",
-            caption=f"Standardised closeness to the generated set, {part}; used from the line on.",
+            caption=f"Standardised closeness to the generated set, {part}; scores right of the line: used.",
             figure=plots.score_histogram(scores=member, labels=truth.tolist(), threshold=threshold),
             alt=f"Median score {np.median(member[truth == USED]):.2f} of used and "
             f"{np.median(member[truth == NOT_USED]):.2f} of not-used images.",
@@ -232,7 +232,7 @@ def _pca_panel(config: TrainSettings, index: Index, detection: Detection) -> Fig
     classes = [*index.classes, *sorted(set(generated.labels) - {"", *index.classes})]
     centroids = detection.decision.explain().prototypes
     if detection.decider.reduction.name != "none":
-        centroids = None  # they lie in another space than the embeddings that are drawn
+        centroids = None  # they are in another space than the embeddings of the plot
     if centroids is not None:
         strangers = np.full((len(classes) - len(centroids), real.embeddings.shape[1]), np.nan)
         centroids = np.concatenate([centroids, strangers])
@@ -250,7 +250,7 @@ def _pca_panel(config: TrainSettings, index: Index, detection: Detection) -> Fig
     if usage or not len(real):
         what = f"{'Real and generated' if len(real) else 'Generated'} images of the {where}."
     if centroids is not None:
-        what += " Stars are the centroids that decide."
+        what += " Stars are the centroids of the decision."
     return FigurePanel(
         title="Embeddings in two principal components",
         caption=what,
@@ -261,11 +261,11 @@ def _pca_panel(config: TrainSettings, index: Index, detection: Detection) -> Fig
 
 def _history(index: Index, detection: Detection) -> pd.DataFrame:
     frames = [result.history for result in detection.fits.values()]
-    if index.task.generated_label is None:  # one training after the other, on more labels each time
+    if index.task.generated_label is None:  # several trainings in sequence, each on more labels
         return pd.concat(frames).assign(epoch=np.arange(1, sum(map(len, frames)) + 1))
     if len(frames) == 1:
         return frames[0]
-    # The last training has no validation pairs; the folds show what unseen pairs do.
+    # The last training has no validation pairs; unseen pairs exist in the folds only.
     return pd.concat([frame.assign(fold=fold) for fold, frame in enumerate(frames[:-1], start=1)])
 
 

@@ -1,4 +1,4 @@
-"""A run's result in a few lines of text, out of what `metrics.json` holds."""
+"""A run's result in a few lines of text, from the content of `metrics.json`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fingerprints.runs.folder import REPORT
 
 
 def document_lines(document: Document, folder: Path) -> list[str]:
-    """What the terminal says of a finished run: six lines at most, however many generators there are."""
+    """Terminal lines for a finished run: at most six, for any number of generators."""
     names = get_task(document["task"]).headline
     lines = []
     if test := overall(document["test"]):
@@ -23,7 +23,7 @@ def document_lines(document: Document, folder: Path) -> list[str]:
             each = [f"{name} {_interval(document['test'][name][names[0]])}" for name in generators]
             lines.append(f"  by generator, {names[0]}: {', '.join(each)}")
         if beside := _beside(document, names[0]):
-            lines.append(f"  beside it, {names[0]}: {beside}")
+            lines.append(f"  baselines, {names[0]}: {beside}")
     budget = f"encoder budget: {sum(document['encoder_budget'].values()):,} images encoded in training"
     held_out = _shown(overall(document["validation"]), names)
     lines.append(f"validation: {held_out}; {budget}" if held_out else budget)
@@ -34,7 +34,7 @@ def brief(documents: Mapping[str, Document]) -> str:
     """The official figure of several systems on the same data, chance and the best blind baseline: one line.
 
     Args:
-        documents: What `metrics.json` holds, by the system's name.
+        documents: Content of `metrics.json`, by the system's name.
     """
     *_, document = documents.values()
     metric = get_task(document["task"]).official
@@ -60,7 +60,7 @@ def brief(documents: Mapping[str, Document]) -> str:
 
 
 def _figure(levels: Document, metric: str) -> Document | None:
-    """The figure of a section, or `None` where it has no value."""
+    """The figure of a section, or `None` if it has no value."""
     figure = overall(levels).get(metric)
     return None if figure is None or figure["value"] is None else figure
 
@@ -75,7 +75,7 @@ def _beside(document: Document, metric: str) -> str:
 
 
 def _shown(figures: Document, names: tuple[str, ...]) -> str:
-    """The figures that there are, the first one with what chance gives."""
+    """The available figures, the first one together with chance."""
     texts = []
     for name in names:
         figure = _figure(figures, name)

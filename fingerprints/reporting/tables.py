@@ -13,7 +13,7 @@ from fingerprints.detector.detector import Predictions
 
 
 def score_names(classes: Sequence[str], scores: NDArray[np.floating]) -> tuple[str, ...]:
-    """What the columns of scores `(n, C)` are about; one more than there are classes is "none of these"."""
+    """Names of the columns of scores `(n, C)`; a column after the last class means "none of these"."""
     return (*classes, NONE)[: scores.shape[1]]
 
 

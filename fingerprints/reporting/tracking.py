@@ -1,6 +1,6 @@
 """A finished run's results in its logger: figures with their evidence, charts, scores, and no pixels.
 
-All figures are those of `metrics.json`. Images are logged only if `logger.log_images` says so.
+All figures are those of `metrics.json`. Images are logged only with `logger.log_images=true`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from fingerprints.reporting.tables import predictions_table, score_names
 from fingerprints.runs.figures import MEAN, by_generator
 
 MAX_IMAGES = 16
-"""Most test images that are logged, if any are."""
+"""Largest number of test images that are logged."""
 
 ROC_POINTS = 200
-"""Most points of a curve, half of them spaced evenly and half ever wider from the first on."""
+"""Largest number of points of a curve: half evenly spaced, half with increasing distance from the start."""
 
 RUN_FACTS = ("seconds", "training_seconds", "data_fingerprint", "fingerprints", "revision")
 FIGURE_COLUMNS = ("part", "generator", "metric", "value", "low", "high", "p", "reason")
@@ -47,12 +47,12 @@ def log_results(
     """Send a finished run's results to its logger.
 
     Args:
-        logger: From `open_logger`; nothing happens for `None`.
+        logger: From `open_logger`; if `None`, nothing is sent.
         index: The data set.
         detections: The detectors.
-        document: What `metrics.json` holds; the one source of figures.
+        document: Content of `metrics.json`, the only source of figures.
         images: The pixels.
-        log_images: Whether some of them are logged; else they are not looked at.
+        log_images: Whether some images are logged; if not, the pixels are not read.
     """
     if logger is None:
         return
@@ -70,9 +70,9 @@ def log_results(
 def summary(document: dict[str, Any]) -> dict[str, float | str]:
     """Flat figures: `test/accuracy`, its `_low`, `_high` and `_p`, `baseline/file/accuracy`, ...
 
-    With several generators these are of their mean, and each generator has `<generator>/test/accuracy`.
-    Of baselines and controls there are the headline metrics. What could not be estimated is left out;
-    `figures_table` has everything, and the reasons.
+    With several generators these are means, and each generator has `<generator>/test/accuracy`. For
+    baselines and controls only the headline metrics are included. Figures that could not be estimated are
+    left out; `figures_table` has all of them, with reasons.
     """
     flat: dict[str, float | str] = {}
     headlines = get_task(document["task"]).headline
@@ -95,7 +95,7 @@ def summary(document: dict[str, Any]) -> dict[str, float | str]:
 
 
 def figures_table(document: dict[str, Any]) -> pd.DataFrame:
-    """A row a figure, columns `FIGURE_COLUMNS`; what could not be estimated has a reason instead."""
+    """A row per figure, columns `FIGURE_COLUMNS`; a figure that could not be estimated has a reason."""
     rows = [
         (part, generator, metric, *(estimate.get(name) for name in FIGURE_COLUMNS[3:]))
         for part, generator, metric, estimate in _estimates(document)
@@ -104,7 +104,7 @@ def figures_table(document: dict[str, Any]) -> pd.DataFrame:
 
 
 def scores_table(index: Index, detections: Sequence[Detection]) -> pd.DataFrame:
-    """A row an image of the test part (without one, of validation).
+    """A row per image of the test part (of validation if there is no test part).
 
     Columns: `generator` if there are several, `id`, `truth` if it is known, `label`, and `score` or
     `score_<class>`.
@@ -125,7 +125,7 @@ def scores_table(index: Index, detections: Sequence[Detection]) -> pd.DataFrame:
 
 
 def roc_table(index: Index, detections: Sequence[Detection]) -> pd.DataFrame:
-    """Points of the ROC, columns `class`, `fpr`, `tpr`: of `used`, or of each class against the rest.
+    """Points of the ROC, columns `class`, `fpr`, `tpr`: for `used`, or for each class against the rest.
 
     With several generators the `class` begins with the generator. A curve has at most `ROC_POINTS`.
     """
@@ -171,7 +171,7 @@ def _to_wandb(
         judged = judged_part(index, detection)
         if judged is not None:
             classes, truth = labels_asked(index, judged), judged.rows["label"].to_numpy(dtype=str)
-            # The chart has one list of names for both sides: a cluster takes that of the class it fits best.
+            # The chart has one list of names for both axes: a cluster gets the name of its matched class.
             answers = align(judged.labels, truth) if judged.clusters else judged.labels
             chart = wandb.plot.confusion_matrix(
                 y_true=encode(truth, classes=classes).tolist(),
@@ -202,7 +202,7 @@ def _to_wandb(
 
 
 def _log_roc(run: Any, curve: pd.DataFrame) -> None:
-    """The ROC once more as a curve of its own axis: W&B draws that on log axes, and runs in one panel."""
+    """The ROC again, as a curve with its own axis: W&B can draw it on log axes, all runs in one panel."""
     run.define_metric("roc/fpr", hidden=True, summary="none")
     run.define_metric("roc/tpr", step_metric="roc/fpr", summary="none")
     for point in curve[curve["fpr"] > 0].itertuples():
@@ -242,7 +242,7 @@ def _prefix(detection: Detection, detections: Sequence[Detection]) -> str:
 
 
 def _estimates(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
-    """Part, generator (empty for the only one and for the mean), metric and estimate of every figure."""
+    """Part, generator (empty for a single one and for the mean), metric and estimate of every figure."""
     parts = {"test": document["test"], "validation": document["validation"]}
     parts |= {f"baseline/{name}": figures for name, figures in document["baselines"].items()}
     parts |= {f"control/{name}": figures for name, figures in document["controls"].items()}
@@ -264,7 +264,7 @@ def _captions(index: Index, part: Predictions) -> list[str]:
 
 
 def _spread(n: int) -> NDArray[np.int64]:
-    """At most `ROC_POINTS` of n places, first and last among them."""
+    """At most `ROC_POINTS` of n positions, including the first and the last."""
     half = ROC_POINTS // 2
     even, wide = np.linspace(0, n - 1, half), np.geomspace(1, n, half) - 1
     return np.unique(np.concatenate([even, wide]).round().astype(np.int64))

@@ -1,4 +1,4 @@
-"""The W&B dashboard as code: which panels show what `training.loggers` and `reporting.tracking` log."""
+"""The W&B dashboard as code: panels for the values that `training.loggers` and `reporting.tracking` log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = (
     "summary:run/encoder_budget",
     "config:seed.value",
 )
-"""Columns of the list of runs that stay in sight."""
+"""Pinned columns in the list of runs."""
 
 CONFUSION, AREA = "wandb/confusion_matrix/v1", "wandb/area-under-curve/v0"  # W&B's own charts
 
@@ -29,8 +29,8 @@ def dashboard(*, project: str, entity: str = "", name: str, generators: Sequence
     Args:
         project: W&B project.
         entity: W&B user or team.
-        name: What the view is called.
-        generators: Names of the generators, where runs have several: each has a confusion matrix.
+        name: Name of the view.
+        generators: Names of the generators, if runs have several: each has its own confusion matrix.
 
     Raises:
         FingerprintsError: If `wandb-workspaces` is not installed.
@@ -47,7 +47,7 @@ def dashboard(*, project: str, entity: str = "", name: str, generators: Sequence
         "Verdict and test figures": (_results(), 2),
         "Training": (_training(), 3),
         "Predictions": (_predictions(generators), 2),
-        "Beside the baselines": (_baselines(), 2),
+        "Comparison with baselines": (_baselines(), 2),
         "Runs compared": (_comparison(), 1),
     }
     return ws.Workspace(
@@ -68,7 +68,7 @@ def dashboard(*, project: str, entity: str = "", name: str, generators: Sequence
 
 
 def save_spec(workspace: Any, path: Path) -> None:
-    """Write what the server would be sent as JSON; needs no network."""
+    """Write the data for the server as JSON; needs no network."""
     spec = workspace._to_model().spec
     path.write_text(spec.model_dump_json(by_alias=True, exclude_none=True, indent=1) + "\n")
 
@@ -92,7 +92,7 @@ def save_online(workspace: Any) -> str:
         raise FingerprintsError(
             f"The dashboard cannot be saved on the W&B server: {str(error).splitlines()[0]}",
             where=f"project={workspace.project} entity={workspace.entity}",
-            fix="log in (`wandb login`) and check the names, or write a file with out=FILE.json",
+            fix="log in (`wandb login`) and check the names, or write a file instead: out=FILE.json",
         ) from error
 
 
@@ -117,7 +117,7 @@ def _training() -> list[Any]:
     import wandb_workspaces.reports.v2 as wr
 
     def curves(metric: str, title: str, **options: Any) -> Any:
-        # Of the last training and, with their prefixes, of every fold and generator.
+        # For the last training and, with their prefixes, for every fold and generator.
         return wr.LinePlot(
             title=title, x="epoch", title_x="epoch", metric_regex=f"^(.+/)?{metric}$", **options
         )
@@ -166,7 +166,7 @@ def _baselines() -> list[Any]:
 
     keys = [f"baseline/{name}/accuracy" for name in BASELINES]
     return [
-        wr.BarPlot(title="Test accuracy beside the baselines", metrics=["test/accuracy", *keys]),
+        wr.BarPlot(title="Test accuracy and baselines", metrics=["test/accuracy", *keys]),
         wr.ScatterPlot(title="Encoder budget and test accuracy", x="run/encoder_budget", y="test/accuracy"),
     ]
 

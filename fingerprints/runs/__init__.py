@@ -1,1 +1,1 @@
-"""The run folder: what lies in it, its status, sweeps of runs, and where results come from."""
+"""The run folder: its files, its status, sweeps of runs, and where results come from."""

@@ -1,7 +1,7 @@
-"""Figures out of what `metrics.json` holds: by generator, over all of them, and the one to maximise.
+"""Figures from the content of `metrics.json`: by generator, over all of them, and the one to maximise.
 
-A section (`test`, `validation`, a baseline) holds its metrics. With several generators it holds them one
-level down, by generator, and their mean under `MEAN`.
+A section (`test`, `validation`, a baseline) holds its metrics. With several generators it holds one
+section for each generator, and their mean under `MEAN`.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ PARTS = ("validation", "test")
 
 
 def by_generator(section: Document) -> dict[str, Document]:
-    """A section by generator: `''` where there is one, else their names and `MEAN`; empty if it is."""
+    """A section by generator: `''` if there is only one, else their names and `MEAN`; may be empty."""
     if not section:
         return {}
     return {"": section} if all("value" in figure for figure in section.values()) else section
 
 
 def overall(section: Document) -> Document:
-    """The metrics of the one generator, or the recorded mean over several; empty where there are none."""
+    """The metrics of the one generator, or the recorded mean over several; empty if there are none."""
     levels = by_generator(section)
     return levels.get("", levels.get(MEAN, {}))
 
 
 def figure(section: Document, name: str) -> Document | None:
-    """One metric of a section; with several generators their mean, as recorded or else computed here.
+    """One metric of a section; with several generators their mean (recorded, or else computed here).
 
     Args:
         section: One part of `metrics.json`.
         name: The metric.
 
     Returns:
-        `value`, `low`, `high` and more. Its `value` is `None`, with a `reason`, where it could not be
-        estimated, for one of the generators at least. `None` where there is no such metric.
+        `value`, `low`, `high` and more. If it could not be estimated for at least one of the generators,
+        `value` is `None` and there is a `reason`. `None` if there is no such metric.
     """
     if name in (recorded := overall(section)):
         return recorded[name]
@@ -50,18 +50,18 @@ def figure(section: Document, name: str) -> Document | None:
 
 
 def objective(document: Document, metric: str | None = None) -> float:
-    """A figure out of `metrics.json`, for a search to maximise.
+    """A figure from `metrics.json` that a search maximises.
 
     Args:
         document: What `metrics.json` holds.
         metric: Part and name, such as `validation.accuracy`; `None`: the task's `objective` on validation.
-            A search that looks at `test` figures chooses on the test part, which then says nothing any more.
+            A search on `test` figures makes its choice on the test part, which is then no fair test.
 
     Returns:
-        Its value, with several generators the mean over them.
+        Its value; with several generators the mean over them.
 
     Raises:
-        FingerprintsError: If there is no such figure, or it could not be estimated; names those there are.
+        FingerprintsError: If there is no such figure, or it could not be estimated; lists the known ones.
     """
     if metric is None:
         metric = f"validation.{get_task(document['task']).objective}"

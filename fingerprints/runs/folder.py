@@ -1,6 +1,6 @@
-"""The run folder: what lies in it, and the one way to read it back.
+"""The run folder: its files, and the functions that read it.
 
-Needs neither torch nor pandas, so that every command can look into a run folder.
+Needs neither torch nor pandas, so that every command can read a run folder quickly.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ DEPTH = 3  # levels below a sweep folder at which a job's folder may lie (hydra.
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run, as its folder tells it.
+    """One run, as read from its folder.
 
     Attributes:
         folder: The run folder.
-        name: What it is called beside others: its folder's name, or its path below the sweep's folder.
-        state: `running`, `finished`, `failed`, `stopped`; `interrupted` where it says `running` but its
-            process is gone; `not started` where the folder is empty.
+        name: Its name in tables: its folder's name, or its path below the sweep's folder.
+        state: `running`, `finished`, `failed`, `stopped`; `interrupted` if the status is `running` but the
+            process has ended; `not started` if the folder is empty.
         config: The resolved configuration as plain data; empty if the run failed before it was written.
-        metrics: What `metrics.json` holds; empty before the run finished.
+        metrics: Content of `metrics.json`; empty before the run finished.
         error: Why it failed, or `None`.
-        overrides: What the command line said.
-        started_in: The working directory that relative paths of the configuration belong to, if known.
+        overrides: Overrides of the command line.
+        started_in: The working directory to which relative paths of the configuration refer, if known.
         seconds: Wall time, or `None`.
     """
 
@@ -53,7 +53,7 @@ class RunRecord:
 
     @property
     def task_name(self) -> str:
-        """The name of its task; empty where nothing tells it."""
+        """The name of its task; empty if unknown."""
         return str(self.config.get("task") or self.metrics.get("task") or "")
 
     @property
@@ -61,13 +61,13 @@ class RunRecord:
         """Its task.
 
         Raises:
-            FingerprintsError: If nothing tells it, or there is no such task.
+            FingerprintsError: If it is unknown, or there is no such task.
         """
         return get_task(self.task_name)
 
     @property
     def experiment(self) -> str:
-        """The name of its experiment; empty where nothing tells it."""
+        """The name of its experiment; empty if unknown."""
         return str(self.config.get("name") or self.metrics.get("experiment") or "")
 
     @property
@@ -76,26 +76,26 @@ class RunRecord:
         return self.metrics.get("run", {}).get("data_fingerprint")
 
     def setting(self, key: str) -> Any:
-        """What its configuration has for a dotted key; `None` where it has no such key."""
+        """The value of a dotted key in its configuration; `None` if there is no such key."""
         value: Any = self.config
         for word in key.split("."):
             value = value.get(word) if isinstance(value, dict) else None
         return value
 
     def by_generator(self, part: str) -> dict[str, Document]:
-        """Figures of a part by generator: `''` where there is one, else their names and `MEAN`."""
+        """Figures of a part by generator: `''` if there is only one, else their names and `MEAN`."""
         return by_generator(self.metrics.get(part) or {})
 
     def figures(self, part: str) -> Document:
-        """Figures of the one generator, or their mean over several; empty where there are none."""
+        """Figures of the one generator, or their mean over several; empty if there are none."""
         return overall(self.metrics.get(part) or {})
 
     def figure(self, part: str, name: str) -> Document | None:
-        """One figure of a part, with several generators the mean over them; `None` where there is none."""
+        """One figure of a part (with several generators their mean); `None` if there is none."""
         return figure(self.metrics.get(part) or {}, name)
 
     def path(self, text: str) -> Path:
-        """A path of its configuration, which may be relative to where the run was started."""
+        """A path from its configuration, made absolute: it may be relative to where the run was started."""
         path = Path(text)
         if path.is_absolute() or path.exists() or self.started_in is None:
             return path
@@ -103,7 +103,7 @@ class RunRecord:
 
 
 def read_run(folder: str | Path) -> RunRecord:
-    """The run in a folder, also one of an earlier version.
+    """Read the run in a folder; runs of earlier versions can be read too.
 
     Raises:
         FingerprintsError: If the folder holds no configuration, or one that cannot be read.
@@ -115,13 +115,14 @@ def read_run(folder: str | Path) -> RunRecord:
 
 
 def read_job(folder: str | Path, *, name: str | None = None) -> RunRecord:
-    """What became of a job of a sweep, also of one that failed before it had a configuration.
+    """The outcome of a job of a sweep, even if it failed before its configuration was written.
 
-    A job is refused if its folder holds another run: then this tells of the job and not of that run.
+    If the job was refused because its folder holds another run, the record is about the job and not about
+    that run.
 
     Args:
         folder: The job's folder, which exists.
-        name: What to call it; by default its folder's name.
+        name: Its name in tables; by default its folder's name.
 
     Raises:
         FingerprintsError: If the configuration cannot be read.
@@ -138,7 +139,7 @@ def _record(
     folder: Path, name: str, status: dict[str, Any] | None, config: dict[str, Any], metrics: Document
 ) -> RunRecord:
     if status is None:
-        # A folder of an earlier version: what it holds tells how far it came.
+        # A folder of an earlier version has no status: its files show how far the run got.
         status = {"state": FINISHED if metrics else INTERRUPTED if config else NOT_STARTED}
     elif status.get("state") == RUNNING and is_gone(status):
         status = {**status, "state": INTERRUPTED}
@@ -163,7 +164,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         FingerprintsError: If there is none, or it cannot be read.
     """
     import yaml
-    from omegaconf import OmegaConf  # here: help texts must not wait for it
+    from omegaconf import OmegaConf  # imported here, so that help texts appear quickly
     from omegaconf.errors import OmegaConfBaseException
 
     path = folder / CONFIG
@@ -176,7 +177,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
         if not isinstance(config, dict):
-            raise ValueError("it is no mapping of keys to values")
+            raise ValueError("it is not a mapping of keys to values")
     except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
         raise FingerprintsError(
             f"The run's configuration cannot be read: {error}", where=path, fix="start a new run"
@@ -192,7 +193,7 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
 
 
 def read_metrics(folder: Path) -> Document:
-    """What `metrics.json` holds; empty where there is none, or its writer was killed half-way."""
+    """Content of `metrics.json`; empty if there is no such file, or its writer was killed half-way."""
     return _read_json(folder / METRICS) or {}
 
 
@@ -204,17 +205,17 @@ def write_metrics(folder: Path, document: Document) -> None:
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         read = json.loads(path.read_text())
-    except (OSError, ValueError):  # absent, or cut off as its writer was killed
+    except (OSError, ValueError):  # absent, or incomplete because its writer was killed
         return None
     return read if isinstance(read, dict) else None
 
 
 def refuse_used_folder(folder: Path, *, fix: str | None = None) -> None:
-    """A run folder holds one run.
+    """Refuse a folder that already holds a run.
 
     Args:
-        folder: The folder that a new run would fill.
-        fix: What to do if it holds one already; by default what the training command can do.
+        folder: The folder for a new run.
+        fix: Advice if it already holds a run; by default the advice for the training command.
 
     Raises:
         FingerprintsError: If the folder already holds one.
@@ -223,17 +224,17 @@ def refuse_used_folder(folder: Path, *, fix: str | None = None) -> None:
         raise FingerprintsError(
             "The run folder already holds a run.",
             where=folder,
-            fix=fix or f"run_dir=DIR with another folder, or to go on with that run: resume={folder}",
+            fix=fix or f"use another folder (run_dir=DIR), or continue that run: resume={folder}",
         )
 
 
 def holds_run(folder: Path) -> bool:
-    """Whether a folder is that of one run, however far it came."""
+    """Whether a folder is the folder of one run, finished or not."""
     return any((folder / name).is_file() for name in (STATUS, CONFIG, REFUSED))
 
 
 def read_sweep(folder: str | Path) -> list[RunRecord]:
-    """The jobs of a sweep, in the order of their folders' names; each is called by its path below it.
+    """The jobs of a sweep, in the order of their folders' names; a job's name is its path below the sweep.
 
     Raises:
         FingerprintsError: If there is no such folder, or it is the folder of one run.
@@ -256,26 +257,26 @@ def _job_folders(folder: Path, depth: int) -> Iterator[Path]:
         if holds_run(path):
             yield path
         elif path.name.isdigit() and not any(path.iterdir()):
-            yield path  # made for a job that never came to its first line
+            yield path  # empty: made for a job that did not start
         elif depth > 1:
             yield from _job_folders(path, depth - 1)
 
 
 def natural_order(path: Path) -> list[tuple[int, str]]:
-    """A key to sort paths by: numbers in names count as numbers, so that 2 comes before 10."""
+    """A key to sort paths: numbers in names are compared as numbers, so that 2 comes before 10."""
     words = re.split(r"(\d+)", path.as_posix())
     return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
 
 
 def find_runs(patterns: Sequence[str], *, within: Path | None = None) -> list[RunRecord]:
-    """The runs in the folders that globs name; folders of sweeps stand for their jobs.
+    """The runs in the folders that match globs; a sweep folder stands for all its jobs.
 
     Args:
-        patterns: Globs, absolute or relative, `**` for any folders.
-        within: What relative ones are relative to; the working directory by default.
+        patterns: Globs, absolute or relative; `**` stands for any number of folders.
+        within: The folder that relative globs start from; the working directory by default.
 
     Raises:
-        FingerprintsError: If nothing matches, or nothing that matches is or holds a run.
+        FingerprintsError: If nothing matches, or no matching folder is or holds a run.
     """
     base = Path.cwd() if within is None else within
     matched = [found for pattern in patterns for found in _glob(base, pattern)]
@@ -284,7 +285,8 @@ def find_runs(patterns: Sequence[str], *, within: Path | None = None) -> list[Ru
         raise FingerprintsError(
             f"Nothing matches '{words}'.",
             where=f"runs (from {base})",
-            fix="runs='outputs/*/*' with the folders of finished runs, in quotes so that the shell leaves it",
+            fix="give the folders of finished runs: runs='outputs/*/*', in quotes so that the shell does not"
+            " expand it",
         )
     runs: dict[Path, RunRecord] = {}
     for folder in matched:
@@ -293,16 +295,16 @@ def find_runs(patterns: Sequence[str], *, within: Path | None = None) -> list[Ru
         if holds_run(folder):
             found = [read_job(folder)]
         elif any(holds_run(above) for above in folder.parents):
-            continue  # a part of a run, `checkpoints` for one
+            continue  # a part of a run, such as `checkpoints`
         else:
             found = read_sweep(folder)
         for run in found:
             runs.setdefault(run.folder.resolve(), run)
     if not runs:
         raise FingerprintsError(
-            f"No run lies in what '{words}' matches ({len(matched)} file(s) and folder(s)).",
+            f"'{words}' matches {len(matched)} file(s) and folder(s), but none of them is or holds a run.",
             where="runs",
-            fix="folders of runs (they hold config.yaml and metrics.json), or of sweeps",
+            fix="give folders of runs (they hold config.yaml and metrics.json), or of sweeps",
         )
     return list(runs.values())
 
@@ -315,7 +317,7 @@ def _glob(base: Path, pattern: str) -> list[Path]:
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
-    """The end of each path, as long as it takes to tell them all apart."""
+    """The shortest end of each path by which all of them differ."""
     resolved = [folder.resolve() for folder in folders]
     longest = max((len(path.parts) for path in resolved), default=1)
     for count in range(1, longest + 1):

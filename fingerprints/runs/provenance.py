@@ -40,7 +40,7 @@ def _revision() -> str | None:
     package = Path(__file__).resolve().parents[1]
     try:
         top = _git(package, "rev-parse", "--show-toplevel")
-        if Path(top) != package.parent:  # installed inside somebody else's repository
+        if Path(top) != package.parent:  # installed inside another project's repository
             return None
         dirty = _git(package, "status", "--porcelain", "--untracked-files=no")
         return _git(package, "rev-parse", "HEAD") + ("-dirty" if dirty else "")
@@ -56,7 +56,7 @@ def _git(folder: Path, *words: str) -> str:
 
 
 def data_fingerprint(index: Index, store: ImageStore) -> str:
-    """Digest of every image's pixels with its role, label and group; file names do not enter."""
+    """Digest of every image's pixels with its role, label and group; file names are not included."""
     table = index.table
     lines = sorted(
         f"{digest.decode()} {row.domain} {row.generator} {row.label} {row.split}"
@@ -69,7 +69,7 @@ def data_fingerprint(index: Index, store: ImageStore) -> str:
 
 def peak_memory() -> dict[str, float]:
     """Highest resident memory of this process, and of the GPU where one was used, in MB."""
-    import torch  # here: a progress line must not wait for it
+    import torch  # imported here, so that progress lines appear without waiting for it
 
     peak = {"host": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}
     if torch.cuda.is_available():

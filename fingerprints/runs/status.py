@@ -1,4 +1,4 @@
-"""Where a run stands: `status.json` in its folder, and the lock that keeps a second one out."""
+"""State of a run: `status.json` in its folder, and a lock that keeps out a second process."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import locked, write_atomically
 
 STATUS, LOCK = "status.json", ".lock"
-REFUSED = "refused.json"  # a job of a sweep whose folder is another run's: that one's status stays
+REFUSED = "refused.json"  # for a job whose folder holds another run: the status of that run is kept
 RUNNING, FINISHED, FAILED, STOPPED = "running", "finished", "failed", "stopped"
-INTERRUPTED, NOT_STARTED = "interrupted", "not started"  # no process writes these; a reader finds them
+INTERRUPTED, NOT_STARTED = "interrupted", "not started"  # never written; a reader infers them
 
 
 def new_status(*, overrides: Sequence[str] = (), job: int | None = None) -> dict[str, Any]:
-    """Facts of a run that begins.
+    """The first status of a new run.
 
     Args:
-        overrides: What the command line said.
+        overrides: Overrides of the command line.
         job: Its number in a sweep.
     """
     return {
@@ -59,13 +59,13 @@ def read_status(folder: Path) -> dict[str, Any] | None:
 
 
 def write_status(folder: Path, status: dict[str, Any]) -> None:
-    """Write it whole, with the process that did."""
+    """Write the status atomically, with the id and host of this process."""
     facts = {**status, "updated": _now(), "pid": os.getpid(), "host": platform.node()}
     write_atomically(folder / STATUS, (json.dumps(facts, indent=1) + "\n").encode())
 
 
 def update_status(folder: Path, **facts: Any) -> None:
-    """Change some facts; a full disk is no reason to end a run that can go on."""
+    """Change some facts. A full disk is ignored here, since the run can continue without this."""
     with contextlib.suppress(OSError):
         write_status(folder, {**(read_status(folder) or {}), **facts})
 
@@ -79,18 +79,18 @@ def is_gone(status: dict[str, Any]) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except PermissionError:  # it is there, and somebody else's
+    except PermissionError:  # it exists and belongs to another user
         return False
     return False
 
 
 @contextlib.contextmanager
 def claimed(folder: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the run folder; the system lets go of it if the process dies.
+    """Lock the run folder; the system releases the lock if the process dies.
 
     Args:
         folder: The folder.
-        shared: Hold it together with others that share it, but not with one that does not.
+        shared: Take a shared lock: several processes can hold it, but none together with an exclusive one.
 
     Raises:
         FingerprintsError: If another process holds it.

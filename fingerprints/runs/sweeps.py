@@ -1,4 +1,4 @@
-"""The jobs of a sweep as tables: one row a job, and figures over seeds and folds."""
+"""The jobs of a sweep as tables: one row per job, and figures over seeds and folds."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from fingerprints.runs.status import FAILED, FINISHED
 TABLE, SUMMARY, PAGE = "sweep.csv", "sweep_summary.csv", "sweep.md"
 WIDTH = 110  # of a line on the console
 
-REPEATS = ("seed", "data.fold")  # keys that repeat an experiment rather than make another
-# Overrides that say where and how a sweep runs, not what a job is.
+REPEATS = ("seed", "data.fold")  # keys that repeat an experiment and do not make another one
+# Overrides that say where and how a sweep runs; they do not change a job.
 _NOT_THE_JOB = ("run_dir", "resume", "sweep", "paths", "hydra")
 _FIXED = ("job", "state", "task", "seconds", "error")
 
 
 def _metrics_of(task: str) -> tuple[str, ...]:
-    """What the table shows of a task: the official metric, and what a search maximises."""
+    """The metrics that the table shows for a task: the official one, and the one that a search maximises."""
     if task not in TASKS:
         return ()
     return tuple(dict.fromkeys((TASKS[task].official, TASKS[task].objective)))
 
 
 def sweep_table(jobs: Sequence[RunRecord]) -> pd.DataFrame:
-    """One row a job.
+    """One row per job.
 
-    Columns: `job` (folder below the sweep's), `state`, `task`, then what varies between the jobs, the
-    figures of its task (`validation.auc`, `validation.auc_low`, ..., `test.auc_high`; empty where a job
+    Columns: `job` (folder below the sweep's), `state`, `task`, then the keys that vary between jobs, the
+    figures of its task (`validation.auc`, `validation.auc_low`, ..., `test.auc_high`; empty if a job
     has none), `seconds`, and the first line of `error`.
     """
     keys = _varying(jobs)
@@ -57,7 +57,7 @@ def sweep_table(jobs: Sequence[RunRecord]) -> pd.DataFrame:
 
 
 def _tasks(jobs: Sequence[RunRecord]) -> list[str]:
-    """Task of each job; one that failed too early to say has that of its experiment, or of all others."""
+    """Task of each job. If a job failed before it was known: that of its experiment, or of all other jobs."""
     by_experiment = {_setting(job, "experiment"): job.task_name for job in jobs if job.task_name}
     known = set(by_experiment.values())
     others = known.pop() if len(known) == 1 else ""
@@ -67,8 +67,8 @@ def _tasks(jobs: Sequence[RunRecord]) -> list[str]:
 def _varying(jobs: Sequence[RunRecord]) -> list[str]:
     """Keys whose values differ between jobs, seed and fold last.
 
-    The overrides say it best: one that chooses an experiment or a part changes many leaves at once.
-    Where they say nothing, the leaves that differ are named.
+    Taken from the overrides, since one that chooses an experiment or a part changes many leaves at once.
+    If the overrides do not differ, the leaves that differ are used.
     """
     for values in ([_overrides(job) for job in jobs], [dict(leaves(job.config)) for job in jobs]):
         keys = dict.fromkeys(key for found in values for key in found)
@@ -93,7 +93,7 @@ def _overrides(job: RunRecord) -> dict[str, str]:
 
 
 def _setting(job: RunRecord, key: str) -> Any:
-    """What a job has for a key: as resolved, else as it was told; `None` where it has no such key."""
+    """A job's value of a key: from its resolved configuration, else from its overrides, else `None`."""
     value = job.setting(key)
     if value is not None and not isinstance(value, dict):
         return str(value) if isinstance(value, list) else value
@@ -111,7 +111,7 @@ def aggregate(table: pd.DataFrame) -> pd.DataFrame:
     """Figures over seeds and folds: one row for each figure of each experiment.
 
     Args:
-        table: What `sweep_table` makes.
+        table: A table from `sweep_table`.
 
     Returns:
         Columns `task`, every varying key but `seed` and `data.fold`, `jobs`, `finished`, `failed`,
@@ -136,7 +136,7 @@ def aggregate(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _keys(table: pd.DataFrame) -> list[str]:
-    """Columns of a sweep table that hold what varies."""
+    """Columns of a sweep table with the varying keys."""
     return [column for column in table.columns if column not in _FIXED and column.split(".")[0] not in PARTS]
 
 
@@ -145,7 +145,7 @@ def _figure_names(task: str) -> list[str]:
 
 
 def write_table(folder: str | Path, jobs: Sequence[RunRecord]) -> Path:
-    """Write `sweep.csv` (a row a job), `sweep_summary.csv` (over seeds and folds) and `sweep.md` (both).
+    """Write `sweep.csv` (a row per job), `sweep_summary.csv` (over seeds and folds) and `sweep.md` (both).
 
     Returns:
         The path of `sweep.md`.
@@ -174,7 +174,7 @@ def write_table(folder: str | Path, jobs: Sequence[RunRecord]) -> Path:
 
 
 def table_lines(jobs: Sequence[RunRecord]) -> list[str]:
-    """What the console says at the end of a sweep: jobs by task, then figures over seeds and folds."""
+    """Console lines at the end of a sweep: jobs by task, then figures over seeds and folds."""
     table = sweep_table(jobs)
     summary = aggregate(table)
     lines: list[str] = []
@@ -197,11 +197,11 @@ def table_lines(jobs: Sequence[RunRecord]) -> list[str]:
 
 
 def _job_cells(part: pd.DataFrame, task: str, *, intervals: bool, widest: int = 32) -> dict[str, list[str]]:
-    """Columns of text, one cell a job; validation without intervals, to leave room for the test part."""
+    """Columns of text, one cell per job; validation without intervals, to leave room for the test part."""
     keys = [key for key in _keys(part) if key not in _shared(part)]
     cells = {"job": part["job"].tolist(), "state": part["state"].tolist()}
     for title, key in zip(_short(keys), keys, strict=True):
-        # The end of a long value tells it from the others: they mostly are paths.
+        # Long values are mostly paths, which differ at the end: keep the end.
         cells[title] = [v if len(v) <= widest else f"…{v[1 - widest :]}" for v in _cells(part[key])]
     for name in _figure_names(task):
         values = _cells(part[name])
@@ -214,7 +214,7 @@ def _job_cells(part: pd.DataFrame, task: str, *, intervals: bool, widest: int = 
 
 
 def _summary_cells(summary: pd.DataFrame) -> dict[str, list[str]]:
-    """Columns of text, one cell an experiment."""
+    """Columns of text, one cell per experiment."""
     fixed = ("task", "jobs", "finished", "failed", "figure", "n", "mean", "std", "min", "max")
     keys = [key for key in summary.columns if key not in fixed and summary[key].nunique() > 1]
     figures = list(dict.fromkeys(summary["figure"]))
@@ -234,13 +234,13 @@ def _summary_cells(summary: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _heading(part: pd.DataFrame) -> str:
-    """The task, and what the sweep varies but not within it."""
+    """The task, and the settings that vary in the sweep but not within this task."""
     shared = [f"{key} {_cell(value)}" for key, value in _shared(part).items() if not pd.isna(value)]
     return ", ".join([part["task"].iloc[0] or "unknown task", *shared])
 
 
 def _shared(part: pd.DataFrame) -> dict[str, Any]:
-    """Settings that all jobs of one task share, or lack."""
+    """Settings that are equal in all jobs of one task, or absent from all of them."""
     return {key: part[key].iloc[0] for key in _keys(part) if part[key].nunique(dropna=False) == 1}
 
 
@@ -249,7 +249,7 @@ def _title(figure: str) -> str:
 
 
 def _short(keys: Sequence[str]) -> list[str]:
-    """The last word of each key, or the whole key where that is not its own."""
+    """The last word of each key, or the whole key if several keys share that word."""
     last = [key.rsplit(".", 1)[-1] for key in keys]
     return [word if last.count(word) == 1 else key for word, key in zip(last, keys, strict=True)]
 
@@ -257,7 +257,7 @@ def _short(keys: Sequence[str]) -> list[str]:
 def _cells(column: pd.Series) -> list[str]:
     if pd.api.types.is_float_dtype(column) and column.dropna().apply(float.is_integer).all():
         whole = column.dropna().abs().max() >= 2 or column.name in REPEATS
-        if whole:  # whole numbers that a gap has turned into floats
+        if whole:  # whole numbers that missing values have turned into floats
             return ["-" if pd.isna(value) else str(int(value)) for value in column]
     return [_cell(value) for value in column]
 

@@ -1,1 +1,1 @@
-"""Labelled benchmarks from known real images: who trains which generator, and what is written."""
+"""Labelled benchmarks from known real images: which images train which generator, and which files."""

@@ -1,4 +1,4 @@
-"""From real images to a labelled benchmark: generators trained on known images, folders in the task's layout.
+"""From real images to a labelled benchmark: trains generators on known images, and writes the task's folders.
 
 The benchmark is built in `OUT.partial`; `OUT` appears only when the benchmark is complete. A stopped
 simulation continues there, and a trained generator is not trained again. Each generator can be a job of its
@@ -54,23 +54,23 @@ def make_benchmark(
     progress: SimulationProgress,
     hardware: TrainerSettings = CPU,
 ) -> dict[str, Any] | None:
-    """Train the generators and write the benchmark; what an earlier call has finished is kept.
+    """Train the generators and write the benchmark; results of an earlier call are kept.
 
     Args:
         real: The real images.
-        settings: What to make. With `only` one generator is made, others may be made by other processes.
-            With `reuse` generators are taken over that were trained in the same way on the same images.
+        settings: The benchmark. With `only` one generator is made; other processes can make the others.
+            With `reuse` generators are taken over if they were trained in the same way on the same images.
         out: Its folder; `settings.out`, or a folder in it for each job of a sweep.
         progress: Receives every step.
         hardware: Accelerator, precision, processes; resolved.
 
     Returns:
-        What `benchmark.json` holds; `None` if other generators are not done yet.
+        Content of `benchmark.json`; `None` if other generators are not finished yet.
 
     Raises:
         FingerprintsError: If the settings do not fit the images, `out` holds anything else, or a training
             diverges.
-        Interrupted: If a signal asked to stop; the same command goes on.
+        Interrupted: If a signal asked to stop; the same command continues.
     """
     check_settings(settings)
     identity = {
@@ -108,14 +108,14 @@ def make_benchmark(
 def _assemble_alone(
     work: Path, out: Path, identity: dict[str, Any], assemble: Callable[[], dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """Write the benchmark if no other job is at it: only the last job gets the exclusive lock."""
+    """Write the benchmark if no other job works on it: only the last job gets the exclusive lock."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(claimed(work))
-        except (FingerprintsError, FileNotFoundError):  # another job writes, or has just written it
+        except (FingerprintsError, FileNotFoundError):  # another job is writing it, or has just written it
             return _finished(out, identity)
         if (finished := _finished(out, identity)) is not None:
-            (work / LOCK).unlink(missing_ok=True)  # the lock has made the folder anew
+            (work / LOCK).unlink(missing_ok=True)  # taking the lock has created the folder again
             with contextlib.suppress(OSError):
                 work.rmdir()
             return finished
@@ -123,9 +123,9 @@ def _assemble_alone(
 
 
 def described(settings: SimulateSettings) -> dict[str, Any]:
-    """The settings that say which benchmark this is, as `benchmark.json` has them.
+    """The settings that identify the benchmark, in the form of `benchmark.json`.
 
-    A benchmark that is no control says nothing of controls, as before there were any.
+    If the benchmark is not a control, the settings of controls are left out, as in earlier versions.
     """
     facts: dict[str, Any] = {
         "task": settings.task,
@@ -155,7 +155,7 @@ def _numbers(plans: Sequence[GeneratorPlan], only: int | None) -> range:
         raise FingerprintsError(
             f"There is no generator {only}; the benchmark has {len(plans)} ({names}).",
             where=f"only={only}",
-            fix=f"only=N from 0 to {len(plans) - 1}",
+            fix=f"use only=N with N from 0 to {len(plans) - 1}",
         )
     return range(only, only + 1)
 
@@ -194,14 +194,14 @@ def partial_folder(out: Path) -> Path:
 
 
 def check_out(out: Path) -> None:
-    """Refuse a folder that holds anything but a benchmark; which benchmark, `make_benchmark` looks at.
+    """Refuse a folder that holds anything but a benchmark; `make_benchmark` checks which benchmark it is.
 
     Raises:
-        FingerprintsError: If it is not empty and no benchmark.
+        FingerprintsError: If it is neither empty nor a benchmark.
     """
     if out.exists() and not (out / BENCHMARK).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise FingerprintsError(
-            "The output folder holds something else; it is never overwritten.",
+            "The output folder is not empty and not a benchmark; it is never overwritten.",
             where=f"out={out}",
             fix="out=DIR with a new folder",
         )
@@ -225,7 +225,7 @@ def _begin(work: Path, identity: dict[str, Any]) -> None:
             json.loads(begun.read_text()),
             identity,
             work,
-            "Another simulation was begun for this output folder and not finished",
+            "Another unfinished simulation uses this output folder",
         )
     else:
         write_atomically(begun, (json.dumps(identity, indent=1) + "\n").encode())
@@ -241,9 +241,9 @@ def _require_same(found: dict[str, Any], wanted: dict[str, Any], where: Path, wh
             d for d in different if d != "settings"
         ]
     raise FingerprintsError(
-        f"{what} (it differs in: {', '.join(different)}).",
+        f"{what} (differences in: {', '.join(different)}).",
         where=where,
-        fix="out=DIR with another folder, or remove this one",
+        fix="use another folder (out=DIR), or remove this one",
     )
 
 
@@ -272,10 +272,10 @@ def _publish(work: Path, tree: Path, out: Path, document: dict[str, Any]) -> Non
     )
     write_atomically(tree / BENCHMARK, (json.dumps(document, indent=1) + "\n").encode())
     if out.exists():
-        out.rmdir()  # empty: `check_out` has looked
+        out.rmdir()  # empty: `check_out` has checked it
     tree.rename(out)
     shutil.rmtree(work / GENERATORS)
     for name in (BEGUN, LOCK):
         (work / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # another job has just claimed it, and will remove it
+    with contextlib.suppress(OSError):  # another job has just locked it, and will remove it
         work.rmdir()

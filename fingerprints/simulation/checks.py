@@ -1,4 +1,4 @@
-"""What can be seen to be wrong with a simulation before any image is read."""
+"""Checks of a simulation before any image is read."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def check_settings(settings: SimulateSettings) -> None:
     """Refuse settings that contradict each other.
 
     Raises:
-        FingerprintsError: If the task takes one generator and several are given, a design cannot make
-            images of this size, there is no kind of planted copy, a control of `subset` is asked of another
-            task, or only some sizes of the test part are 0.
+        FingerprintsError: If the task needs one generator and several are given, a design cannot make
+            images of this size, no kind of planted copy is given, a control of `subset` is requested for
+            another task, or only some sizes of the test part are 0.
     """
     if len(settings.designs) > 1 and settings.task not in ("usage", "model"):
         raise FingerprintsError(
-            f"task={settings.task} takes one generator; {len(settings.designs)} are given.",
+            f"task={settings.task} needs exactly one generator; {len(settings.designs)} are given.",
             where="generators",
             fix="generator=NAME, or task=model or task=usage for several",
         )
@@ -33,7 +33,7 @@ def check_settings(settings: SimulateSettings) -> None:
         )
     if control_of(settings) is not None and settings.task != "subset":
         raise FingerprintsError(
-            f"task={settings.task} has no subsets; this control is of task=subset.",
+            f"task={settings.task} has no subsets; this control is only for task=subset.",
             where=f"subsets={settings.subsets}, seeds={settings.seeds}",
             fix="task=subset, or leave subsets and seeds out",
         )
@@ -49,10 +49,10 @@ def check_settings(settings: SimulateSettings) -> None:
 
 
 def check_words(settings: SimulateSettings, words: Sequence[str]) -> None:
-    """Refuse settings of the one generator on the command line where others are listed.
+    """Refuse `generator.*` settings on the command line if the generators are given as a list.
 
     Raises:
-        FingerprintsError: If they would change nothing.
+        FingerprintsError: If they would have no effect.
     """
     for_one = [word for word in words if word.split("=")[0].split(".")[0] == "generator"]
     listed = any(word.startswith("generators=") for word in words)
@@ -66,7 +66,7 @@ def check_words(settings: SimulateSettings, words: Sequence[str]) -> None:
 
 
 def check_reuse(settings: SimulateSettings) -> None:
-    """Refuse to take generators over from a folder that is not there; `out` may still be made.
+    """Refuse to take over generators from a folder that does not exist; `out` itself need not exist yet.
 
     Raises:
         FingerprintsError: If the folder does not exist.

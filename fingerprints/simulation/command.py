@@ -20,17 +20,17 @@ from fingerprints.training.hardware import TrainerSettings, resolve
 
 
 def simulate(settings: SimulateSettings, place: Place) -> None:
-    """Make the benchmark that the settings describe, and say what was made.
+    """Make the benchmark that the settings describe, and print a summary.
 
     Args:
-        settings: What to make.
-        place: Where the job runs; each job of a sweep has a benchmark of its own below `settings.out`.
+        settings: The benchmark.
+        place: Where the job runs; each job of a sweep has its own benchmark below `settings.out`.
 
     Raises:
         FingerprintsError: If settings, images or folders do not fit together, or a training diverges.
-        Interrupted: If a signal asked to stop; the same command goes on.
+        Interrupted: If a signal asked to stop; the same command continues.
     """
-    if place.job is not None:  # what an earlier attempt left: only failures of this one count
+    if place.job is not None:  # from an earlier attempt: only failures of this one count
         (place.folder / STATUS).unlink(missing_ok=True)
     folder = settings.out.absolute()
     name = settings.name or _name_of(place)
@@ -50,7 +50,7 @@ def simulate(settings: SimulateSettings, place: Place) -> None:
         with handled():
             document = make_benchmark(real, settings, out, progress=console, hardware=hardware)
     except Interrupted:
-        print(f"saved in {partial_folder(out)}; the same command goes on", file=sys.stderr)
+        print(f"saved in {partial_folder(out)}; the same command continues", file=sys.stderr)
         raise
     finally:
         console.close()
@@ -66,7 +66,7 @@ def simulate(settings: SimulateSettings, place: Place) -> None:
 
 
 def _name_of(place: Place) -> str:
-    """The folder of a job of a sweep: the values of what the sweep's configuration varies."""
+    """The folder name of a job of a sweep: the values of the settings that the sweep varies."""
     values = dict(word.split("=", 1) for word in place.overrides if "=" in word)
     varying = [key for key in place.varying if key in values and key != "only"]
     return "_".join(f"{key.rsplit('.', 1)[-1]}-{values[key]}".replace("/", "-") for key in varying)

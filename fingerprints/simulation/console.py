@@ -1,4 +1,4 @@
-"""How far a simulation is: one bar for all generators on a terminal, a line now and then elsewhere."""
+"""Progress of a simulation: on a terminal one bar for all generators, elsewhere a line from time to time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 
 from tqdm import tqdm
 
-LINES = 5  # for each generator, where there is no terminal
+LINES = 5  # per generator, if there is no terminal
 
 
 class Console:
-    """Says it on stderr; figures of a finished generator on stdout."""
+    """Prints progress to stderr, and figures of a finished generator to stdout."""
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None
@@ -18,7 +18,7 @@ class Console:
         self._before: dict[str, int] = {}  # steps of the generators that come first
 
     def begin(self, steps: dict[str, int]) -> None:
-        """Which generators will be trained, and how long each."""
+        """Called with the generators that will be trained, and the steps of each."""
         self._steps, total = steps, 0
         for name, count in steps.items():
             self._before[name], total = total, total + count
@@ -26,12 +26,12 @@ class Console:
             self._bar = tqdm(total=total, unit="step", smoothing=0.05)
 
     def step(self, name: str, step: int, point: dict[str, float]) -> None:
-        """A step of a generator is done."""
+        """Called after each step of a generator."""
         steps = self._steps[name]
         words = f"generator {name} ({list(self._steps).index(name) + 1} of {len(self._steps)})"
         if self._bar is not None:
             self._bar.set_description_str(words, refresh=False)
-            # Set, not added to: a training that goes on begins where it was.
+            # Set and not added: a resumed training starts at its earlier step.
             self._bar.update(self._before[name] + step - self._bar.n)
         elif step % max(1, steps // LINES) == 0:
             losses = ", ".join(f"{key.replace('_', ' ')} {point[key]:.2f}" for key in point if "loss" in key)
@@ -39,7 +39,7 @@ class Console:
             print(words, file=sys.stderr, flush=True)
 
     def trained(self, name: str, *lines: str) -> None:
-        """A generator is trained and looked at."""
+        """Called when a generator is trained and measured."""
         if self._bar is None:
             print("\n".join(lines), flush=True)
             return
@@ -48,6 +48,6 @@ class Console:
             self._bar.write(line)
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         if self._bar is not None:
             self._bar.close()

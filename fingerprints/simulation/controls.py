@@ -1,4 +1,4 @@
-"""Controls of `subset`: benchmarks that say whether the data or the generator tells labels apart."""
+"""Controls of `subset`: benchmarks that show whether labels differ by the data or by the generator."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Control:
     """A control.
 
     Attributes:
-        name: What it is called.
-        means: What it says.
+        name: Its name.
+        means: Its meaning, in words.
     """
 
     name: str
@@ -23,24 +23,24 @@ class Control:
 CONTROLS: dict[tuple[Subsets, Seeds], Control] = {
     ("same", "own"): Control(
         "same_images",
-        "every generator is trained on the same real images, those of t1; their seeds differ. What tells "
-        "labels apart is the generator, not the data.",
+        "every generator is trained on the same real images, those of t1; only the seeds differ. If labels "
+        "can be told apart, the reason is the generator, not the data.",
     ),
     ("disjoint", "shared"): Control(
         "same_start",
-        "every generator is trained on real images of its own with the seed of t1: the same weights at the "
-        "start and, step by step, the same places in the order of images, the same noise and the same "
-        "augmentation. The seed cannot tell labels apart, only the images or what training on them made of "
-        "the same weights. What is generated is made from noise that each generator has to itself.",
+        "every generator is trained on its own real images, but with the seed of t1: the same initial "
+        "weights and, in each step, the same positions in the order of images, the same noise and the same "
+        "augmentation. If labels can be told apart, the reason is not the seed, but the images or the "
+        "training on them. Each generator makes its images from its own noise.",
     ),
     ("same", "shared"): Control(
         "same_generator",
-        "the same generator makes the images of every label, from other noise. No label is true of anything: "
-        "chance is the right answer.",
+        "the same generator makes the images of every label, from different noise. The labels have no "
+        "meaning: the right result is chance.",
     ),
 }
 
 
 def control_of(settings: SimulateSettings) -> Control | None:
-    """The control that a benchmark is; `None` if it is none."""
+    """The control that the benchmark is; `None` if it is not a control."""
     return CONTROLS.get((settings.subsets, settings.seeds))

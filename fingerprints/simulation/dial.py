@@ -1,4 +1,4 @@
-"""How leakage rises over several benchmarks: one table and one plot of the benchmarks in a folder."""
+"""Leakage over several benchmarks: one table and one plot of all benchmarks in a folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_dial(folder: Path) -> pd.DataFrame:
     rows = []
     for path in sorted(folder.glob(f"*/{BENCHMARK}")):
         document = json.loads(path.read_text())
-        if document["format"] != FORMAT:  # of an earlier version: it does not say all of this
+        if document["format"] != FORMAT:  # of an earlier version, without some of these fields
             continue
         rows += [_row(path.parent.name, document, name) for name in document["generators"]]
     return pd.DataFrame(rows)
@@ -64,7 +64,7 @@ def _row(benchmark: str, document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def write_dial(folder: Path) -> pd.DataFrame:
-    """Write `dial.csv` and `dial.png` beside the benchmarks; nothing where there is none."""
+    """Write `dial.csv` and `dial.png` next to the benchmarks; nothing if there are no benchmarks."""
     table = read_dial(folder)
     if not table.empty:
         write_atomically(folder / TABLE, table.to_csv(index=False).encode())
@@ -73,13 +73,13 @@ def write_dial(folder: Path) -> pd.DataFrame:
 
 
 def plot_dial(table: pd.DataFrame) -> Figure:
-    """AUC and TPR at 1 % FPR of the nearest-generated-image attack over what was turned.
+    """AUC and TPR at 1 % FPR of the nearest-generated-image attack over the varied setting.
 
-    The horizontal axis is the planted fraction if that alone varies, else the number of training images;
-    whatever else varies, but for the seed, makes another line.
+    The horizontal axis is the planted fraction if only that varies, else the number of training images.
+    All other settings that vary, except the seed, make separate lines.
     """
     dials = ("members", "planted", "design", "steps", "augmented", "kinds", "generated", "size")
-    # Where nothing is planted there are no kinds: that alone makes no other line.
+    # Without planted copies there are no kinds: this difference alone makes no separate line.
     kinds = table.loc[table["planted"] > 0, "kinds"].nunique()
     varying = [c for c in dials if (kinds if c == "kinds" else table[c].nunique()) > 1]
     x = "planted" if "planted" in varying and "members" not in varying else "members"

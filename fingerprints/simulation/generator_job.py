@@ -40,31 +40,30 @@ from fingerprints.training.processes import run_workers
 
 RESULT, SAMPLES = "result.json", "samples.npy"
 SHEET = "contact_sheet.png"
-QUALITY_IMAGES = 1000  # most of them; sets are compared at the size of the smallest
+QUALITY_IMAGES = 1000  # largest number; sets are compared at the size of the smallest
 
 
 class SimulationProgress(Protocol):
     """Receives the progress of a simulation."""
 
     def begin(self, steps: dict[str, int]) -> None:
-        """Which generators will be trained, and how long each."""
+        """Called with the generators that will be trained, and the steps of each."""
 
     def step(self, name: str, step: int, point: dict[str, float]) -> None:
-        """A step of a generator is done."""
+        """Called after each step of a generator."""
 
     def trained(self, name: str, *lines: str) -> None:
-        """A generator is trained and measured; `lines` say how good it is."""
+        """Called when a generator is trained and measured; `lines` state its quality."""
 
 
 @dataclass(frozen=True)
 class GeneratorResult:
-    """What the job of a generator leaves.
+    """Result of the job of a generator.
 
     Attributes:
-        images: `(n, S, S)` uint8 generated images, in the order of the plan's outputs; planted copies among
-            them.
-        copies: The copies, by folder; rows count within the folder, members are rows of the real images.
-        facts: What `benchmark.json` says of the generator.
+        images: `(n, S, S)` uint8 generated images in the order of the plan's outputs, with planted copies.
+        copies: The copies, by folder; `row` counts within the folder, `member` is a row of the real images.
+        facts: The entry of the generator in `benchmark.json`.
     """
 
     images: NDArray[np.uint8]
@@ -80,7 +79,7 @@ class GeneratorResult:
 
 
 def read_result(folder: Path) -> GeneratorResult:
-    """What a finished job left in a generator's folder."""
+    """Read the result of a finished job from a generator's folder."""
     found = json.loads((folder / RESULT).read_text())
     copies = {name: [PlantedCopy(**copy) for copy in rows] for name, rows in found["copies"].items()}
     return GeneratorResult(np.load(folder / SAMPLES, mmap_mode="r"), copies, found["facts"])
@@ -95,7 +94,7 @@ class GeneratorJob:
         settings: The benchmark.
         plan: The generator.
         number: Its number in the benchmark.
-        folder: This generator's alone.
+        folder: Folder of this generator only.
     """
 
     real: RealImages
@@ -105,7 +104,7 @@ class GeneratorJob:
     folder: Path
 
     def run(self, *, progress: SimulationProgress, hardware: TrainerSettings) -> None:
-        """Train the generator and draw its images; finished steps of the work are not repeated.
+        """Train the generator and draw its images; finished parts of the work are not repeated.
 
         Args:
             progress: Receives every step.
@@ -120,7 +119,7 @@ class GeneratorJob:
             training = self.training()
             if self._is_done(training):
                 return
-            # The benchmark itself first: `same_generator` has one generator under several names.
+            # Search this benchmark first: with `same_generator` one generator has several names.
             _take_over(training, self.folder.parents[1], self.folder)
             if self.settings.reuse is not None:
                 _take_over(training, self.settings.reuse.absolute(), self.folder)
@@ -150,12 +149,12 @@ class GeneratorJob:
         return self.real.images[self.plan.members]
 
     def seed(self, use: int, *, number: int | None = None) -> int:
-        """The seed of a use of randomness: this generator's own, or that of another number."""
+        """The seed for one use of randomness: of this generator, or of the generator with another number."""
         return seed_of(self.settings.seed, self.number if number is None else number, use)
 
     def training(self) -> Training:
         """How the generator is trained."""
-        # Only the seed of training is shared: two generators never draw their images from the same noise.
+        # Only the seed of training can be shared: two generators never make images from the same noise.
         seed = self.seed(0, number=0 if self.settings.seeds == "shared" else None)
         steps = self.settings.steps_of(self.design)
         return Training(self.members, self.design, steps, seed, self.plan.name)
@@ -167,14 +166,14 @@ class GeneratorJob:
             raise FingerprintsError(
                 f"The images of generator '{self.plan.name}' were made from other real images or settings.",
                 where=self.folder,
-                fix="remove the folder, or make the benchmark in another one (out=DIR)",
+                fix="remove the folder, or make the benchmark in another folder (out=DIR)",
             )
         return True
 
     def _draw_images(
         self, generator: TrainedGenerator
     ) -> tuple[NDArray[np.uint8], dict[str, list[PlantedCopy]]]:
-        """All images of the generator in the order of its outputs, and the copies planted among them."""
+        """All images of the generator in the order of its outputs, and the planted copies among them."""
         rows, members = self.plan.members, self.members
         images = generator.sample(sum(self.plan.outputs.values()), seed=self.seed(2))
         copies: dict[str, list[PlantedCopy]] = {}
@@ -203,11 +202,11 @@ class GeneratorJob:
     def _measure(
         self, generator: TrainedGenerator, *, accelerator: str
     ) -> tuple[Quality, dict[str, dict[str, Any]]]:
-        """Write the contact sheet; return quality, and FID and KID as `fidelity` where they are asked for."""
+        """Write the contact sheet; return quality, and `fidelity` (FID and KID) if requested."""
         rows, kind = _kept_out(self.real, self.plan)
         members, kept_out = self.members, self.real.images[rows]
         count = max(SHEET_ROWS**2, min(QUALITY_IMAGES, len(members), len(kept_out)))
-        # Other noise than that of the benchmark's own images.
+        # Other noise than for the images of the benchmark.
         generated = generator.sample(count, seed=self.seed(1))
         write_image(self.folder / SHEET, contact_sheet(members, generated))
         figures = quality(generated, members, kept_out, kind=kind, seed=self.settings.seed)
@@ -273,7 +272,7 @@ def _take_over(training: Training, reuse: Path, folder: Path) -> None:
     if (folder / TRAINED).exists():
         return
     for found in sorted(reuse.glob(f"**/generators/*/{TRAINED}")):
-        # The folder may be gone: another job has just finished its benchmark.
+        # The folder may have been removed: another job has just finished its benchmark.
         with contextlib.suppress(FileNotFoundError):
             if found.parent != folder and json.loads(found.read_text())["identity"] == training.identity:
                 for name in (WEIGHTS, TRAINED):  # the result comes last and marks the training as done
@@ -282,7 +281,7 @@ def _take_over(training: Training, reuse: Path, folder: Path) -> None:
 
 
 def _kept_out(real: RealImages, plan: GeneratorPlan) -> tuple[NDArray[np.int64], NonMembers]:
-    """Images for quality figures: the members' groups' own other ones if they are not too few."""
+    """Kept-out images for quality figures: from the members' groups if there are enough, else from others."""
     found = outsiders(real.groups, plan.members)
     enough = len(found["same_groups"]) >= min(50, len(plan.members))
     kind: NonMembers = "same_groups" if enough or not len(found["other_groups"]) else "other_groups"
@@ -290,5 +289,5 @@ def _kept_out(real: RealImages, plan: GeneratorPlan) -> tuple[NDArray[np.int64],
 
 
 def seed_of(seed: int, number: int, use: int) -> int:
-    """A seed for each generator and use of randomness."""
+    """A separate seed for each generator and use of randomness."""
     return int(np.random.SeedSequence([seed, 0x51A, number, use]).generate_state(1, np.uint32)[0])

@@ -21,10 +21,10 @@ Row = tuple[str, ...]
 
 
 class Tree:
-    """A benchmark's folders as they are written.
+    """Writes the folders of a benchmark.
 
     Args:
-        root: Where.
+        root: The folder to write to.
         real: The real images.
     """
 
@@ -42,7 +42,7 @@ class Tree:
     def add_generated(
         self, file: str, image: NDArray[np.uint8], label: str, copy: PlantedCopy | None
     ) -> None:
-        """Write a generated image, and what it was copied from."""
+        """Write a generated image, and record the source of a planted copy."""
         write_image(self.root / file, image)
         if copy is None:
             return
@@ -50,7 +50,7 @@ class Tree:
         self.planted.append((file, self._name(label, copy.member), copy.kind, second))
 
     def _name(self, label: str, row: int) -> str:
-        """What the layout calls a real image; where it has none, its source."""
+        """The name of a real image in the layout; if the layout has no real images, its source."""
         return self.files.get((label, row)) or self.files.get(("", row)) or self.real.names[row]
 
     def write_tables(self) -> None:
@@ -75,14 +75,14 @@ def write_tree(
     plans: Sequence[GeneratorPlan],
     results: Mapping[str, GeneratorResult],
 ) -> dict[str, Any]:
-    """All images with their tables; says what was planted.
+    """Write all images with their tables; returns the facts of planted copies.
 
     Args:
-        root: An empty folder, or none yet.
+        root: An empty or new folder.
         real: The real images.
         settings: The benchmark.
         plans: Its generators.
-        results: What each of them made, by its name.
+        results: The result of each generator, by its name.
     """
     rng = np.random.default_rng([settings.seed, 0x7E57])
     tree = Tree(root, real)
@@ -115,13 +115,13 @@ def write_tree(
 
 
 def _stem(folder: str) -> str:
-    """First part of file names: the folder's last word, or more of it where others end in the same."""
+    """First part of file names: the last part of the folder's path, or more of it if others end equally."""
     *above, last = folder.split("/")
     return "_".join([*above, last]) if last == "generated" else last
 
 
 def _subset_real(tree: Tree, plan: GeneratorPlan, rng: np.random.Generator) -> None:
-    # In random order, here and below, so that a name says nothing.
+    # In random order, here and below, so that names give no information.
     for i, row in enumerate(rng.permutation(plan.members).tolist()):
         tree.add_real(plan.label, row, f"real/{plan.label}/real_{plan.label}_{i:05d}.png")
 
@@ -142,7 +142,7 @@ def _usage_real(tree: Tree, plan: GeneratorPlan, rng: np.random.Generator) -> No
 
 
 def _no_real(tree: Tree, plan: GeneratorPlan, rng: np.random.Generator) -> None:
-    """The layout of `model` has generated images alone."""
+    """The layout of `model` has generated images only."""
 
 
 def _shadow_real(tree: Tree, plan: GeneratorPlan, rng: np.random.Generator) -> None:

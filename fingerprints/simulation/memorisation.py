@@ -1,8 +1,8 @@
-"""How far a generator gives away its training images to the simplest attack there is.
+"""How well the simplest attack recognises the training images of a generator.
 
-A real image scores minus its distance, in pixels, to the nearest generated one (GAN-Leaks without
-calibration, Chen et al. 2020, section 4). The figures say how well that tells training images from images
-that were not used, of the same groups (*this image* was used) and of others (*this patient* was).
+The score of a real image is minus its pixel distance to the nearest generated one (GAN-Leaks without
+calibration, Chen et al. 2020, section 4). The figures tell how well the score separates training images from
+unused images of the same groups (*this image* was used) and of other groups (*this patient* was used).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from fingerprints.evidence.intervals import estimate_metrics
 from fingerprints.generators.quality import nearest, vectors
 from fingerprints.simulation.plan import outsiders
 
-LIMIT = 2000  # images of a kind that are looked at
+LIMIT = 2000  # largest number of images of a kind that are used
 FIGURES = ("auc", tpr_name(0.01))
-FEWEST = 10  # images of a kind about which anything is said
+FEWEST = 10  # smallest number of images of a kind for which there are figures
 
 
 def nearest_generated(real: NDArray[np.uint8], generated: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -41,11 +41,11 @@ def memorisation(
     """Figures of the nearest-generated-image attack on one generator.
 
     Args:
-        generated: All that it made, `(n, S, S)` uint8.
+        generated: All its images, `(n, S, S)` uint8.
         real: All real images, `(m, S, S)` uint8.
-        members: Rows of those that it was trained on.
+        members: Rows of the real images that it was trained on.
         groups: Group of each real image.
-        seed: Seed of the choice where there are more than 2,000 of a kind, and of resampling.
+        seed: Seed of the choice if there are more than 2,000 of a kind, and of resampling.
         resamples: Bootstrap draws of groups.
 
     Returns:
@@ -64,7 +64,7 @@ def memorisation(
         others = some(rows)
         counts = {"members": len(known), "nonmembers": len(others), "generated": len(generated)}
         if min(len(known), len(others)) < FEWEST:
-            reason = f"needs {FEWEST} members and non-members"
+            reason = f"needs at least {FEWEST} members and {FEWEST} non-members"
             found[kind] = {**counts, **{name: {"value": None, "reason": reason} for name in FIGURES}}
             continue
         truth = np.repeat([USED, NOT_USED], [len(known), len(others)])
@@ -72,7 +72,7 @@ def memorisation(
             task=get_task("usage"),
             classes=(NOT_USED, USED),
             truth=truth,
-            predicted=truth,  # no threshold is looked at
+            predicted=truth,  # not used: there is no threshold
             scores=-np.concatenate([distances, nearest_generated(real[others], generated)]),
             groups=np.asarray(groups)[np.concatenate([known, others])],
             seed=seed,

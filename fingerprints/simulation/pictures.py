@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-SHEET_ROWS = 8  # of a contact sheet, and as many columns for each kind
+SHEET_ROWS = 8  # rows of a contact sheet, and columns for each kind
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write `(H, W)` uint8 as PNG; real and generated images alike, so that files do not tell them apart."""
+    """Write `(H, W)` uint8 as PNG; equally for real and generated images, so that files do not differ."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(path, optimize=True)
 
 
 def contact_sheet(real: NDArray[np.uint8], generated: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Eight by eight training images at the left, as many generated ones at the right.
+    """Eight by eight training images on the left, eight by eight generated images on the right.
 
     Args:
         real: `(n, S, S)` uint8.

@@ -1,4 +1,4 @@
-"""Which real image plays which part: by group, seeded, decided before anything is trained."""
+"""The role of each real image: assigned by group, with a seed, before any training."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.settings import PartName
 
 ATTEMPTS = 100
-TEST_UNKNOWN = "test/generated_unknown"  # where generated images of all labels are mixed
+TEST_UNKNOWN = "test/generated_unknown"  # generated images of all labels, mixed
 
 
 @dataclass(frozen=True)
 class GeneratorPlan:
-    """One generator: what it is trained on and what is made with it.
+    """One generator: its training images and its outputs.
 
     Attributes:
         name: Its name in messages and folders.
-        label: The subset, or the generator, that the layout names.
-        part: Which part of the layout its real images are in.
-        design: Number of its design among those of the benchmark.
+        label: Name of the subset, or of the generator, in the layout.
+        part: The part of the layout with its real images.
+        design: Number of its design in the benchmark.
         members: `(m,)` rows of the real images that train it.
-        nonmembers: `(k,)` rows of real images shown beside them as not used; `usage` alone has them.
-        outputs: Images to make for each folder of the benchmark.
+        nonmembers: `(k,)` rows of real images that are labelled as not used; only for `usage`.
+        outputs: Number of images to make for each folder of the benchmark.
     """
 
     name: str
@@ -48,7 +48,7 @@ class GeneratorPlan:
 
 
 def outsiders(groups: Sequence[str], members: NDArray[np.int64]) -> dict[NonMembers, NDArray[np.int64]]:
-    """Rows of all images that a generator was not trained on: of its members' groups, and of others."""
+    """Rows of all images that a generator was not trained on: in its members' groups, and in other groups."""
     names = np.asarray(groups)
     same = np.isin(names, names[members])
     return {
@@ -58,16 +58,16 @@ def outsiders(groups: Sequence[str], members: NDArray[np.int64]) -> dict[NonMemb
 
 
 def kept_out_of(used: int) -> int:
-    """Images of other groups that `model` and `shadow` leave out of all training, for quality figures."""
+    """Number of images of other groups that `model` and `shadow` keep out of training, to measure quality."""
     return -(-used // 4)
 
 
 def images_needed(settings: SimulateSettings) -> int:
-    """Real images without which the benchmark cannot be made.
+    """Number of real images that the benchmark needs.
 
-    `subsets=same` needs those of the other subsets, too: groups are dealt out as without it, so that the
-    control differs from the benchmark in one thing, and what is left over shows what a generator was not
-    trained on.
+    `subsets=same` needs the images of the other subsets too: groups are assigned as without this control, so
+    that it differs from the benchmark in one thing only. The images of the other subsets then serve as
+    images that a generator was not trained on.
     """
     sizes = settings.sizes
     if isinstance(sizes, SubsetScale):
@@ -86,7 +86,7 @@ def plan_generators(groups: Sequence[str], settings: SimulateSettings) -> list[G
         settings: The benchmark.
 
     Raises:
-        FingerprintsError: If the images or their groups do not allow what is asked for.
+        FingerprintsError: If the images or their groups do not allow the benchmark.
     """
     sizes, seed = settings.sizes, settings.seed
     labels = unique_labels([design.name for design in settings.designs])
@@ -100,7 +100,7 @@ def plan_generators(groups: Sequence[str], settings: SimulateSettings) -> list[G
 
 
 def unique_labels(designs: Sequence[str]) -> list[str]:
-    """A label for each generator: its design, numbered where there are several of one."""
+    """A label for each generator: its design, with a number if several have the same design."""
     seen: dict[str, int] = {}
     labels = []
     for design in designs:
@@ -112,14 +112,14 @@ def unique_labels(designs: Sequence[str]) -> list[str]:
 def plan_subset(
     groups: Sequence[str], sizes: SubsetScale, *, seed: int, subsets: Subsets = "disjoint"
 ) -> list[GeneratorPlan]:
-    """A generator for each subset; no group is in two subsets, or all subsets are one.
+    """A generator for each subset; no group is in two subsets, unless all subsets are the same.
 
     Args:
         groups: Group of each real image.
         sizes: Sizes.
         seed: Seed of every choice.
-        subsets: `disjoint`: groups of their own. `same`: the first subset's images stand in for all, a
-            control; groups are dealt out all the same, so that this is the very subset that `disjoint` has.
+        subsets: `disjoint`: each subset has its own groups. `same`: a control in which all generators use
+            the first subset; groups are assigned as in `disjoint`, so that the first subset is the same.
 
     Raises:
         FingerprintsError: If the groups do not allow it.
@@ -152,18 +152,18 @@ def plan_usage(
     seed: int,
     labels: Sequence[str] = ("",),
 ) -> list[GeneratorPlan]:
-    """A generator for the training part and one for the test part, which share no group.
+    """A generator for the training part and one for the test part; the parts share no group.
 
-    Several designs are trained on the same images, so that only the design differs.
+    If there are several designs, all are trained on the same images, so that only the design differs.
 
     Args:
         groups: Group of each real image.
         sizes: Sizes.
         nonmembers: `other_groups`: no group has members and non-members, so that "used" means "this
-            patient was used". `same_groups`: the members' groups have the non-members too, as even as
-            they go, so that "used" means "this very image was used".
+            patient was used". `same_groups`: non-members come from the members' groups, as evenly as
+            possible, so that "used" means "this very image was used".
         seed: Seed of every choice.
-        labels: A label for each design; one design has none in the layout.
+        labels: A label for each design; a single design has no label in the layout.
 
     Raises:
         FingerprintsError: If the groups do not allow it.
@@ -205,7 +205,7 @@ def plan_usage(
 
 @dataclass(frozen=True)
 class _UsagePart:
-    """One part of a `usage` benchmark: its numbers of images, and the folder of the generated ones."""
+    """One part of a `usage` benchmark: its numbers of images, and the folder of its generated images."""
 
     part: PartName
     title: str
@@ -233,7 +233,7 @@ def _usage_parts(sizes: UsageScale) -> list[_UsagePart]:
 
 
 def _below(folder: str, label: str) -> str:
-    """`generated` to `<label>/generated`, `test/generated` to `test/<label>/generated`."""
+    """Add a label: `generated` -> `<label>/generated`, `test/generated` -> `test/<label>/generated`."""
     *above, last = folder.split("/")
     return "/".join([*above, label, last])
 
@@ -241,7 +241,7 @@ def _below(folder: str, label: str) -> str:
 def plan_model(
     groups: Sequence[str], sizes: ModelScale, *, labels: Sequence[str], seed: int
 ) -> list[GeneratorPlan]:
-    """Generators of several designs, all trained on the same images; groups of others are kept out.
+    """Generators of several designs, all trained on the same images; other groups are kept out.
 
     Args:
         groups: Group of each real image.
@@ -250,13 +250,13 @@ def plan_model(
         seed: Seed of every choice.
 
     Raises:
-        FingerprintsError: If the groups do not allow it, or there are fewer generators than labelled ones.
+        FingerprintsError: If the groups do not allow it, or there are too few generators or labelled ones.
     """
     if not 2 <= sizes.labelled <= len(labels):
         raise FingerprintsError(
-            f"{sizes.labelled} labelled generators of {len(labels)} make no `model` benchmark.",
+            f"{sizes.labelled} labelled generators of {len(labels)} are not possible in a `model` benchmark.",
             where="scale.model.labelled",
-            fix="at least two labelled ones, and no more than generators=[...] names",
+            fix="use at least two labelled ones, and not more than generators=[...] has",
         )
     needs = [("training", sizes.real), ("kept out of it", kept_out_of(sizes.real))]
     pool, _ = share_groups(groups, needs, seed=seed)
@@ -280,8 +280,8 @@ def plan_model(
 def plan_shadow(groups: Sequence[str], sizes: ShadowScale, *, seed: int) -> list[GeneratorPlan]:
     """Generators that are each trained on a random half of the candidates.
 
-    They come in pairs, the second of which is trained on what the first was not: with an even number of
-    generators every candidate is in the training of exactly half of them (Carlini et al. 2022, section IV).
+    They come in pairs: the second is trained on the half that the first does not use. So with an even number
+    of generators, every candidate is in the training set of exactly half (Carlini et al. 2022, section IV).
 
     Args:
         groups: Group of each real image.
@@ -317,26 +317,26 @@ def plan_shadow(groups: Sequence[str], sizes: ShadowScale, *, seed: int) -> list
 
 
 def _shares(total: int, parts: int) -> list[int]:
-    """As even as they go, the first ones larger."""
+    """Sizes that are as equal as possible; the first ones are larger."""
     return np.bincount(np.arange(total) % parts, minlength=parts).tolist()
 
 
 def share_groups(
     groups: Sequence[str], needs: Sequence[tuple[str, int]], *, seed: int, least: int = 2
 ) -> list[NDArray[np.int64]]:
-    """Deal whole groups out, so that each part has the images it needs and `least` groups.
+    """Assign whole groups to parts, so that each part has the images it needs and `least` groups.
 
-    Large groups are dealt first, each to the part that lacks the largest share of its need; among a
-    hundred seeded orders the first that satisfies all parts is taken.
+    Large groups are assigned first, each to the part that lacks the largest share of its images. Up to a
+    hundred seeded orders are tried; the first that satisfies all parts is used.
 
     Args:
         groups: Group of each image.
         needs: Name and number of images of each part.
         seed: Seed of the order.
-        least: Fewest groups a part; a split of it by group needs two.
+        least: Smallest number of groups per part; to be split by group, a part needs two.
 
     Returns:
-        Rows of each part, sorted; every image is in one.
+        Rows of each part, sorted; every image is in exactly one part.
 
     Raises:
         FingerprintsError: If there are too few images or groups, or no order satisfies all parts.
@@ -352,7 +352,7 @@ def share_groups(
         )
     if len(names) < least * len(needs):
         raise FingerprintsError(
-            f"The images are of {len(names)} group(s); {len(needs)} parts that share no group need at least "
+            f"The images have {len(names)} group(s); {len(needs)} parts that share no group need at least "
             f"{least} each.",
             where="groups",
             fix="groups=CSV with finer groups, images of more patients, or fewer parts",
@@ -365,8 +365,8 @@ def share_groups(
             return [np.flatnonzero(part_of[codes] == part) for part in range(len(needs))]
     biggest = int(sizes.max())
     raise FingerprintsError(
-        f"The groups cannot be dealt out so that each part has its images ({parts}): {len(groups):,} images "
-        f"in {len(names)} groups, the largest of {biggest:,}.",
+        f"The groups cannot be divided so that each part has its images ({parts}): {len(groups):,} images "
+        f"in {len(names)} groups, the largest with {biggest:,}.",
         where="groups",
         fix="smaller counts (scale.*=N), finer groups (groups=CSV), or more images",
     )
@@ -375,22 +375,22 @@ def share_groups(
 def _deal(
     order: NDArray[np.int64], sizes: NDArray[np.int64], wanted: NDArray[np.float64], *, least: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    """Deal groups out in an order, each to the part that lacks the largest share of what it wants.
+    """Assign groups in the given order, each to the part that lacks the largest share of its images.
 
     Args:
         order: `(g,)` numbers of the groups.
-        sizes: `(g,)` images of each group.
-        wanted: `(p,)` images that each part wants.
-        least: Fewest groups a part.
+        sizes: `(g,)` number of images in each group.
+        wanted: `(p,)` number of images that each part needs.
+        least: Smallest number of groups per part.
 
     Returns:
-        `(g,)` part of each group; `(p,)` images and `(p,)` groups of each part.
+        `(g,)` part of each group; `(p,)` number of images and `(p,)` number of groups in each part.
     """
     filled, held = np.zeros(len(wanted)), np.zeros(len(wanted), dtype=np.int64)
     part_of = np.empty(len(order), dtype=np.int64)
     for position, group in enumerate(order.tolist()):
         lacking = 1 - filled / np.maximum(wanted, 1)
-        # The last groups go where a part would otherwise be left with too few.
+        # The last groups go to parts that would otherwise have too few groups.
         short = np.maximum(least - held, 0)
         if short.sum() >= len(order) - position:
             lacking = np.where(short > 0, lacking, -np.inf)
@@ -409,12 +409,12 @@ def _halves(
     *,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Members and non-members from every group of the pool, in proportion; it has enough of them."""
+    """Members and non-members from every group of the pool, in proportion; the pool has enough images."""
     names = np.asarray(groups)[pool]
     ranked: list[tuple[float, int]] = []
     for name in np.unique(names):
         rows = rng.permutation(pool[names == name])
-        # The i-th of n images stands at (i + a random offset) / n: any cut takes from all groups alike.
+        # The i-th of n images has the position (i + a random offset) / n: a cut takes evenly from all groups.
         ranked += [((i + rng.random()) / len(rows), int(row)) for i, row in enumerate(rows)]
     order = np.array([row for _, row in sorted(ranked)], dtype=np.int64)
     return np.sort(order[:used]), np.sort(order[len(order) - not_used :])

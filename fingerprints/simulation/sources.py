@@ -1,4 +1,4 @@
-"""The real images that a benchmark is made from: a folder of files, or phantoms."""
+"""The real images of a benchmark: a folder of files, or phantoms."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from fingerprints.data.store import ImageStore, open_store
 from fingerprints.generators.phantoms.make import make_phantoms
 
 NEAR_DUPLICATE = 0.95
-SPARE = 1.6  # phantoms made for each that is used, so that some of each patient are kept out of training
+SPARE = 1.6  # phantoms made per phantom used, so that some of each patient are kept out of training
 
 
 @dataclass(frozen=True)
 class RealImages:
-    """Real images, or what stands in for them.
+    """Real images, or phantoms used as real images.
 
     Attributes:
         images: `(n, S, S)` uint8.
-        names: What each is called where it comes from.
-        groups: Group of each.
+        names: Name of each image at its source.
+        groups: Group of each image.
         origin: `images` or `phantoms`.
-        pseudo_groups: Whether near-duplicate clusters stand in for groups.
-        notes: What the user should know.
+        pseudo_groups: Whether clusters of near-duplicates are used as groups.
+        notes: Messages for the user.
     """
 
     images: NDArray[np.uint8]
@@ -51,19 +51,19 @@ class RealImages:
 def read_images(
     folder: Path, *, groups: Path | None, size: int, cache: Path, progress: Progress | None = None
 ) -> RealImages:
-    """All images below a folder, grey, `size` pixels a side; identical ones but once.
+    """All images below a folder, in grey levels, `size` x `size` pixels; identical images appear once.
 
     Args:
         folder: Folder of PNG, JPEG, BMP or TIFF files.
-        groups: CSV of file and group; default `groups.csv` in the folder or above it, else
-            near-duplicate clusters stand in.
-        size: Pixels a side.
+        groups: CSV of file and group; default `groups.csv` in the folder or above it, else clusters of
+            near-duplicates.
+        size: Image side in pixels.
         cache: Folder of image stores.
-        progress: Called now and then while decoding.
+        progress: Called from time to time while decoding.
 
     Raises:
-        FingerprintsError: If the folder is missing or empty, an image cannot be read, sizes are mixed, or
-            the group table leaves images out.
+        FingerprintsError: If the folder is missing or empty, an image cannot be read, sizes differ, or
+            images are missing in the group table.
     """
     if not folder.is_dir():
         raise FingerprintsError(
@@ -74,7 +74,7 @@ def read_images(
     files, store = _decoded(folder, size=size, cache=cache, progress=progress)
     names = [file.name for file in files]
     _, first = np.unique(store.digests, return_index=True)
-    kept = np.sort(first)  # a copy of an image must not be a non-member, or in another subset
+    kept = np.sort(first)  # a copy of a member must not be a non-member or in another subset
     notes = [f"{len(names) - len(kept)} copies of other images left out"] if len(kept) < len(names) else []
     images = np.array(store.images[kept])
     names = [names[row] for row in kept]
@@ -82,7 +82,7 @@ def read_images(
     if given is None:
         clusters = near_duplicate_groups(images, threshold=NEAR_DUPLICATE)
         notes.append(
-            "no group table: near-duplicate clusters stand in for patients, which is weaker (groups=CSV)"
+            "no group table: clusters of near-duplicates replace patients, which is less safe (groups=CSV)"
         )
         stand_in = [f"near_{number:05d}" for number in clusters]
         return RealImages(images, names, stand_in, "images", pseudo_groups=True, notes=tuple(notes))
@@ -92,14 +92,14 @@ def read_images(
 def _decoded(
     folder: Path, *, size: int, cache: Path, progress: Progress | None
 ) -> tuple[list[ImageFile], ImageStore]:
-    """The image files of a folder and their store; none is damaged, all are of one size."""
+    """The image files of a folder and their store; checks that all are readable and have the same size."""
     try:
         files = scan(folder, [Source(pattern="**/*", domain="real", part="train")])
     except FingerprintsError as error:
         raise FingerprintsError(
             "The folder holds no image (PNG, JPEG, BMP or TIFF).",
             where=f"images={folder}",
-            fix="DICOM files go through `python -m fingerprints.ingest images=DIR out=DIR` first",
+            fix="convert DICOM files first: `python -m fingerprints.ingest images=DIR out=DIR`",
         ) from error
     store = open_store(files, Preprocessing(size), cache=cache, progress=progress)
     if store.errors:
@@ -113,7 +113,7 @@ def _decoded(
     if len(sizes) > 1:
         shown = ", ".join(f"{width} x {height}" for width, height in sizes[:6])
         raise FingerprintsError(
-            f"The images are of {len(sizes)} sizes ({shown}): resampling traces would tell them apart.",
+            f"The images have {len(sizes)} sizes ({shown}): traces of resampling would tell them apart.",
             where=f"images={folder}",
             fix=f"bring them to one size: python -m fingerprints.ingest images={folder} out=DIR",
         )
@@ -130,9 +130,9 @@ def _given_groups(folder: Path, table: Path | None, names: list[str]) -> list[st
     missing = [name for name, group in zip(names, groups, strict=True) if group is None]
     if missing:
         raise FingerprintsError(
-            f"The group table leaves out {len(missing)} of {len(names)} images:\n{listing(missing, 5)}",
+            f"The group table lacks {len(missing)} of {len(names)} images:\n{listing(missing, 5)}",
             where=table,
-            fix="a row (file,group) for each image",
+            fix="give a row (file,group) for each image",
         )
     return [str(group) for group in groups]
 
@@ -140,14 +140,14 @@ def _given_groups(folder: Path, table: Path | None, names: list[str]) -> list[st
 def phantom_images(
     needed: int, *, size: int, seed: int, slices_per_patient: int = 10, progress: Progress | None = None
 ) -> RealImages:
-    """Phantoms of virtual patients, six tenths more than are needed.
+    """Phantoms of virtual patients, 60 % more than needed.
 
     Args:
-        needed: Images that the benchmark uses.
-        size: Pixels a side.
+        needed: Number of images that the benchmark uses.
+        size: Image side in pixels.
         seed: Seed of the patients.
-        slices_per_patient: Slices of each.
-        progress: Called now and then.
+        slices_per_patient: Number of slices per patient.
+        progress: Called from time to time.
     """
     patients = -(-round(SPARE * needed) // slices_per_patient)
     phantoms = make_phantoms(

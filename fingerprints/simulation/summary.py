@@ -1,4 +1,4 @@
-"""What a simulation says at its end."""
+"""Summary at the end of a simulation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TRAIN = "next: python -m fingerprints.train {experiment}{layout}data.root={out} 
 
 
 def summary(document: dict[str, Any], out: Path) -> list[str]:
-    """What was made, and what to do with it."""
+    """Lines about the result, and the next command."""
     task, images, settings = document["settings"]["task"], document["images"], document["settings"]
     generators = document["generators"]
     size = settings["size"]
@@ -20,7 +20,7 @@ def summary(document: dict[str, Any], out: Path) -> list[str]:
         f"real: {images['count']:,} {'phantoms' if images['origin'] == 'phantoms' else 'images'} of "
         f"{document['groups']['count']:,} groups; {len(generators)} generators, {document['seconds']:,.0f} s",
     ]
-    if (control := document.get("control")) is not None:  # benchmarks made before there were any lack it
+    if (control := document.get("control")) is not None:  # benchmarks of earlier versions lack it
         lines.append(f"control {control['name']}: {control['means']}")
     if document["planted"]["copies"]:
         lines.append(f"planted: {document['planted']['copies']:,} copies of training images (planted.csv)")
@@ -30,7 +30,7 @@ def summary(document: dict[str, Any], out: Path) -> list[str]:
     for words, bad in (("COLLAPSED", collapsed), ("BELOW THE FLOOR", low)):
         if bad:
             lines.append(
-                f"{words}: {', '.join(bad)}; look at generators/*/contact_sheet.png, train longer "
+                f"{words}: {', '.join(bad)}; check generators/*/contact_sheet.png, train longer "
                 "(scale.max_steps=N) or try another seed"
             )
     if task in NEXT:

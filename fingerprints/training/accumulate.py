@@ -1,4 +1,4 @@
-"""A batch through the encoder in parts, for batches that do not fit the memory."""
+"""Passes a batch through the encoder in parts, for batches that do not fit into memory."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch.utils.checkpoint import checkpoint
 
 
 def in_parts(encode: Callable[[Tensor], Tensor], images: Tensor, *, parts: int) -> Tensor:
-    """Embeddings of a batch, holding the activations of one part at a time.
+    """Embeddings of a batch, with the activations of only one part in memory at a time.
 
-    Accumulating the gradients of smaller batches would change what is learnt: pairs are formed across
-    the whole batch. Here each part's activations are dropped after its forward pass and computed again in
-    the backward pass, so that loss, gradients and step are those of the whole batch, for about a third
-    more time. Batch norm takes its statistics from the part, as it does from a process' share.
+    Accumulating the gradients of smaller batches would change the loss, since pairs are formed across the
+    whole batch. Here the activations of each part are dropped after its forward pass and computed again in
+    the backward pass. So loss, gradients and step are those of the whole batch, and a step takes about a
+    third longer. Batch norm uses the statistics of the part, as it uses those of a process' share.
 
     Args:
         encode: `(n, 1, H, W)` -> `(n, d)`; a bound method of an `nn.Module`.
         images: `(n, 1, H, W)`.
-        parts: At least 1; no more are made than there are images.
+        parts: Number of parts, at least 1; limited to the number of images.
 
     Returns:
         `(n, d)`.
@@ -40,11 +40,11 @@ def in_parts(encode: Callable[[Tensor], Tensor], images: Tensor, *, parts: int) 
 
 @contextlib.contextmanager
 def _batch_norm_kept(module: nn.Module) -> Iterator[None]:
-    """The second pass must not enter the running statistics a second time."""
+    """Keep running statistics unchanged: the second pass must not be counted again."""
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        # The count goes on in a copy: the buffer itself is also known to others (DDP).
+        # Count in a copy: the buffer itself is shared with others (DDP).
         count = norm.num_batches_tracked
         norm.momentum, norm.num_batches_tracked = 0.0, None if count is None else count.clone()
     try:

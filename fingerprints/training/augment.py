@@ -1,7 +1,7 @@
 """Augmentation that keeps fingerprints: whole-pixel geometry and mild grey-level changes only.
 
-Resampling, blurring and strong noise would wipe out the very traces that are looked for, so there
-are no rotations by degrees, no scaling and no smoothing here.
+Resampling, blurring and strong noise would destroy the traces that the detector looks for. Therefore
+there are no rotations by degrees, no scaling and no smoothing here.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from fingerprints.training.settings import AugmentSettings
 class Augmentation(AugmentSettings):
     """Random changes of training images; all off by default, as published.
 
-    What happens to an image is a function of (seed, epoch, step, position in the global batch), so
-    it does not depend on the number of processes.
+    The changes of an image depend only on (seed, epoch, step, position in the global batch), so they do
+    not depend on the number of processes.
 
     Attributes:
         seed: Seed of the run.

@@ -19,10 +19,10 @@ LAST = "last.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint whole or not at all.
+    """Writes checkpoints atomically: a file appears only when it is complete.
 
-    Lightning's own goes through a temporary file that may lie on another file system, where the move
-    to its place can be interrupted.
+    Lightning uses a temporary file that may lie on another file system; then the move to the final place
+    can be interrupted.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -41,7 +41,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise FingerprintsError(
                 f"The checkpoint cannot be written: {error.strerror or error}; the previous one is kept.",
                 where=target,
-                fix=f"make room for {buffer.tell() / 1e6:,.0f} MB, then go on with resume=OUT",
+                fix=f"make room for {buffer.tell() / 1e6:,.0f} MB, then continue with resume=OUT",
             ) from error
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -52,24 +52,24 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         try:
             return super().load_checkpoint(path, *args, **kwargs)
-        except Exception as error:  # damaged files raise whatever their reader stumbles over
+        except Exception as error:  # a damaged file can raise any error in its reader
             raise FingerprintsError(
                 f"The checkpoint cannot be read: {str(error).splitlines()[0] if str(error) else error!r}",
                 where=path,
-                fix="delete it, and this training begins anew with resume=OUT",
+                fix="delete it, and restart this training with resume=OUT",
             ) from error
 
 
 class Checkpoints(ModelCheckpoint):
-    """The last weights after every epoch, and the best if asked.
+    """Saves the last weights after every epoch, and the best weights if requested.
 
-    The last are written here: Lightning's `save_last` writes them only when the best are. When a signal
-    asked to stop (`interruption`), they are saved after the step and `Interrupted` is raised; all
-    processes agree on the step. A folder that was moved is no other folder.
+    The last weights are written here, because Lightning's `save_last` writes them only together with the
+    best. If a signal asks to stop (`interruption`), they are saved after the current step and `Interrupted`
+    is raised; all processes agree on the step. A run folder may be moved between stop and resume.
 
     Args:
-        every_steps: Also save the last weights after each so many steps of an epoch, for long epochs.
-        **options: Lightning's own.
+        every_steps: Also save the last weights after every so many steps of an epoch, for long epochs.
+        **options: Options of Lightning's `ModelCheckpoint`.
     """
 
     def __init__(self, *, every_steps: int | None = None, **options: Any) -> None:
@@ -82,7 +82,7 @@ class Checkpoints(ModelCheckpoint):
         return Path(str(self.dirpath)) / LAST
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Leave within an epoch; after its last step, the end of the epoch comes first."""
+        """Stop within an epoch; after its last step, the end of the epoch comes first."""
         super().on_train_batch_end(trainer, *args, **kwargs)
         if trainer.is_last_batch:
             return
@@ -98,14 +98,14 @@ class Checkpoints(ModelCheckpoint):
         return trainer.fit_loop.epoch_loop.batch_progress.current.ready % self.every_steps == 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the epoch; leave if a signal came while it was validated."""
+        """Save the epoch; stop if a signal came during validation."""
         super().on_train_epoch_end(trainer, pl_module)
         trainer.save_checkpoint(self.last)
         if number := _signalled(trainer):
             raise Interrupted(number)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what the checkpoint knows, with its paths brought to where the folder is now."""
+        """Restore the state from the checkpoint, with its paths changed to the current folder."""
         here = Path(str(self.dirpath))
 
         def moved(path: str) -> str:
@@ -119,7 +119,7 @@ class Checkpoints(ModelCheckpoint):
 
 
 def _signalled(trainer: pl.Trainer) -> int:
-    """Number of the signal that any process got, 0 for none; the same on all."""
+    """Number of the signal that any process received, 0 for none; equal on all processes."""
     number = pending() or 0
     if trainer.world_size == 1:
         return number

@@ -1,4 +1,4 @@
-"""A softmax classifier on any encoder: fine-tuning, and the embeddings it leaves behind."""
+"""A softmax classifier on any encoder: fine-tuning, and the resulting embeddings."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class ClassifierModule(EncoderModule):
     With several processes the loss is that of the global batch: terms are summed and divided by its size.
 
     Args:
-        network: The encoder; what remains after training.
-        classes: How many there are.
+        network: The encoder, which is kept after training.
+        classes: Number of classes.
         optimiser: Optimiser and schedule.
         augmentation: Applied to training images only.
-        accumulate: Parts in which a process' share of a batch passes the encoder.
+        accumulate: Number of parts in which a process' share of a batch passes through the encoder.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ClassifierModule(EncoderModule):
         self.val_accuracy = MulticlassAccuracy(num_classes=classes, average="micro")
 
     def training_step(self, batch: ImageBatch, batch_idx: int) -> dict[str, Tensor]:
-        """Mean cross-entropy of the global batch; fillers do not count."""
+        """Mean cross-entropy of the global batch; padding entries do not count."""
         images = self.augmentation(as_unit_float(batch.left), batch)
         logits = self.head(in_parts(self.network.forward, images, parts=self.accumulate))
         total = functional.cross_entropy(logits, batch.left_classes, ignore_index=PAD, reduction="sum")
@@ -57,7 +57,7 @@ class ClassifierModule(EncoderModule):
         }
 
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> None:
-        """Collect loss and accuracy of held-out images; fillers do not count."""
+        """Collect loss and accuracy of held-out images; padding entries do not count."""
         counted = batch.left_classes != PAD
         if not counted.any():
             return

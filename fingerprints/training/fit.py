@@ -1,4 +1,4 @@
-"""Fitting a network: callbacks, checkpoints, going on, and what the training cost."""
+"""Fitting a network: callbacks, checkpoints, resume, and the cost of the training."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ RESULT = "fit.json"
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a training leaves beside its weights.
+    """Results of a training, apart from its weights.
 
     Attributes:
-        history: A row per epoch: `epoch`, `train_loss`, and validation figures where there are any.
-        images_encoded: Encoder budget spent, in images.
-        chosen_epoch: Epochs of training behind the weights that are kept.
-        checkpoint: The file of the weights that are kept.
+        history: A row per epoch: `epoch`, `train_loss`, and validation figures if there are any.
+        images_encoded: Encoder budget used, in images.
+        chosen_epoch: Number of epochs after which the kept weights were saved.
+        checkpoint: File of the kept weights.
     """
 
     history: pd.DataFrame
@@ -53,7 +53,7 @@ class FitResult:
 
     @property
     def seconds(self) -> float:
-        """Wall time of all epochs, interruptions between them left out."""
+        """Wall time of all epochs, without interruptions."""
         return float(self.history["seconds"].sum())
 
     def save(self, path: Path) -> None:
@@ -68,7 +68,7 @@ class FitResult:
 
     @classmethod
     def load(cls, path: Path) -> FitResult:
-        """What `save` wrote."""
+        """Read what `save` wrote."""
         facts = json.loads(path.read_text())
         return cls(
             history=pd.DataFrame(facts["history"]),
@@ -79,7 +79,7 @@ class FitResult:
 
 
 class _SeedSteps(Callback):
-    """Dropout and the like are a function of (seed, epoch, step), as the batch is: also after a resume."""
+    """Seeds dropout and similar layers from (seed, epoch, step), also after a resume."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -92,7 +92,7 @@ class _SeedSteps(Callback):
 
 
 class _EarlyStopping(EarlyStopping):
-    """Knows after a resume that it had already stopped."""
+    """Early stopping that remembers after a resume that it has already stopped."""
 
     stopped = False
 
@@ -122,25 +122,25 @@ def fit(
     seed: int = 0,
     report: Report | None = None,
 ) -> FitResult:
-    """Train the module's network in place; it ends with the weights that are kept.
+    """Train the module's network in place; afterwards it has the weights that are kept.
 
-    A training that the folder already holds is taken from there; one that was interrupted goes on from
-    its last checkpoint, with the same result as if it had not been.
+    If the folder holds this training finished, its result is loaded. An interrupted training continues
+    from its last checkpoint, with the same result as without the interruption.
 
     Args:
         module: The network with its loss.
         data: Training batches, and validation batches if there are any.
         trainer: Hardware and length.
         stopping: Early stopping and choice of weights; without validation images neither applies.
-        folder: Where checkpoints go; this training's alone.
-        title: What the log calls this training.
-        seed: Seed of what is random within the network (dropout).
-        report: Called with the figures of each epoch, and whether they are new: those of epochs that the
-            folder already holds are not.
+        folder: Folder of the checkpoints, used by this training only.
+        title: Name of this training in the log.
+        seed: Seed of random layers (dropout).
+        report: Called with the figures of each epoch, and whether they are new. Epochs that the folder
+            already holds are not new.
 
     Raises:
         FingerprintsError: If the training diverges, or a checkpoint cannot be written or read.
-        Interrupted: If a signal asked to stop; the checkpoint is written.
+        Interrupted: If a signal asked to stop; the checkpoint was written before.
     """
     if (folder / RESULT).exists():
         return _finished(module, folder, title, report)
@@ -155,12 +155,12 @@ def fit(
     runner = make_trainer(trainer, callbacks=callbacks, validate=validated)
     steps, images = data.train_strategy.steps, data.train_strategy.images_per_epoch
     log.info(
-        "%s: %d steps an epoch, %s images encoded an epoch, %s in %d epochs",
+        "%s: %d steps per epoch, %s images encoded per epoch, %s in %d epochs",
         *(title, steps, f"{images:,}", f"{images * trainer.max_epochs:,}", trainer.max_epochs),
     )
     last = folder / LAST
     if runner.is_global_zero:
-        for stale in folder.glob("*.part"):  # their writer was killed
+        for stale in folder.glob("*.part"):  # left behind when their writer was killed
             stale.unlink()
     with deferred():
         runner.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
@@ -171,10 +171,10 @@ def fit(
 
 
 def _finished(module: EncoderModule, folder: Path, title: str, report: Report | None) -> FitResult:
-    """The training that the folder already holds, its weights loaded and its epochs reported again."""
+    """The finished training in the folder: its weights are loaded and its epochs reported again."""
     result = FitResult.load(folder / RESULT)
     load_into(module, read_weights(result.checkpoint), where=result.checkpoint)
-    log.info("%s: finished before, %d epochs", title, result.epochs)
+    log.info("%s: already finished, %d epochs", title, result.epochs)
     if report is not None:
         for row in result.history.to_dict(orient="records"):
             report({str(name): value for name, value in row.items()}, fresh=False)
@@ -205,7 +205,7 @@ def _early_stopping(settings: EarlyStoppingSettings) -> _EarlyStopping:
 
 
 def _result(module: EncoderModule, frame: pd.DataFrame, checkpoints: Checkpoints, folder: Path) -> FitResult:
-    """What the training leaves; the module ends with the weights that are kept."""
+    """The results of the training; the module gets the weights that are kept."""
     checkpoint, chosen = folder / LAST, len(frame)
     if checkpoints.monitor is not None and checkpoints.best_model_path:
         checkpoint = folder / Path(checkpoints.best_model_path).name  # Lightning resolves links

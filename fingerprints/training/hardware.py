@@ -1,4 +1,4 @@
-"""What a training runs on: accelerator, processes, precision, and the Lightning trainer for them."""
+"""Hardware of a training: accelerator, processes, precision, and the Lightning trainer for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fingerprints.training.settings import TrainerSettings
 def make_trainer(
     settings: TrainerSettings, *, callbacks: list[Callback] | None = None, validate: bool = True
 ) -> pl.Trainer:
-    """A quiet Lightning trainer.
+    """A Lightning trainer without console output of its own.
 
     Args:
         settings: Hardware, precision, length.
@@ -28,7 +28,7 @@ def make_trainer(
     """
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Batches come as row numbers and cost nothing to load: more loader workers would only be slower.
+    # Batches are row numbers and need no time to load: more loader workers would only be slower.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # A run folder may hold older trainings.
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")
@@ -48,7 +48,7 @@ def make_trainer(
         callbacks=callbacks,
         logger=False,
         plugins=[AtomicCheckpointIO()],
-        # Each process sees its share of the batch; its statistics alone would be another network's.
+        # Each process sees its share of the batch only: without this, batch norm would use other statistics.
         sync_batchnorm=settings.processes > 1 and settings.accelerator == "gpu",
         use_distributed_sampler=False,
         enable_checkpointing=any(isinstance(c, Checkpoints) for c in callbacks or ()),
@@ -59,17 +59,17 @@ def make_trainer(
         log_every_n_steps=1,
         deterministic=True if settings.accelerator == "cpu" else "warn",
     )
-    # Signals are the run's (`interruption`): Lightning's handler talks to the other processes from
-    # within the signal, while they may be in the middle of other talk, and they would hang.
+    # Signals are handled by the run (`interruption`). Lightning's handler communicates with the other
+    # processes from within the signal; if they are in another collective operation, all would hang.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     return trainer
 
 
 def resolve(settings: TrainerSettings) -> TrainerSettings:
-    """Settings with what depends on this machine filled in.
+    """Settings with the values that depend on this machine filled in.
 
     Raises:
-        FingerprintsError: If this machine cannot do what they ask.
+        FingerprintsError: If this machine does not support the settings.
     """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     accelerator = settings.accelerator
@@ -79,7 +79,7 @@ def resolve(settings: TrainerSettings) -> TrainerSettings:
         raise FingerprintsError(
             "This machine has no GPU that PyTorch can use.",
             where=f"trainer.accelerator={settings.accelerator}",
-            fix="trainer=cpu, or see what `nvidia-smi` and torch.cuda.is_available() say",
+            fix="trainer=cpu, or check `nvidia-smi` and torch.cuda.is_available()",
         )
     devices = settings.devices
     if devices == 0:
@@ -90,7 +90,7 @@ def resolve(settings: TrainerSettings) -> TrainerSettings:
         devices = gpus if accelerator == "gpu" else 1
     if accelerator == "gpu" and devices > gpus:
         raise FingerprintsError(
-            f"{devices} GPUs were asked for; this machine has {gpus}.",
+            f"{devices} GPUs were requested; this machine has {gpus}.",
             where=f"trainer.devices={devices}",
             fix=f"trainer.devices={gpus}, or trainer.devices=-1 for all there are",
         )
@@ -107,7 +107,7 @@ def resolve(settings: TrainerSettings) -> TrainerSettings:
     lacking = {"16-mixed": accelerator == "cpu", "bf16-mixed": accelerator == "gpu" and not bf16}
     if lacking.get(precision):
         raise FingerprintsError(
-            f"Precision {precision} is not for this {'CPU' if accelerator == 'cpu' else 'GPU'}.",
+            f"Precision {precision} is not supported on this {'CPU' if accelerator == 'cpu' else 'GPU'}.",
             where=f"trainer.precision={precision}",
             fix="trainer.precision=32-true, or bf16-mixed"
             if accelerator == "cpu"
@@ -118,7 +118,7 @@ def resolve(settings: TrainerSettings) -> TrainerSettings:
         make_trainer(resolved)
     except (MisconfigurationException, ValueError) as error:
         raise FingerprintsError(
-            f"This machine cannot train so: {str(error).splitlines()[0]}",
+            f"This machine does not support these settings: {str(error).splitlines()[0]}",
             where=f"trainer.accelerator={accelerator}, trainer.devices={devices}, "
             f"trainer.precision={precision}",
             fix="trainer=cpu, or fewer trainer.devices",
@@ -127,7 +127,7 @@ def resolve(settings: TrainerSettings) -> TrainerSettings:
 
 
 def describe(settings: TrainerSettings) -> str:
-    """Resolved hardware in words, and what several processes change."""
+    """Resolved hardware in words, and the effect of several processes."""
     kind = "GPU" if settings.accelerator == "gpu" else "CPU"
     count = settings.processes
     words = (
@@ -139,5 +139,5 @@ def describe(settings: TrainerSettings) -> str:
             + ("" if kind == "GPU" else ", batch norm (if any) sees a process' share")
         )
     if settings.accumulate > 1:
-        words += f"; every share passes the encoder in {settings.accumulate} parts"
+        words += f"; every share passes through the encoder in {settings.accumulate} parts"
     return words

@@ -1,4 +1,4 @@
-"""The figures of each epoch: kept with the checkpoint, said in the log, sent to the logger."""
+"""The figures of each epoch: kept in the checkpoint, written to the log, sent to the logger."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Row = dict[str, float]
 
 
 class Report(Protocol):
-    """Takes the figures of an epoch; `fresh` if it has just been trained, not read from a checkpoint."""
+    """Receives the figures of an epoch; `fresh` if it was just trained and not read from a checkpoint."""
 
     def __call__(self, row: Row, *, fresh: bool) -> None:
-        """Take them."""
+        """Receive them."""
 
 
 SHOWN = ("train_loss", "val_loss", "val_pair_accuracy", "val_accuracy")
@@ -33,11 +33,11 @@ SHOWN = ("train_loss", "val_loss", "val_pair_accuracy", "val_accuracy")
 class History(Callback):
     """A row per epoch: loss, zero embeddings, validation figures, learning rate, time.
 
-    What a half-done epoch has summed up so far is part of the checkpoint, so that an epoch that was
-    interrupted has the same figures as one that was not.
+    The sums of an unfinished epoch are part of the checkpoint, so that an interrupted epoch gets the same
+    figures as an uninterrupted one.
 
     Args:
-        title: What the log calls this training.
+        title: Name of this training in the log.
         report: Called with each row (a logger's curves, the run's status).
     """
 
@@ -49,26 +49,26 @@ class History(Callback):
         self._world: Callable[[Tensor], Tensor] = lambda tensor: tensor
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell of the epochs that a checkpoint knows, also where it was the last one."""
+        """Report the epochs of a checkpoint, even if no epoch remains to be trained."""
         if self.report is not None:
             for row in self.rows:
                 self.report(row, fresh=False)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Lightning does not announce the epoch that a checkpoint interrupted: the clock starts here."""
+        """Start the clock here: Lightning has no start event for an epoch that is resumed half-way."""
         self._since = time.perf_counter()
         self._world = lambda tensor: trainer.strategy.reduce(tensor.clone(), reduce_op="sum")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Sum up, without waiting for the device."""
+        """Add to the sums without waiting for the device."""
         new = torch.stack([outputs["loss"].detach().double() * batch.images, outputs["zeros"].double()])
         self._sums = new if self._sums is None else self._sums.to(new.device) + new
         self._images += batch.images
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the epoch's row; its validation has already run.
+        """Complete the epoch's row; its validation has already run.
 
         Raises:
             FingerprintsError: If the loss is not finite.
@@ -101,13 +101,13 @@ class History(Callback):
             self.report(row, fresh=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """Rows, and the sums of a half-done epoch over all processes."""
+        """Rows, and the sums of an unfinished epoch over all processes."""
         sums = None if self._sums is None else self._world(self._sums).tolist()
         seconds = self._seconds + time.perf_counter() - self._since if self._images else 0.0
         return {"rows": self.rows, "sums": sums, "images": self._images, "seconds": seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where the checkpoint was made; the main process takes the sums over."""
+        """Restore the state of the checkpoint; the main process takes over the sums."""
         self.rows = [dict(row) for row in state_dict["rows"]]
         self._images, self._seconds = state_dict["images"], state_dict["seconds"]
         main = getattr(pl.utilities.rank_zero_only, "rank", 0) == 0

@@ -1,4 +1,4 @@
-"""Curves beside the run folder: none, CSV, TensorBoard or Weights & Biases."""
+"""Loggers of curves: none, CSV, TensorBoard or Weights & Biases."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ INIT_SECONDS = 30
 """Longest wait for a W&B server to open a run; before that, up to about 10 s to check the key."""
 
 FINISH_SECONDS = 120
-"""Longest wait for the last data to be sent; what is left stays on disk."""
+"""Longest wait for the last data to be sent; unsent data stay on disk."""
 
 MODES = {
     **dict.fromkeys(("online", "run", "shared"), "online"),
     **dict.fromkeys(("offline", "dryrun"), "offline"),
     "disabled": "disabled",
 }
-"""What `WANDB_MODE` may say, and what it means here."""
+"""Allowed values of `WANDB_MODE` and their meaning here."""
 
 
 class CurveLogger(WandbLogger):
-    """A Lightning logger around an open W&B run, in which every curve is drawn over its own epochs.
+    """A Lightning logger around an open W&B run, where every curve has its own axis of epochs.
 
     Args:
         run: The run.
@@ -45,7 +45,7 @@ class CurveLogger(WandbLogger):
         run.define_metric("epoch", hidden=True)
 
     def log_row(self, prefix: str, row: Mapping[str, float]) -> None:
-        """Add an epoch. W&B's own step only grows, so that it cannot be the axis of two trainings."""
+        """Add an epoch. W&B's own step can only increase, so that two trainings cannot share it as axis."""
         figures = {f"{prefix}{name}": value for name, value in row.items() if name != "epoch"}
         for key in figures.keys() - self._curves:
             self.experiment.define_metric(key, step_metric="epoch")
@@ -64,18 +64,18 @@ def open_logger(
     tags: Sequence[str] = (),
     resumed: bool = False,
 ) -> Iterator[Logger | None]:
-    """The configured Lightning logger, finished whatever happens; `None` for none.
+    """The configured Lightning logger, or `None`; it is closed in any case, also after an error.
 
     Only the main process logs; the others get `None`.
 
     Args:
-        settings: Which, and how.
+        settings: Kind and options of the logger.
         folder: The run folder: CSV and TensorBoard write to `curves/`, W&B to `wandb/` in it.
         run_name: Name of the W&B run.
         run_id: Id of the W&B run; the same after a resume.
-        config: The run's configuration; its `name` is the group where the settings have none.
-        tags: W&B tags beside those of the settings.
-        resumed: Whether this goes on with an earlier run.
+        config: The run's configuration; its `name` is the group if the settings have none.
+        tags: W&B tags in addition to those of the settings.
+        resumed: Whether this continues an earlier run.
 
     Raises:
         FingerprintsError: If the logger's package is missing, or W&B refuses a setting.
@@ -132,9 +132,9 @@ def _open_tensorboard(folder: Path) -> Iterator[Logger]:
 
 
 def replays(logger: Logger | None) -> bool:
-    """Whether a resumed run must log its earlier epochs again: the logger begins with an empty record.
+    """Whether a resumed run must log its earlier epochs again, because the logger starts empty.
 
-    So do CSV, which overwrites its file, and W&B unless the server knows the run.
+    This holds for CSV, which overwrites its file, and for W&B unless the server knows the run.
     """
     if isinstance(logger, WandbLogger):
         return not logger.experiment.resumed
@@ -146,7 +146,7 @@ def log_curve(logger: Logger | None, prefix: str, rows: Sequence[Mapping[str, fl
 
     Args:
         logger: From `open_logger`.
-        prefix: Put before each name: empty for the final training, `fold_2/`, `m1/fold_2/`.
+        prefix: Prefix of each name: empty for the final training, else `fold_2/`, `m1/fold_2/`.
         rows: Figures by name, among them `epoch`, from 1.
     """
     for row in rows:
@@ -161,7 +161,7 @@ def log_curve(logger: Logger | None, prefix: str, rows: Sequence[Mapping[str, fl
 
 @contextlib.contextmanager
 def _open_run(settings: LoggerSettings, *, folder: Path, **options: Any) -> Iterator[Any]:
-    """An open W&B run, or `None` where `WANDB_MODE` switches W&B off."""
+    """An open W&B run, or `None` if `WANDB_MODE` switches W&B off."""
     mode = _mode(settings)
     if mode == "disabled":
         log.info("W&B: switched off by WANDB_MODE")
@@ -203,24 +203,24 @@ def _online(folder: Path, options: dict[str, Any]) -> Any:
     import wandb
 
     try:
-        # Asked first: `init` would ask for a key on the terminal, and leave a half-made folder.
+        # Check for a key first: `init` would ask for it on the terminal and leave an incomplete folder.
         if wandb.login(prompt=False, verify=True):
             return _init(folder, {**options, "mode": "online"})
         reason = "no API key (WANDB_API_KEY or `wandb login`)"
     except wandb.Error as error:
         reason = str(error).splitlines()[0]
-    log.warning("W&B: cannot go online (%s); going on offline", reason)
+    log.warning("W&B: cannot go online (%s); continuing offline", reason)
     return None
 
 
 def _init(folder: Path, options: dict[str, Any]) -> Any:
-    """Open a run that records neither code, nor the machine's paths and users, nor the terminal."""
+    """Open a run that does not record code, paths and users of the machine, or terminal output."""
     import wandb
 
     try:
         return wandb.init(
             dir=folder,
-            reinit="create_new",  # whatever else runs in this process stays as it is
+            reinit="create_new",  # other runs in this process are not changed
             settings=wandb.Settings(
                 silent=True,
                 console="off",
@@ -238,13 +238,13 @@ def _init(folder: Path, options: dict[str, Any]) -> Any:
         raise FingerprintsError(
             f"W&B refuses a setting: {str(error).splitlines()[-1].strip()}",
             where="logger",
-            fix="another logger.project, logger.entity, logger.group or logger.tags",
+            fix="change logger.project, logger.entity, logger.group or logger.tags",
         ) from error
 
 
 @contextlib.contextmanager
 def _kept_inside(folder: Path) -> Iterator[None]:
-    """Let W&B stage tables in `folder` rather than in the home folder, unless the user says where."""
+    """Let W&B stage tables in `folder`, not in the home folder, unless the user has set a place."""
     if "WANDB_DATA_DIR" in os.environ:
         yield
         return

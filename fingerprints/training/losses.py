@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# Keeps the gradient of the root finite where two embeddings coincide.
+# Keeps the gradient of the square root finite if two embeddings are equal.
 DISTANCE_EPSILON = 1e-12
 
 
@@ -32,7 +32,7 @@ def contrastive_terms(distance: Tensor, positive: Tensor, *, margin: float) -> T
 
 
 def mean_over(terms: Tensor, counted: Tensor) -> Tensor:
-    """Mean of the terms where `counted`; 0 (with a gradient) where none is."""
+    """Mean of the terms where `counted` is true; 0 (with a gradient) if there are none."""
     return (terms * counted).sum() / counted.sum().clamp_min(1)
 
 
@@ -41,13 +41,13 @@ def balanced_contrastive_loss(
 ) -> Tensor:
     """Half the mean over positive pairs plus half the mean over negative ones.
 
-    With k images of each of c classes a side, positives are 1/c of all pairs; the two means give
-    both kinds the same weight whatever c.
+    With k images of each of c classes on either side, positives are 1/c of all pairs. The two means give
+    both kinds the same weight for every c.
 
     Args:
         distance: `(a, b)` distances of all left to all right embeddings.
         positive: `(a, b)` bool.
-        counted: `(a, b)` bool; false for fillers.
+        counted: `(a, b)` bool; false for padding entries.
         margin: As in `contrastive_terms`.
     """
     terms = contrastive_terms(distance, positive, margin=margin)

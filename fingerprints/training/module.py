@@ -1,4 +1,4 @@
-"""What all trainings of an encoder share: the network, its optimiser, and what it has cost."""
+"""Common base of all trainings of an encoder: network, optimiser and encoder budget."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class EncoderModule(pl.LightningModule):
     """A network in training. A training step returns `loss` and `zeros`, the count of zero embeddings.
 
     Args:
-        network: What remains after training.
+        network: The encoder, which is kept after training.
         optimiser: Optimiser and schedule.
         augmentation: Applied to training images only.
 
     Attributes:
-        images_encoded: Encoder budget spent so far, in images; part of the checkpoint.
+        images_encoded: Encoder budget used so far, in images; part of the checkpoint.
     """
 
     images_encoded: Tensor
@@ -38,8 +38,8 @@ class EncoderModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule over all steps of the training."""
-        # Not `trainer.estimated_stepping_batches`: it makes the loaders, and loaders made before a
-        # checkpoint is read are not told at which step to go on.
+        # Not `trainer.estimated_stepping_batches`: it creates the loaders, and loaders that exist before
+        # the checkpoint is read do not learn at which step to continue.
         strategy = self.trainer.datamodule.train_strategy  # type: ignore[attr-defined]
         steps = strategy.steps * int(self.trainer.max_epochs or 1)
         return configure(self.parameters(), self.optimiser, steps=steps)

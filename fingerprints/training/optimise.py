@@ -13,7 +13,7 @@ from fingerprints.training.settings import OptimiserSettings
 
 
 def rate(step: int, *, steps: int, schedule: str, warmup: float) -> float:
-    """The learning rate's factor in [0, 1] at a step `0..steps-1`."""
+    """Factor of the learning rate in [0, 1] at a step `0..steps-1`."""
     rising = warmup * steps
     if step < rising:
         return (step + 1) / (rising + 1)
@@ -26,7 +26,7 @@ def rate(step: int, *, steps: int, schedule: str, warmup: float) -> float:
 def configure(
     parameters: Iterable[nn.Parameter], settings: OptimiserSettings, *, steps: int
 ) -> dict[str, Any]:
-    """Optimiser and per-step schedule in the form that Lightning takes."""
+    """Optimiser and per-step schedule in the form that Lightning expects."""
     trained = [p for p in parameters if p.requires_grad]
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.name]
     # Fused: one pass over all weights instead of one for each arithmetic step.

@@ -1,8 +1,8 @@
-"""Several processes for one run: started by us on this machine, or by torchrun or SLURM.
+"""Several processes for one run: started here on this machine, or by torchrun or SLURM.
 
-We start them with PyTorch's own agent (what torchrun is), each a fresh interpreter that is told the run
-folder and nothing else. Lightning would run the user's command again in every process, and so compose
-another configuration, take another time stamp, and in a sweep another job.
+Here they are started with PyTorch's elastic agent (as in torchrun). Each is a new interpreter that gets
+only the run folder. Lightning would run the user's command again in every process; each would compose its
+own configuration with its own time stamp, and in a sweep its own job.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ WORKER = "fingerprints.experiment.worker"
 
 
 def started_world_size() -> int:
-    """Processes that torchrun or SLURM started together with this one; 1 if nobody did.
+    """Number of processes that torchrun or SLURM started together, with this one; 1 without them.
 
     Raises:
-        FingerprintsError: If SLURM was told how many, but not how many on a node.
+        FingerprintsError: If SLURM got a number of processes, but no number per node.
     """
     try:
         for environment in (TorchElasticEnvironment, SLURMEnvironment):
@@ -43,7 +43,7 @@ def started_world_size() -> int:
                 return environment().world_size()
     except RuntimeError as error:
         raise FingerprintsError(
-            f"SLURM's settings do not fit: {error}",
+            f"The SLURM settings are not valid: {error}",
             where="sbatch or srun",
             fix="--ntasks-per-node=N --nodes=M",
         ) from error
@@ -51,14 +51,14 @@ def started_world_size() -> int:
 
 
 def check_world(settings: TrainerSettings, *, world_size: int) -> None:
-    """Whether the processes that are there are those that the configuration asks for.
+    """Check that the number of processes is the configured one.
 
     Args:
         settings: Resolved hardware settings.
-        world_size: What `started_world_size` says.
+        world_size: The value of `started_world_size`.
 
     Raises:
-        FingerprintsError: If they are not, or several nodes have nobody who starts their processes.
+        FingerprintsError: If it is not, or if there are several nodes without torchrun or srun.
     """
     if world_size == 1 and settings.num_nodes > 1:
         raise FingerprintsError(
@@ -80,7 +80,7 @@ def check_world(settings: TrainerSettings, *, world_size: int) -> None:
 def share_folder(folder: Path, settings: TrainerSettings) -> tuple[Path, bool]:
     """The main process' run folder, and whether this is the main process.
 
-    Processes that torchrun or SLURM started each read the clock for themselves.
+    Needed because each process that torchrun or SLURM started reads the clock itself.
     """
     trainer = make_trainer(settings)
     trainer.strategy.setup_environment()
@@ -89,16 +89,16 @@ def share_folder(folder: Path, settings: TrainerSettings) -> tuple[Path, bool]:
 
 
 def run_workers(work: str, folder: Path, settings: TrainerSettings) -> None:
-    """Start processes that work together on this machine and wait for them; if one fails, all end.
+    """Start processes that work together on this machine and wait for them; if one fails, all are ended.
 
     Args:
-        work: What to do there, a name that `fingerprints.experiment.worker` knows: `run` or `generator`.
-        folder: The folder that says the rest.
+        work: The kind of work, as named in `fingerprints.experiment.worker`: `run` or `generator`.
+        folder: The folder with all other information.
         settings: Resolved hardware settings.
 
     Raises:
         FingerprintsError: With the message of the process that failed first.
-        Interrupted: If a signal ended them; they have saved.
+        Interrupted: If a signal ended them; their state is saved.
     """
     for name in ("launcher.api", "elastic.agent.server.api", "elastic.multiprocessing.api"):
         logging.getLogger(f"torch.distributed.{name}").setLevel(logging.CRITICAL)
@@ -114,7 +114,7 @@ def run_workers(work: str, folder: Path, settings: TrainerSettings) -> None:
         logs_specs=DefaultLogsSpecs(log_dir=scratch.name),
         signals_to_handle="SIGTERM,SIGINT",
     )
-    # Each process would otherwise take all cores for itself.
+    # Otherwise each process would use all cores.
     threads = os.environ.get("OMP_NUM_THREADS")
     if threads is None and settings.accelerator == "cpu":
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // settings.devices))
@@ -127,7 +127,7 @@ def run_workers(work: str, folder: Path, settings: TrainerSettings) -> None:
         if code in (128 + signal.SIGTERM, 128 + signal.SIGINT):
             raise Interrupted(code - 128) from None
         raise FingerprintsError(
-            f"Rank {rank} of {settings.devices} processes failed, the others were ended. It said:\n{text}"
+            f"Rank {rank} of {settings.devices} processes failed; the others were ended. Its error:\n{text}"
         ) from None
     finally:
         scratch.cleanup()
@@ -136,30 +136,30 @@ def run_workers(work: str, folder: Path, settings: TrainerSettings) -> None:
 
 
 def leave_group() -> None:
-    """Leave the process group on CPUs, if this process is in one; for the end of a process.
+    """Leave the process group on CPUs, if this process is in one; to be called before a process ends.
 
-    Gloo's threads outlive the training, and an interpreter that ends beside them is now and then aborted
-    (`terminate called without an active exception`).
+    Gloo's threads continue after the training. If the interpreter ends while they run, it is sometimes
+    aborted (`terminate called without an active exception`).
     """
     if distributed.is_available() and distributed.is_initialized() and distributed.get_backend() == "gloo":
         distributed.destroy_process_group()
 
 
 def report_failure(text: str) -> None:
-    """In a worker: hand over what went wrong, in the form that PyTorch's agent reads."""
-    # Its time stamps count seconds; others fail in a failure's wake well within one.
+    """In a worker: pass an error on, in the form that PyTorch's agent reads."""
+    # Time stamps are in whole seconds; after the first failure the others fail in less than a second.
     message = json.dumps({"text": text, "when": time.time_ns()})
     facts = {"message": message, "timestamp": int(time.time())}
     Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(facts))
 
 
 def _first_failure(error: ChildFailedError) -> tuple[int, int, str]:
-    """Rank, exit code and words of the process that failed first."""
+    """Rank, exit code and message of the process that failed first."""
     found = []
     for rank, failure in error.failures.items():
         try:
             said = json.loads(failure.message)
             found.append((said["when"], rank, failure.exitcode, said["text"]))
-        except ValueError:  # it was killed and could not say anything: it is what the others suffer from
+        except ValueError:  # killed without a message: the cause of the other failures
             found.append((0, rank, failure.exitcode, failure.message))
     return min(found)[1:]

@@ -25,12 +25,12 @@ class SegmenterSettings:
 
     Attributes:
         widths: Channels of each level of the U-Net.
-        batch_size: Images a step.
-        lr: Highest learning rate of AdamW, reached at once and lowered to 0 along a cosine.
+        batch_size: Images per step.
+        lr: Highest learning rate of AdamW, used from the first step and lowered to 0 along a cosine.
         flip: Mirror left and right with probability one half.
-        shift: Largest whole-pixel shift along each axis, as a share of the side; edges repeat.
+        shift: Largest whole-pixel shift along each axis, as a share of the side; edge pixels are repeated.
         brightness: Largest change of grey levels: they are raised to a power between `1 / (1 + b)` and
-            `1 + b`. The network standardises images, so that adding or scaling would change nothing.
+            `1 + b`. The network standardises images, so that an offset or a factor would have no effect.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 128)
@@ -42,9 +42,9 @@ class SegmenterSettings:
 
 
 def soft_dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """`(n,)` one less soft Dice of `(n, 1, S, S)` (Milletari et al. 2016, V-Net, section 3).
+    """`(n,)`: 1 minus the soft Dice of `(n, 1, S, S)` (Milletari et al. 2016, V-Net, section 3).
 
-    With 1 added above and below, so that an empty mask costs nothing where nothing is predicted.
+    1 is added to numerator and denominator, so that an empty mask with an empty prediction has loss 0.
     """
     chances = torch.sigmoid(logits).flatten(1)
     truth = masks.flatten(1)
@@ -60,13 +60,13 @@ def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
 def augmented(
     images: Tensor, masks: Tensor, draws: Tensor, *, settings: SegmenterSettings
 ) -> tuple[Tensor, Tensor]:
-    """Images and masks mirrored and shifted alike; grey levels changed in the images only.
+    """Images and masks, both mirrored and shifted in the same way; grey levels change in images only.
 
     Args:
         images: `(n, 1, S, S)` float in [0, 1].
         masks: `(n, 1, S, S)`.
         draws: `(n, 4)` in [0, 1).
-        settings: How far to go.
+        settings: Strength of the changes.
     """
     n, _, height, width = images.shape
     both = torch.cat([images, masks], dim=1)
@@ -85,7 +85,7 @@ def augmented(
 
 
 class SegmenterModule(pl.LightningModule):
-    """Training of a U-Net; what an image goes through is a function of (seed, step, place in the batch).
+    """Training of a U-Net; the changes of an image depend on (seed, step, position in the batch) only.
 
     Args:
         network: The U-Net.
@@ -109,7 +109,7 @@ class SegmenterModule(pl.LightningModule):
         return loss
 
     def configure_optimizers(self) -> tuple[list, list]:
-        """AdamW, its learning rate lowered along a cosine step by step."""
+        """AdamW; its learning rate falls along a cosine, step by step."""
         optimiser = torch.optim.AdamW(self.parameters(), lr=self.settings.lr)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
         return [optimiser], [{"scheduler": schedule, "interval": "step"}]
@@ -131,11 +131,11 @@ def fit_segmenter(
         masks: True in the lungs.
         settings: Network and optimisation.
         trainer: Resolved hardware and epochs.
-        seed: Of first weights, order and augmentation.
-        callbacks: Of Lightning.
+        seed: Seed of initial weights, order and augmentation.
+        callbacks: Callbacks of Lightning.
 
     Raises:
-        FingerprintsError: If the side does not fit the number of levels.
+        FingerprintsError: If the image side does not fit the number of levels.
     """
     check_side(images.shape[-1], settings.widths)
     with torch.random.fork_rng():

@@ -18,8 +18,8 @@ class OptimiserSettings:
     """Adam or AdamW, with an optional warm-up and decay."""
 
     name: Literal["adam", "adamw"] = option("adam")
-    lr: float = option(1e-4, above=0, help="learning rate at its highest")
-    weight_decay: float = option(0.0, least=0, help="decoupled in adamw")
+    lr: float = option(1e-4, above=0, help="highest learning rate")
+    weight_decay: float = option(0.0, least=0, help="weight decay; decoupled in adamw")
     schedule: Literal["constant", "cosine"] = option("constant", help="cosine falls to zero")
     warmup: float = option(0.0, least=0, most=1, help="share of all steps over which the rate rises")
 
@@ -29,18 +29,18 @@ class AugmentSettings:
     """Random changes of training images that keep fingerprints; all off by default, as published."""
 
     flip: bool = option(False, help="mirror left and right with probability one half")
-    shift: int = option(0, least=0, most=1024, help="largest whole-pixel shift; edges repeat")
+    shift: int = option(0, least=0, most=1024, help="largest shift in whole pixels; edges repeat")
     brightness: float = option(0.0, least=0, most=1, help="largest change, as a share of the range")
     contrast: float = option(0.0, least=0, most=1, help="largest change about the mean, as a factor")
-    noise: float = option(0.0, least=0, most=1, help="deviation, as a share of the range")
+    noise: float = option(0.0, least=0, most=1, help="standard deviation, as a share of the range")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """What every way to an encoder states.
+    """Common settings of all ways to obtain an encoder.
 
     Attributes:
-        gives_head: Whether a trained classifier's last layer comes out.
+        gives_head: Whether the result includes the last layer of a trained classifier.
         on_pairs: Whether the network is trained on pairs.
     """
 
@@ -50,14 +50,14 @@ class TrainingSettings:
 
     @property
     def learns_from(self) -> FitOn | None:
-        """The images that it learns labels from; `None` where it learns none."""
+        """The images whose labels it learns; `None` if it learns no labels."""
         return None
 
 
 @register("training")
 @dataclass(frozen=True, kw_only=True)
 class FrozenTrainingSettings(TrainingSettings):
-    """The encoder stays as it is: its features are computed once and cached."""
+    """The encoder is not trained: its features are computed once and cached."""
 
     name: ClassVar[str] = "frozen"
     batch_size: int = option(64, least=1, most=1_000_000, help="images at a time")
@@ -70,8 +70,10 @@ class PairTrainingSettings(TrainingSettings):
 
     name: ClassVar[str] = "pairs"
     on_pairs: ClassVar[bool] = True
-    margin: float = option(1.0, above=0, help="distance that negative pairs are pushed to")
-    pair_threshold: float = option(0.5, above=0, help="distance of pair accuracy")
+    margin: float = option(1.0, above=0, help="distance from which a negative pair has no loss")
+    pair_threshold: float = option(
+        0.5, above=0, help="pair accuracy: pairs up to this distance count as positive"
+    )
     optimiser: OptimiserSettings = OptimiserSettings()
     augment: AugmentSettings = AugmentSettings()
 
@@ -83,34 +85,34 @@ class ClassifierTrainingSettings(TrainingSettings):
 
     name: ClassVar[str] = "classifier"
     gives_head: ClassVar[bool] = True
-    fit_on: FitOn = option("generated", help="images it learns from")
+    fit_on: FitOn = option("generated", help="images that it learns from")
     batch_size: int = option(32, least=1, most=1_000_000, help="images in the global batch")
     rounds: int = option(0, least=0, most=100, help="rounds of pseudo-labels after the first training")
-    pseudo_labels: int = option(200, least=1, help="test images that a round adds")
+    pseudo_labels: int = option(200, least=1, help="test images that each round adds")
     optimiser: OptimiserSettings = OptimiserSettings()
     augment: AugmentSettings = AugmentSettings()
 
     @property
     def learns_from(self) -> FitOn | None:
-        """As `fit_on` says."""
+        """The images that `fit_on` names."""
         return self.fit_on
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerSettings:
-    """Hardware, precision and length of training; as Lightning's Trainer takes them."""
+    """Hardware, precision and length of training, as in Lightning's Trainer."""
 
     accelerator: Accelerator = option("auto")
     devices: int = option(1, least=-1, most=65_536, help="processes on each node; -1: all its GPUs")
     num_nodes: int = option(1, least=1, most=65_536)
     strategy: Literal["auto", "ddp"] = option("auto")
-    precision: Precision = option("32-true", help="auto: bf16-mixed on a GPU that has it")
+    precision: Precision = option("32-true", help="auto: bf16-mixed if the GPU supports it")
     max_epochs: int = option(30, least=1, most=1_000_000)
-    accumulate: int = option(1, least=1, most=65_536, help="parts in which a batch passes the encoder")
+    accumulate: int = option(1, least=1, most=65_536, help="parts in which a batch is encoded")
 
     @property
     def processes(self) -> int:
-        """Processes on all nodes together; settings must be resolved."""
+        """Total number of processes on all nodes; settings must be resolved."""
         return self.devices * self.num_nodes
 
 
@@ -140,18 +142,18 @@ class StoppingSettings:
 
     @property
     def enabled(self) -> bool:
-        """Whether a training may end with other weights than those of its last planned epoch."""
+        """Whether the kept weights may be others than those of the last planned epoch."""
         return self.early_stopping.enabled or self.checkpoint.best
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoggerSettings:
-    """Where curves and results go beside the run folder."""
+    """Logger of curves and results, in addition to the run folder."""
 
     name: Literal["none", "csv", "tensorboard", "wandb"] = option("none")
     project: str = option("fingerprints", help="W&B project")
-    entity: str | None = option(None, help="W&B user or team; null: the one that W&B knows")
+    entity: str | None = option(None, help="W&B user or team; null: the default of the W&B account")
     group: str | None = option(None, help="W&B group; null: the experiment, or the sweep")
-    offline: bool = option(True, help="W&B writes to the run folder only; WANDB_MODE overrules it")
-    log_images: bool = option(False, help="test images may be logged")
+    offline: bool = option(True, help="W&B writes to the run folder only; WANDB_MODE has priority")
+    log_images: bool = option(False, help="whether test images may be logged")
     tags: tuple[str, ...] = option((), help="W&B tags")

@@ -31,16 +31,16 @@ COLLAPSED_BELOW = 1e-3
 class SiameseModule(EncoderModule):
     """Contrastive training of a shared-weight encoder on (real, generated) pairs [A25].
 
-    Pairs come row by row (`random`) or are formed from all embeddings of a batch (`all`). With
-    several processes the loss and its gradient are those of the global batch: aligned pairs are
+    Row i of both sides is a pair (`random`), or pairs are formed from all embeddings of a batch (`all`).
+    With several processes the loss and its gradient are those of the global batch: losses of row pairs are
     summed and divided by the global number; in `all` the embeddings are gathered with gradients.
 
     Args:
-        network: Encoder, projection and norm; what remains after training.
+        network: Encoder, projection and norm, which are kept after training.
         settings: Margin and threshold.
         optimiser: Optimiser and schedule.
         augmentation: Applied to training images only.
-        accumulate: Parts in which a process' share of a batch passes the encoder.
+        accumulate: Number of parts in which a process' share of a batch passes through the encoder.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class SiameseModule(EncoderModule):
     def training_step(self, batch: ImageBatch, batch_idx: int) -> dict[str, Tensor]:
         """Contrastive loss of the global batch, and how many of this process' embeddings are zero."""
         raw = self._raw(batch, augment=True)
-        # A ReLU before the norm can make them.
+        # A ReLU before the norm can make embeddings zero.
         images = torch.cat([batch.left_classes, batch.right_classes]) >= 0
         zeros = ((raw.detach().norm(dim=1) < 1e-8) & images).sum()
         left, right = l2_normalise(raw).split([len(batch.left), len(batch.right)])
@@ -94,7 +94,7 @@ class SiameseModule(EncoderModule):
         return gathered.flatten(0, 1)
 
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> None:
-        """Collect loss and accuracy of held-out pairs; fillers do not count."""
+        """Collect loss and accuracy of held-out pairs; padding entries do not count."""
         raw = self._raw(batch, augment=False)
         left, right = l2_normalise(raw).split([len(batch.left), len(batch.right)])
         positive, counted = _pairs(batch.left_classes, batch.right_classes, batch)
@@ -107,7 +107,7 @@ class SiameseModule(EncoderModule):
         self.val_farthest.update(distance)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures of the epoch, over all pairs and processes; raise the alarm on collapse."""
+        """Log the figures of the epoch, over all pairs and processes; warn if the embeddings collapse."""
         spread = self.val_farthest.compute() - self.val_nearest.compute()
         self.log("val_loss", self.val_loss.compute())
         self.log("val_pair_accuracy", self.val_accuracy.compute(), prog_bar=True)
@@ -124,6 +124,6 @@ class SiameseModule(EncoderModule):
 
 
 def _pairs(left_classes: Tensor, right_classes: Tensor, batch: ImageBatch) -> tuple[Tensor, Tensor]:
-    """Which aligned pairs are positive, and which count (no fillers, no image with itself)."""
+    """Which row pairs are positive, and which count (no padding, no image paired with itself)."""
     counted = (left_classes >= 0) & (batch.left_rows != batch.right_rows)
     return left_classes == right_classes, counted

@@ -55,7 +55,7 @@ def test_which_generator_an_image_belongs_to_is_known_by_its_folder_alone(worksh
     labels = workshop.truth(n=4, task="usage")
     levels = {name: {"kappa": figure(0.5)} for name in ("m1", "m2", "mean")}
     run = run_of(workshop, labels, task="usage", test=levels, sources=TWO_GENERATORS)
-    with pytest.raises(FingerprintsError, match="Images of the test part are gone"):
+    with pytest.raises(FingerprintsError, match="Images of the test part no longer exist"):
         read_truth(run)
     put_images(workshop, "test/m1/g0.png", "test/m1/g1.png", "test/m2/g2.png", "test/m2/g3.png")
     assert read_truth(run).generators.tolist() == ["m1", "m1", "m2", "m2"]

@@ -34,7 +34,7 @@ def test_unanimous_is_used_only_if_all_say_so():
     answers = [np.array(["used", "used", "not_used"]), np.array(["used", "not_used", "not_used"])]
     found = vote(answers, rule="unanimous", positive="used", negative="not_used")
     assert found.tolist() == ["used", "not_used", "not_used"]
-    with pytest.raises(FingerprintsError, match="fall back on"):
+    with pytest.raises(FingerprintsError, match="needs a default label"):
         vote(answers, rule="unanimous")
 
 

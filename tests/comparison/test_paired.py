@@ -37,7 +37,7 @@ def test_systems_are_compared_with_the_best_for_every_pair_there_is(three):
     assert found.family == 3
     assert poor.p == pytest.approx(1 / 200)
     assert found.rows[1].holm == found.rows[1].benjamini_hochberg == pytest.approx(3 / 200)
-    assert "3 comparison(s) (every pair there is" in found.notes[-1]
+    assert "3 comparison(s) (all possible pairs" in found.notes[-1]
 
 
 def test_there_are_trades_enough_for_the_number_of_comparisons(three):

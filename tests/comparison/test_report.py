@@ -48,7 +48,7 @@ def test_a_system_shows_its_spread_or_its_interval_and_what_is_printed(two):
     assert list(shown) == ["ours", "theirs"]
     assert shown["ours"] == ["2", "0.850 ± 0.071 0.800 to 0.900"]
     assert shown["theirs"] == ["1", "0.600 [0.500, 0.700] printed 0.990"]
-    assert any(note.startswith("Printed beside theirs: Paper;") for note in systems.notes)
+    assert any(note.startswith("Printed for theirs: Paper;") for note in systems.notes)
     assert list(cells(baselines)) == ["file (best blind baseline)", "majority"]
     assert section.facts["Best blind baseline"] == "file 0.400 [0.300, 0.500]"
     assert section.alt == "Accuracy of 2 systems, from theirs 0.600 to ours 0.850."

@@ -43,12 +43,12 @@ def test_what_goes_together_passes():
         ({"task": "usage"}, "does not answer task 'usage'"),
         ({"decision": "distance"}, "does not answer task 'subset'"),
         ({"task": "usage", "decision": "distance", "training": "classifier"}, "labels real ones"),
-        ({"decision": "head"}, "training=frozen makes none"),
+        ({"decision": "head"}, "training=frozen trains none"),
         ({"decision": "head", "training": "classifier", "reduction": "pca"}, "not reduced ones"),
         ({"reduction": "tsne"}, "cannot place new images"),
         ({"task": "model", "decision__fit_on": "real"}, "no real images"),
         ({"task": "model", "training": "classifier", "training__fit_on": "real"}, "no real images"),
-        ({"task": "model", "decision__open_set": True}, "no 'none of these'"),
+        ({"task": "model", "decision__open_set": True}, "does not have the answer 'none of these'"),
     ],
 )
 def test_what_does_not_go_together_is_said(changes, said):

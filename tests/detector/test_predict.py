@@ -45,7 +45,7 @@ def test_subset_answers_are_those_of_the_run(trained: Any, subset_root: Any, tmp
     assert dict(zip(found.rows["id"], found.labels, strict=True)) == dict(
         zip(before["id"], before["label"], strict=True)
     )
-    with pytest.raises(FingerprintsError, match="takes no second folder"):
+    with pytest.raises(FingerprintsError, match="needs no second folder"):
         ask(run, tmp_path, images, generated=root / "real")
     with pytest.raises(FingerprintsError):
         ask(run, tmp_path, tmp_path / "nowhere")

@@ -87,7 +87,7 @@ def test_file_features(tmp_path: Path) -> None:
     assert features[:, 0] == pytest.approx(np.log2(sizes))
     assert features[:, 1] == pytest.approx([np.log2(sizes[0] / 128), np.log2(sizes[1] / 128), 0])
     assert features[:, 2].tolist() == [0, 1, len(baselines.FORMATS)]
-    with pytest.raises(FingerprintsError, match="gone"):
+    with pytest.raises(FingerprintsError, match="no longer exists"):
         baselines.file_features([tmp_path / "missing.png"])
 
 

@@ -343,7 +343,7 @@ def test_mean_of_something_unknown_is_unknown() -> None:
     [
         ({"scores": np.zeros((200, 2))}, "shape"),
         ({"scores": np.full(200, np.nan)}, "not finite"),
-        ({"groups": ["a"]}, "do not make pairs"),
+        ({"groups": ["a"]}, "the numbers must be equal"),
         ({"predicted": np.full(200, "perhaps")}, "perhaps"),
     ],
 )

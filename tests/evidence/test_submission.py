@@ -58,7 +58,7 @@ def test_groups_are_matched(files):
         ("a,1\na,0\nb,1\n", "a,1\nb,0\n", None, "repeated"),
         ("a,2\nb,0\n", "a,1\nb,0\n", None, "not one of"),
         ("a,1\nb,0\n", "a,1\nb,0\n", "file,g\na,p\n", "no group"),
-        ("id,label,score\na,1,x\nb,0,1\n", "a,1\nb,0\n", None, "no number"),
+        ("id,label,score\na,1,x\nb,0,1\n", "a,1\nb,0\n", None, "not a number"),
     ],
 )
 def test_what_does_not_fit_is_named(files, predictions, truth, groups, said):

@@ -145,7 +145,7 @@ def test_notes_on_what_member_means() -> None:
 def test_subset_always_names_the_generator_as_a_suspect() -> None:
     ours = evaluation(chance=0.2, accuracy=CLEAR)
     alone = judge(ours, task=SUBSET)
-    assert has(alone.notes, "telling the generators apart")
+    assert has(alone.notes, "tell the generators apart")
     assert has(alone.notes, "No blind baseline")
     blind = evaluation(accuracy=(0.31, 0.25, 0.37, 0.01))
     assert has(judge(ours, task=SUBSET, baselines={"histogram_generated": blind}).notes, "accuracy 0.31")
@@ -154,7 +154,7 @@ def test_subset_always_names_the_generator_as_a_suspect() -> None:
 
 def test_notes_on_groups_and_perfection() -> None:
     plain = judge(evaluation(kappa=CLEAR))
-    assert not has(plain.notes, "near-duplicates stand in")
+    assert not has(plain.notes, "near-duplicates are used instead")
     assert not has(plain.notes, "suspect")
     pseudo = judge(evaluation(kappa=CLEAR), pseudo_groups=True, effective_n=123)
     assert has(pseudo.notes, "sample size of 500 images is 123")
@@ -173,7 +173,7 @@ def test_notes_on_validation() -> None:
     ("real", "in_headline", "in_note"),
     [
         ((0.23, 0.11, 0.31, 0.25), "generators alone", "nothing shows"),
-        ((0.80, 0.70, 0.90, 0.001), "where chance gives 0.20", "recognised as well"),
+        ((0.80, 0.70, 0.90, 0.001), "where chance gives 0.20", "recognises something of the real data"),
     ],
 )
 def test_held_out_real_images_say_whether_it_is_the_data(real, in_headline, in_note) -> None:

@@ -189,7 +189,7 @@ def test_what_cannot_be_resumed_is_said(command, words, at_step, tmp_path, subse
     update_status(folder, version=version)
     config = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(config.replace("max_epochs: 3", "max_epochs: 5"))
-    assert "was changed after it began" in refused()
+    assert "was changed after the run began" in refused()
     (folder / "config.yaml").write_text(config)
     image = next((tmp_path / "subset" / "real" / "t1").iterdir())
     pixels = image.read_bytes()

@@ -105,7 +105,7 @@ def test_weights_that_fit_pass_the_check(weights: Path) -> None:
 
 
 def refused(path: Path) -> FingerprintsError:
-    with pytest.raises(FingerprintsError, match="Inception weights for FID and KID cannot be had") as error:
+    with pytest.raises(FingerprintsError, match="weights for FID and KID are not available") as error:
         check_fidelity(path)
     assert error.value.where == str(path)
     assert "quality.weights=PATH" in str(error.value.fix)
@@ -168,7 +168,7 @@ def test_download_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no route to host")
 
     monkeypatch.setattr(inception, "load_state_dict_from_url", offline)
-    with pytest.raises(FingerprintsError, match="cannot be had: no route to host") as error:
+    with pytest.raises(FingerprintsError, match="are not available: no route to host") as error:
         check_fidelity(None)
     assert error.value.where == "quality.fidelity=true"
 

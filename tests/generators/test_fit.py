@@ -374,7 +374,7 @@ def test_folder_of_another_training_is_refused(tmp_path: Path, finished: bool) -
         with pytest.raises(Interrupted), handled():
             train(tmp_path, report=stop_at(3, terminate))
     content = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
-    with pytest.raises(FingerprintsError, match="'gen_a' is of other images or settings") as error:
+    with pytest.raises(FingerprintsError, match="'gen_a' was made with other images or settings") as error:
         train(tmp_path, seed=1)
     assert error.value.where == "generators/gen_a"
     assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == content

@@ -229,7 +229,7 @@ def test_checkpoint_of_another_training_is_refused_with_what_to_do() -> None:
     first, second = Painter(name="third", identity="a"), Painter(name="third", identity="b")
     checkpoint: dict[str, Any] = {}
     first.on_save_checkpoint(checkpoint)
-    with pytest.raises(FingerprintsError, match="'third' is of other images or settings") as error:
+    with pytest.raises(FingerprintsError, match="'third' was made with other images or settings") as error:
         second.on_load_checkpoint(checkpoint)
     assert error.value.where == "generators/third"
     assert "out=DIR" in str(error.value.fix)

@@ -208,7 +208,7 @@ def test_collapse_is_flagged(spread: int) -> None:
     assert found.diversity == pytest.approx(
         pdist(vectors(generated)).mean() / pdist(vectors(images(30, seed=2))).mean(), abs=0.01
     )
-    assert found.line().endswith("COLLAPSED: its images are too much alike")
+    assert found.line().endswith("COLLAPSED: its images are too similar to each other")
 
 
 def test_every_comparison_is_between_as_many() -> None:
@@ -327,7 +327,7 @@ def test_blur_is_caught_by_sharpness() -> None:
 def test_collapse_is_caught_by_diversity_and_coverage() -> None:
     found = figures_of(np.repeat(bodies(4, seed=0), 50, axis=0)[:200] // 2 + bodies(1, seed=9) // 2)
     assert {"diversity", "coverage"} <= set(found.below_floor)
-    assert found.line().endswith("too much alike") == found.collapsed
+    assert found.line().endswith("too similar to each other") == found.collapsed
 
 
 def test_missing_half_of_the_kinds_is_caught_by_coverage() -> None:

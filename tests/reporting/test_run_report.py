@@ -21,7 +21,7 @@ def test_a_usage_page(command: Any, usage_root: Any, tmp_path: Path) -> None:
     code, printed = command(train, *words, *FAST)
     assert code == 0, printed
     page = html.unescape((tmp_path / "run/report.html").read_text())
-    for text in (*EVERY, "ROC", "one line a fold", "Stars are the centroids"):
+    for text in (*EVERY, "ROC", "one line per fold", "Stars are the centroids"):
         assert (text in page) == (text != "Stars are the centroids"), text
     for fact in ("groups of real images", "test units / groups", "threshold", "images encoded in training"):
         assert fact in page, fact
@@ -39,5 +39,5 @@ def test_a_subset_page(command: Any, subset_root: Any, tmp_path: Path) -> None:
     page = html.unescape((tmp_path / "run/report.html").read_text())
     for text in (*EVERY, "Stars are the centroids", "validation"):
         assert text in page, text
-    for text in ("calls every image used", "one line a fold", "ROC"):
+    for text in ("calls every image used", "one line per fold", "ROC"):
         assert text not in page, text

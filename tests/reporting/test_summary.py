@@ -32,7 +32,7 @@ def document():
 def test_main_figure_with_interval_and_chance_and_baselines_beside_it(document):
     assert summary.document_lines(document, Path("OUT")) == [
         "test: accuracy 0.500 [0.400, 0.600] (chance 0.200)  f1 0.450 [0.350, 0.550]",
-        "  beside it, accuracy: blind histogram_generated 0.300 [0.200, 0.400], file 0.210 [0.100, 0.300]; "
+        "  baselines, accuracy: blind histogram_generated 0.300 [0.200, 0.400], file 0.210 [0.100, 0.300]; "
         "trivial majority 0.200",
         "validation: accuracy 0.550; encoder budget: 1,200 images encoded in training",
         "Clear signal.",
@@ -67,7 +67,7 @@ def test_every_run_is_said_in_six_lines(task, detected, subset_root, usage_root)
     assert lines[0].startswith("test")
     assert f"{official} " in lines[0]
     assert "(chance " in lines[0]
-    assert any("beside it" in line and "file" in line for line in lines)
+    assert any("baselines, " in line and "file" in line for line in lines)
     if task == "usage_2024":
         assert "mean of 3 generators" in lines[0]
         assert lines[1].count("[") <= 3

@@ -19,7 +19,7 @@ def test_sections_and_what_stays_in_sight() -> None:
         "Verdict and test figures",
         "Training",
         "Predictions",
-        "Beside the baselines",
+        "Comparison with baselines",
         "Runs compared",
     ]
     assert set(COLUMNS) <= set(workspace.runset_settings.pinned_columns)

@@ -107,7 +107,8 @@ class TestFindRuns:
         assert found("runs/*/*", "runs/one") == [one]
 
     @pytest.mark.parametrize(
-        ("pattern", "message"), [("nowhere/*", "Nothing matches 'nowhere"), ("data*", "No run lies in")]
+        ("pattern", "message"),
+        [("nowhere/*", "Nothing matches 'nowhere"), ("data*", "none of them is or holds a run")],
     )
     def test_a_glob_without_runs_is_an_error(self, folder: Path, pattern: str, message: str) -> None:
         (folder / "data").mkdir()

@@ -236,12 +236,12 @@ def test_a_finished_benchmark_is_not_made_again(made, real, tmp_path):
 def test_no_other_benchmark_is_overwritten(made, real, tmp_path):
     out, _ = made
     before = files(out)
-    with pytest.raises(FingerprintsError, match=r"another benchmark.*differs in: seed, designs"):
+    with pytest.raises(FingerprintsError, match=r"another benchmark.*differences in: seed, designs"):
         make_benchmark(real, replace(SUBSET, seed=5, generator=VAE), out, progress=Silent())
     assert files(out) == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("years of work")
-    with pytest.raises(FingerprintsError, match="holds something else"):
+    with pytest.raises(FingerprintsError, match="is not empty and not a benchmark"):
         make_benchmark(real, SUBSET, tmp_path / "mine", progress=Silent())
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -253,7 +253,7 @@ def test_another_simulation_in_the_making_is_left_alone(real, tmp_path):
     out = tmp_path / "half"
     with pytest.raises(ZeroDivisionError):
         make_benchmark(real, SUBSET, out, progress=Silent(at=2, act=lambda: 1 / 0))
-    with pytest.raises(FingerprintsError, match="Another simulation was begun"):
+    with pytest.raises(FingerprintsError, match="Another unfinished simulation"):
         make_benchmark(real, replace(SUBSET, seed=1), out, progress=Silent())
     with claimed(partial_folder(out)), pytest.raises(FingerprintsError, match="still going"):
         make_benchmark(real, SUBSET, out, progress=Silent())
@@ -272,8 +272,8 @@ def test_what_cannot_be_done_is_said_before_any_training(real, tmp_path):
             replace(SUBSET, generator=GANSettings(batch_size=9)),
             "fewer than one batch",
         ),
-        (replace(SUBSET, generators=(GAN, VAE)), "task=subset takes one generator; 2 are given"),
-        (replace(SHADOW, generators=(GAN, VAE)), "task=shadow takes one generator; 2 are given"),
+        (replace(SUBSET, generators=(GAN, VAE)), "task=subset needs exactly one generator; 2 are given"),
+        (replace(SHADOW, generators=(GAN, VAE)), "task=shadow needs exactly one generator; 2 are given"),
         (
             replace(MODEL, scale=ScaleSettings(model=ModelScale(real=16, labelled=4))),
             "4 labelled generators of 3",

@@ -26,8 +26,11 @@ def test_defaults_pass(task):
     [
         (replace(SUBSET, size=48), "48 x 48"),
         (replace(SUBSET, generator=DiffusionSettings(patch=3)), "with blocks of 3 pixels"),
-        (replace(SUBSET, generators=TWO), "task=subset takes one generator; 2 are given"),
-        (replace(SUBSET, task="shadow", generators=TWO), "task=shadow takes one generator; 2 are given"),
+        (replace(SUBSET, generators=TWO), "task=subset needs exactly one generator; 2 are given"),
+        (
+            replace(SUBSET, task="shadow", generators=TWO),
+            "task=shadow needs exactly one generator; 2 are given",
+        ),
         (replace(SUBSET, planted=PlantedSettings(kinds=())), "No kind of planted copy"),
     ],
 )

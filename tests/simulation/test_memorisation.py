@@ -91,7 +91,7 @@ def test_too_few_images_give_no_figure_but_a_reason(real):
     everything = figures(real, noise(1, 20), members=np.arange(240), groups=GROUPS)
     for name in ("auc", TPR):
         assert everything["same_groups"][name]["value"] is None
-        assert everything["same_groups"][name]["reason"] == "needs 10 members and non-members"
+        assert everything["same_groups"][name]["reason"] == "needs at least 10 members and 10 non-members"
         assert everything["other_groups"][name]["value"] is not None
     nine = figures(real, noise(1, 20), members=np.arange(9))
     assert nine["other_groups"]["auc"]["value"] is None

@@ -240,9 +240,9 @@ def test_the_last_groups_go_to_parts_that_would_have_too_few():
     ("groups", "words"),
     [
         (GROUPS[:100], r"needs 120 real images.*there are 100"),
-        (["one"] * 200, r"of 1 group\(s\); 4 parts"),
-        ([f"g{i % 7}" for i in range(200)], r"of 7 group\(s\); 4 parts"),
-        (["large"] * 110 + [f"g{i}" for i in range(8)] * 3, r"cannot be dealt out.*largest of 110"),
+        (["one"] * 200, r"have 1 group\(s\); 4 parts"),
+        ([f"g{i % 7}" for i in range(200)], r"have 7 group\(s\); 4 parts"),
+        (["large"] * 110 + [f"g{i}" for i in range(8)] * 3, r"cannot be divided.*largest with 110"),
     ],
 )
 def test_what_cannot_be_split_is_said_with_numbers(groups, words):

@@ -202,7 +202,7 @@ def test_log_has_a_line_an_epoch(data: Data, tmp_path: Path, caplog: pytest.LogC
         run(make_module(), make_data(data), tmp_path)
     lines = [record.getMessage() for record in caplog.records]
     assert any("training epoch 2/2" in line and "val_loss" in line for line in lines)
-    assert any("images encoded an epoch" in line for line in lines)
+    assert any("images encoded per epoch" in line for line in lines)
 
 
 TIMES = ["seconds", "images_per_second"]

@@ -62,7 +62,7 @@ def test_machine_with_gpus(gpus: Callable[..., None], settings: dict, expected: 
 def test_gpu_without_bf16_computes_in_full_precision(gpus: Callable[..., None]) -> None:
     gpus(1, bf16=False)
     assert resolve(TrainerSettings(precision="auto")).precision == "32-true"
-    with pytest.raises(FingerprintsError, match="bf16-mixed is not for this GPU") as error:
+    with pytest.raises(FingerprintsError, match="bf16-mixed is not supported on this GPU") as error:
         resolve(TrainerSettings(precision="bf16-mixed"))
     assert "trainer.precision=16-mixed" in str(error.value.fix)
 

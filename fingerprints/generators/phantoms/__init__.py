@@ -1,1 +1,1 @@
-"""Axial thorax CT slices of virtual patients, drawn by formula: data for tests and trials without any."""
+"""Axial thorax CT slices of virtual patients, drawn by formulas: for tests and trials without real data."""

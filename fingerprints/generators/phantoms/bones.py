@@ -51,7 +51,7 @@ def paint_spine(canvas: Canvas, p: Patient, z: float, chest: Chest) -> None:
 
 
 def paint_sternum_and_shoulders(canvas: Canvas, p: Patient, z: float, chest: Chest) -> None:
-    """Paint the sternum, at the top of the chest clavicles and shoulder blades, too."""
+    """Paint the sternum, and at the top of the chest clavicles and shoulder blades."""
     depth = chest.depth
     front = depth - 2 * chest.half_depth - 7
     if z > 28:

@@ -15,10 +15,10 @@ class Canvas:
     """A slice being painted: densities over a grid of millimetres.
 
     Args:
-        x, y: `(H, W)` place of each pixel, after the patient's irregular warp.
+        x, y: `(H, W)` position of each pixel, after the patient's irregular warp.
         across, down: `(W,)` and `(H,)` the same before warp and rotation.
         to_pixels: `(2, 3)` matrix from (x, y, 1) to (row, column), before the warp.
-        margin: How far the warp moves a point at most, mm.
+        margin: Largest shift of a point by the warp, in mm.
     """
 
     def __init__(
@@ -32,18 +32,18 @@ class Canvas:
         self.hu = np.full(x.shape, AIR, dtype=np.float32)
 
     def inside(self, distance: Field, *, soft: float = 0.0) -> Field:
-        """0..1: how much of a pixel lies where `distance` < 0; `soft` mm of partial volume."""
+        """0..1: share of a pixel where `distance` < 0, with `soft` mm of partial volume."""
         share: Field = np.float32(0.5) - distance * np.float32(1 / (self.pixel + soft))
         return np.minimum(np.maximum(share, 0), 1)
 
     def noise(self, noise: Field, z: float, *, cell: float, shift: float = 0.0) -> Field:
-        """`(H, W)` of a noise that wraps around, one grid step to `cell` mm, smooth."""
+        """`(H, W)` smooth noise that wraps around, with one grid step per `cell` mm."""
         low = int(np.floor(z / cell))
         share = np.float32(z / cell - low)
         plane = noise[low % len(noise)] * (1 - share) + noise[(low + 1) % len(noise)] * share
         down = _blend((self.down + np.float32(shift)) / np.float32(cell), plane.shape[0])
         across = _blend((self.across + np.float32(shift)) / np.float32(cell), plane.shape[1])
-        # The blend takes about half of the variance of such noise: give it back.
+        # The blend removes about half of the variance of such noise: restore it.
         return np.asarray(np.float32(1.4) * (down @ plane @ across.T), dtype=np.float32)
 
     def paint(self, value: float | Field, mask: Field) -> None:
@@ -76,7 +76,7 @@ class Canvas:
         """Paint an ellipse, with a `rim` of another density if given."""
         box = self.box(cx, cy, max(rx, ry) + soft)
         distance = ellipse_distance(self.x[box] - cx, self.y[box] - cy, rx, ry, angle)
-        hu = self.hu[box]  # a view: painting it paints the canvas
+        hu = self.hu[box]  # a view, so that changes apply to the canvas
         if rim is not None:
             hu += (rim - hu) * self.inside(distance, soft=soft)
             distance = distance + np.float32(rim_width)
@@ -85,7 +85,7 @@ class Canvas:
     def lines(
         self, starts: NDArray[np.float64], ends: NDArray[np.float64], radii: NDArray[np.float64]
     ) -> Field:
-        """`(H, W)` 0..1, near 1 along thick lines; along those thinner than a pixel, their share of it."""
+        """`(H, W)` 0..1: near 1 along thick lines; along thinner ones, their share of the pixel."""
         cover = np.zeros(self.hu.size, dtype=np.float32)
         height, width = len(self.down), len(self.across)
         counts = np.ceil(np.linalg.norm(ends - starts, axis=1) / (0.8 * self.pixel)).astype(int) + 1
@@ -96,7 +96,7 @@ class Canvas:
         pixels = np.column_stack([places, np.ones(len(places))]) @ self.to_pixels.T
         middles = np.rint(pixels).astype(int)
         reaches = np.ceil(radii[which] / min(self.steps) + 0.5).astype(int)
-        # Discs strung along each line; all discs that touch equally many pixels at a time.
+        # Each line is a row of discs; all discs that touch the same number of pixels are drawn at once.
         for reach in np.unique(reaches):
             at = reaches == reach
             side = np.arange(-reach, reach + 1)
@@ -136,7 +136,7 @@ def ellipse_distance(x: Field, y: Field, rx: float, ry: float, angle: float = 0.
     uu, vv = u * u, v * v
     level = np.sqrt(uu + vv)
     slope = np.sqrt(uu * np.float32(1 / rx**2) + vv * np.float32(1 / ry**2))
-    # The small numbers make the distance at the centre, 0 / 0 otherwise, the shorter half-axis.
+    # The small numbers avoid 0 / 0 at the centre: the distance there is the shorter half-axis.
     distance: Field = (level - 1) * (level + np.float32(1e-3)) / (slope + np.float32(1e-3 / min(rx, ry)))
     return distance
 

@@ -1,4 +1,4 @@
-"""The rib cage in one slice: where trunk, lungs, mediastinum and bones begin."""
+"""The rib cage in one slice: the reference for trunk, lungs, mediastinum and bones."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Chest:
     """The rib cage in one slice; lengths in mm.
 
     Attributes:
-        width: Half width inside, where the cage is widest.
-        depth: Half depth inside, where the cage is deepest.
-        half_depth: Half depth in this slice; the back stays in its place.
+        width: Half inner width at the widest place of the cage.
+        depth: Half inner depth at the deepest place of the cage.
+        half_depth: Half depth in this slice; the position of the back is fixed.
         cage: `(H, W)` signed distance to the cage, negative inside.
         cage_y: `(H, W)` y from the cage's centre.
         spine_y: y of the centre of the vertebra.
@@ -34,14 +34,14 @@ class Chest:
 
 
 def chest_of(p: Patient, canvas: Canvas, z: float, *, breath: float) -> Chest:
-    """The cage of a patient at `z`; deeper `breath` (0 is usual) widens it."""
+    """The cage of a patient at `z`; a deeper `breath` (0 is normal) widens it."""
     x, y = canvas.x, canvas.y
     width, depth = p.chest[0] * (1 + 0.012 * breath), p.chest[1] * (1 + 0.018 * breath)
-    # The cage narrows to the apex, keeping its back in place.
+    # The cage narrows towards the apex, with its back in place.
     full = ramp(z, -40, 85)
     a, b = width * (0.66 + 0.34 * full), depth * (0.72 + 0.28 * full)
     cage_y = y - np.float32(depth - b)
-    # An egg, wider at the back, where both lungs bulge past the spine.
+    # Egg-shaped: wider at the back, where both lungs extend beyond the spine.
     egg = a * (1 + np.float32(0.09) * np.clip(cage_y / b, -1, 1))
     bulge = np.exp(-(((np.abs(x) - np.float32(0.47 * a)) / np.float32(0.3 * a)) ** 2)) * np.clip(
         cage_y / b, 0, 1

@@ -8,7 +8,7 @@ from fingerprints.generators.phantoms.canvas import BLOOD, Canvas, Field, ellips
 from fingerprints.generators.phantoms.chest import Chest
 from fingerprints.generators.phantoms.patient import LUNG_LENGTH, Patient
 
-SLAB = 1.5  # mm that a slice averages over
+SLAB = 1.5  # thickness of a slice in mm
 
 
 def paint_lungs(
@@ -25,15 +25,15 @@ def paint_lungs(
     Args:
         canvas: The slice.
         p: The patient.
-        z: Place of the slice, mm below the apex.
+        z: Position of the slice, mm below the apex.
         chest: The rib cage.
-        mediastinum: `(H, W)` signed distance to what parts the lungs.
-        domes: The same to the diaphragm; `None` above it.
+        mediastinum: `(H, W)` signed distance to the tissue between the lungs.
+        domes: The same for the diaphragm; `None` above it.
     """
     x, y = canvas.x, canvas.y
     depth, texture = chest.depth, chest.texture
-    rest = join(-(chest.cage + 5), mediastinum, 10)  # all that is no lung
-    # Towards the apex each lung rounds off into a dome of its own.
+    rest = join(-(chest.cage + 5), mediastinum, 10)  # everything outside the lungs
+    # Towards the apex each lung becomes a round dome.
     rise = min(max(z, 1.0) / 88, 1.0)
     if rise < 1:
         size = (1 - (1 - rise) ** 1.8) ** (1 / 1.8)
@@ -68,7 +68,7 @@ def paint_lungs(
 
 
 def _perfused(canvas: Canvas, p: Patient, z: float, tissue: Field) -> Field:
-    """`tissue` with the vessels that cross the slice, and bronchi beside some."""
+    """`tissue` with the vessels that cross the slice, and bronchi next to some of them."""
     starts, ends, radii, air = p.vessels
     low, high = z - SLAB / 2 - radii, z + SLAB / 2 + radii
     hit = (np.minimum(starts[:, 2], ends[:, 2]) < high) & (np.maximum(starts[:, 2], ends[:, 2]) > low)
@@ -99,7 +99,7 @@ def _diseased(canvas: Canvas, p: Patient, z: float, edge: Field, tissue: Field, 
     for cx, cy, cz, radius, strength in near.tolist():
         far = ((x - np.float32(cx)) ** 2 + (y - np.float32(cy)) ** 2) / np.float32(radius**2)
         load += np.float32(strength * np.exp(-(((z - cz) / radius) ** 2))) * np.exp(-far)
-    # Ragged borders, and a preference for the pleura.
+    # Irregular borders, more often near the pleura.
     load *= 1 + np.float32(0.3) * texture + np.float32(0.35) * np.exp(edge / np.float32(12))
     load += np.float32(0.16) * canvas.noise(p.fine, z, cell=8.0, shift=90) * np.minimum(load * 3, 1)
     glass = np.clip((load - np.float32(0.22)) * 3, 0, 1) * (1 + np.float32(0.22) * texture)

@@ -1,4 +1,4 @@
-"""Slices of virtual patients with the patient of each."""
+"""Slices of virtual patients, and the patient of each slice."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from fingerprints.generators.phantoms.patient import Patient, draw_patient
 from fingerprints.generators.phantoms.scanner import aim, reconstruct
 from fingerprints.generators.phantoms.trunk import paint_abdomen, paint_trunk
 
-SMALLEST = 16  # pixels a side, below which no organ is left
+SMALLEST = 16  # image side in pixels; no organ is visible below it
 
 
 @dataclass(frozen=True)
 class Phantoms:
-    """Slices and whose they are; the slices of a patient are consecutive, from apex to base.
+    """Slices and their patients; the slices of a patient are consecutive, from apex to base.
 
     Args:
         images: `(n, size, size)` uint8, lung window (-600/1500 HU): air 60, lung 80, fat 213,
@@ -46,15 +46,15 @@ def make_phantoms(
 ) -> Phantoms:
     """Draw `patients * slices_per_patient` slices.
 
-    A patient depends on `seed`, its number, `slices_per_patient` and `size` only: 10 patients are the
+    A patient depends only on `seed`, its number, `slices_per_patient` and `size`: 10 patients are the
     first 10 of 20. Another size shows the same anatomy with other noise.
 
     Args:
-        patients: How many, 1 or more.
-        slices_per_patient: Spread from the upper to the lower lung, 1 or more.
-        size: Pixels a side, 16 or more.
+        patients: Number of patients, 1 or more.
+        slices_per_patient: Number of slices from the upper to the lower lung, 1 or more.
+        size: Image side in pixels, 16 or more.
         seed: 0 or more.
-        progress: Called with `"phantoms"`, images done and images in all, after each patient.
+        progress: Called with `"phantoms"`, number of images made and total number, after each patient.
 
     Raises:
         FingerprintsError: If a number is too small.

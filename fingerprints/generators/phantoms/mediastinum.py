@@ -1,4 +1,4 @@
-"""What lies between the lungs: heart, great vessels, airways."""
+"""The organs between the lungs: heart, great vessels, airways."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fingerprints.generators.phantoms.patient import Patient
 
 
 def paint_mediastinum(canvas: Canvas, p: Patient, z: float, chest: Chest) -> Field:
-    """Paint heart, great vessels and fat; the signed distance to all that parts the lungs."""
+    """Paint heart, great vessels and fat; returns the signed distance to the tissue between the lungs."""
     x, y = canvas.x, canvas.y
     depth, spine_y = chest.depth, chest.spine_y
     blood = BLOOD + p.contrast
@@ -76,7 +76,7 @@ def paint_mediastinum(canvas: Canvas, p: Patient, z: float, chest: Chest) -> Fie
 def _paint_vessels(
     canvas: Canvas, p: Patient, z: float, *, middle: float, aorta: tuple[float, float], with_heart: bool
 ) -> None:
-    """Paint the aorta; above the heart also what leaves and enters it."""
+    """Paint the aorta; above the heart also the vessels that leave and enter the heart."""
     blood, shift = BLOOD + p.contrast, p.tilt
     aorta_x, aorta_y = aorta
     arch = z > p.carina - 34
@@ -94,7 +94,7 @@ def _paint_vessels(
 
 
 def paint_airways(canvas: Canvas, p: Patient, z: float, chest: Chest) -> None:
-    """Paint the trachea, below the carina the main bronchi."""
+    """Paint the trachea, or below the carina the main bronchi."""
     offset, rx, ry = p.trachea
     y = chest.spine_y - 0.8 * p.spine - 17 - ry - 0.12 * (p.carina - z) + 6 * ramp(z, 0, p.carina)
     below = z - p.carina

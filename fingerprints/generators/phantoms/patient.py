@@ -1,8 +1,8 @@
-"""One virtual patient: what stays the same from slice to slice.
+"""One virtual patient: the properties that all slices share.
 
 Anatomy is in millimetres, x to the patient's left (image right), y to the back (image down), z to the
-feet, with z = 0 at the apex of the lungs. Sizes and densities of organs are textbook values with a spread;
-they claim no clinical truth.
+feet, with z = 0 at the apex of the lungs. Sizes and densities of organs are textbook values with random
+variation; they are not clinically validated.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KERNELS = (
 
 @dataclass(frozen=True)
 class Patient:
-    """What stays the same from slice to slice. Lengths in mm, half-axes where not said otherwise."""
+    """The properties that all slices share. Lengths are in mm, and are half-axes unless noted."""
 
     top: float  # z of the first slice
     bottom: float  # z of the last slice
@@ -80,7 +80,7 @@ def draw_patient(rng: np.random.Generator) -> Patient:
     fat = float(np.clip(rng.gamma(2.2, 6.0), 4, 38))
     dome_right = spread(155, 14)
     dome_left = dome_right + spread(12, 9)
-    # As archives do, some patients have slices of a part of the lung only.
+    # As in real archives, some patients have slices of only a part of the lung.
     top = float(rng.uniform(8, 62))
     bottom = float(rng.uniform(150, 222))
     thickness = (spread(11, 2), spread(27, 4))
@@ -130,9 +130,9 @@ def draw_patient(rng: np.random.Generator) -> Patient:
 def _draw_lesions(
     severity: float, chest: tuple[float, float], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """`(n, 5)`: x, y, z, radius, strength. More, larger and denser with `severity` 0..1.
+    """`(n, 5)`: x, y, z, radius, strength. With `severity` (0..1), number, size and density increase.
 
-    Mostly at the edge of the lung, at the back and low, as in COVID-19.
+    Lesions are mostly at the edge of the lung, at the back and low, as in COVID-19.
     """
     n = 0 if severity == 0 else 1 + int(rng.poisson(26 * severity))
     side = np.where(rng.random(n) < 0.5, -1.0, 1.0)
@@ -148,7 +148,7 @@ def _draw_lesions(
 
 
 def _draw_vessels(chest: tuple[float, float], rng: np.random.Generator) -> tuple[NDArray[np.float64], ...]:
-    """Trees from both hila: starts `(n, 3)`, ends `(n, 3)`, radii `(n,)`, whether with a bronchus `(n,)`."""
+    """Trees from both hila: starts `(n, 3)`, ends `(n, 3)`, radii `(n,)`, and bool `(n,)`: has a bronchus."""
     scale = chest[0] / 128
     starts, ends, radii, air = [], [], [], []
     for side in (-1.0, 1.0):
@@ -165,7 +165,7 @@ def _draw_vessels(chest: tuple[float, float], rng: np.random.Generator) -> tuple
             ends.append(end)
             radii.append(radius)
             air.append(np.full(len(point), generation in (1, 2, 3)) & (rng.random(len(point)) < 0.3))
-            # Two children, turned apart; the thinner one turns more.
+            # Two branches in different directions; the thinner one turns more.
             point = np.repeat(end, 2, axis=0)
             turn = rng.normal(0, [0.4, 0.4, 0.6], (len(direction), 3))
             direction = np.stack([direction + 0.6 * turn, direction - turn], axis=1).reshape(-1, 3)

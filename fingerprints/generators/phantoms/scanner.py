@@ -1,4 +1,4 @@
-"""What the scanner does: the field of view, blur, overshoot and noise, the lung window."""
+"""The scanner: field of view, blur, overshoot and noise, lung window."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ WINDOW_CENTRE, WINDOW_WIDTH = -600.0, 1500.0  # lung window: black at -1350 HU, 
 
 
 def aim(p: Patient, z: float, size: int, rng: np.random.Generator) -> Canvas:
-    """An empty canvas where the scanner's field of view lies in this slice."""
+    """An empty canvas at the position of the scanner's field of view in this slice."""
     half_width, half_depth, cx, cy, angle = p.view
-    # Slices are cropped one by one in many archives: the crop moves a little, now and then a lot.
+    # In many archives slices are cropped one by one: the crop moves slightly, sometimes strongly.
     zoom = float(np.exp(rng.normal(0, 0.04))) * (1.12 if rng.random() < 0.1 else 1.0)
     half_width, half_depth = half_width * zoom, half_depth * zoom * float(np.exp(rng.normal(0, 0.02)))
     cx, cy = cx + float(rng.normal(0, 3.5)), cy + 8 + float(rng.normal(0, 3.5))
@@ -50,13 +50,13 @@ def reconstruct(hu: Field, p: Patient, z: float, rng: np.random.Generator) -> ND
     hu = gaussian_filter(hu, blur / pixel)
     if overshoot:
         hu = hu + np.float32(overshoot) * (hu - gaussian_filter(hu, 1.1 / pixel))
-    # Averaged over larger pixels the noise falls, more slowly than if it were white.
+    # Larger pixels average the noise: it is lower, but decreases more slowly than white noise.
     level = noise * min(1.0, 1.2 / pixel) ** 0.8
     grain = gaussian_filter(rng.standard_normal(hu.shape, dtype=np.float32), correlation / pixel)
-    # The shoulders swallow rays from the side: streaks across the upper slices.
+    # The shoulders absorb rays from the side: streaks across the upper slices.
     streaks = gaussian_filter(rng.standard_normal(hu.shape, dtype=np.float32), (0.7 / pixel, 14 / pixel))
     shoulders = 0.9 * (1 - ramp(z, 20, 70))
-    body = np.clip((hu + 1000) / 1000, 0.35, 1.0)  # air around the body is quieter
+    body = np.clip((hu + 1000) / 1000, 0.35, 1.0)  # less noise in the air around the body
     hu = hu + np.float32(level) * body * (
         grain / max(float(grain.std()), 1e-6)
         + np.float32(shoulders) * streaks / max(float(streaks.std()), 1e-6)

@@ -1,4 +1,4 @@
-"""What surrounds the lungs: table, skin, fat, muscle, and the organs below the diaphragm."""
+"""The surroundings of the lungs: table, skin, fat, muscle, and the organs below the diaphragm."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fingerprints.generators.phantoms.patient import Patient
 
 
 def paint_trunk(canvas: Canvas, p: Patient, z: float, chest: Chest) -> None:
-    """Paint table, skin, fat, muscle and what fills the cage before organs are painted."""
+    """Paint table, skin, fat, muscle and the content of the cage before organs are painted."""
     x, y = canvas.x, canvas.y
     cage, width, depth, texture = chest.cage, chest.width, chest.depth, chest.texture
     front, back = p.thickness
@@ -28,7 +28,7 @@ def paint_trunk(canvas: Canvas, p: Patient, z: float, chest: Chest) -> None:
     centre = np.float32((back - front) / 2)
     level = (np.abs(x / a) ** 2.3 + np.abs((y - centre) / b) ** 2.3) ** np.float32(1 / 2.3)
     muscle: Field = (level - 1) * np.float32((a + b) / 2)
-    # Fat is thickest in front and at the sides, least over the spine.
+    # Fat is thickest in front and at the sides, and thinnest over the spine.
     skin = muscle - np.float32(p.fat) * (1 - np.float32(0.3) * np.clip(y / b, -1, 1))
     if p.breast:
         size = p.breast * ramp(z, 30, 110) * (1 - ramp(z, 190, 240))
@@ -38,7 +38,7 @@ def paint_trunk(canvas: Canvas, p: Patient, z: float, chest: Chest) -> None:
             )
             skin = join(skin, bump, 18)
     if p.table >= 0:
-        # Straight: the warp is the patient's, not the table's.
+        # Without the warp, which belongs to the patient and not to the table.
         sag = canvas.down[:, None] + (canvas.across / 60) ** 2 * np.float32(1.1)
         line = sag - np.float32(b + float(centre) + p.fat * 0.7 + p.table)
         canvas.paint(-420, canvas.inside(np.abs(line) - 2))
@@ -46,7 +46,7 @@ def paint_trunk(canvas: Canvas, p: Patient, z: float, chest: Chest) -> None:
     canvas.paint(FAT + 8 * texture, canvas.inside(skin + 2))
     meat = canvas.inside(muscle + 3 * texture, soft=1.0)
     canvas.paint(MUSCLE + 6 * texture, meat)
-    # Fat between the muscles, in sheets along the wall.
+    # Layers of fat between the muscles, along the wall.
     sheet = np.abs(muscle + np.float32(0.45) * (cage - muscle) + 5 * texture) - np.float32(1.2 + 0.04 * p.fat)
     canvas.paint(FAT, np.float32(0.8) * meat * canvas.inside(sheet, soft=2.0))
     canvas.paint(MUSCLE, canvas.inside(cage - 10))
@@ -54,7 +54,7 @@ def paint_trunk(canvas: Canvas, p: Patient, z: float, chest: Chest) -> None:
 
 
 def paint_abdomen(canvas: Canvas, p: Patient, z: float, chest: Chest) -> Field | None:
-    """Paint liver, spleen and stomach; the signed distance to the diaphragm, or `None` above it."""
+    """Paint liver, spleen and stomach; returns the signed distance to the diaphragm, or `None` above it."""
     whole = None
     for side, (top, centre) in enumerate(zip(p.dome, p.dome_x, strict=True)):
         below = z - top
