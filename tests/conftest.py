@@ -32,6 +32,22 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session")
+def _pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from tests.pair import Pair
+
+    made = Pair(tmp_path_factory.mktemp("pair"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def pair(_pair: Any) -> Any:
+    """Two processes in one group (tests/pair.py); they start while the test does what one process does."""
+    _pair.prepare()
+    return _pair
+
+
 def _write(
     path: Path, content: Any = 0, *, mode: str = "L", size: int | tuple[int, int] = SIZE, **options: Any
 ) -> Path:
