@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hypothesis import settings
 from PIL import Image
 
 SIZE = 48
@@ -23,6 +24,11 @@ LAYOUTS = {
     "usage_2024": "imageclef2024_usage",
     "model": "imageclef2024_model",
 }
+
+# Of tests of properties; HYPOTHESIS_PROFILE=thorough or pytest's --hypothesis-profile chooses another.
+settings.register_profile("default", max_examples=20, deadline=None)
+settings.register_profile("thorough", max_examples=200, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(autouse=True, scope="session")
