@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import os
 import sys
@@ -407,6 +408,29 @@ def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what all workers of a session share."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "finished"
+
+
+@pytest.fixture
+def finished_run(_shared: Path, subset_root: Callable[..., Path], tmp_path: Path) -> Callable[..., Any]:
+    """`finished_run(*words, name="run")`: a copy of a run of `siamese_subtask2` that is made once a session.
+
+    One epoch on `subset_root()`, but for the words. What is returned says folder, root and words.
+    """
+    from tests.finished import finished
+
+    def copy(*words: str, name: str = "run") -> Any:
+        given = words if any("max_epochs" in word for word in words) else ("trainer.max_epochs=1", *words)
+        root = functools.partial(subset_root, name="made_for_all")
+        return finished(_shared, tmp_path / name, root, "siamese_subtask2", *given)
+
+    return copy
 
 
 @pytest.fixture

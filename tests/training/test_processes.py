@@ -69,8 +69,9 @@ def test_workers_are_told_the_folder_their_rank_and_their_cores(tmp_path, monkey
 
 
 def test_two_processes_in_a_sweep_are_one_run_and_find_what_one_finds(
-    command, words, tmp_path, pair, monkeypatch
+    command, finished_run, tmp_path, pair, monkeypatch
 ):
+    alone = finished_run(name="one")
     started = []
 
     def workers(work, folder, settings):
@@ -78,11 +79,9 @@ def test_two_processes_in_a_sweep_are_one_run_and_find_what_one_finds(
         pair(share, work, folder)
 
     monkeypatch.setattr(processes, "run_workers", workers)
-    code, printed = command(train, *words, "trainer=cpu", f"run_dir={tmp_path / 'one'}")
-    assert code == 0, printed
     sweep = tmp_path / "sweep"
     sweeping = ["trainer=ddp_cpu", "logger=wandb", "seed=0,-1", "-m", f"hydra.sweep.dir={sweep}"]
-    code, printed = command(train, *words, *sweeping)
+    code, printed = command(train, *alone.words, *sweeping)
     assert code == 2, printed
     assert "job 1 failed" in printed
     assert started == [("run", sweep / "0", 2)]
@@ -91,7 +90,7 @@ def test_two_processes_in_a_sweep_are_one_run_and_find_what_one_finds(
     assert not (tmp_path / "outputs" / "siamese_subtask2").exists()
     tracked = offline_runs(sweep / "0")
     assert [(each.id, each.group) for each in tracked] == [(read_status(sweep / "0")["id"], "sweep")]
-    one, two = (pd.read_csv(folder / "predictions.csv") for folder in (tmp_path / "one", sweep / "0"))
+    one, two = (pd.read_csv(folder / "predictions.csv") for folder in (alone.folder, sweep / "0"))
     assert (one["id"] == two["id"]).all()
     np.testing.assert_allclose(one.filter(like="score"), two.filter(like="score"), atol=5e-3)
 
