@@ -11,6 +11,7 @@ import pytest
 
 from fingerprints import evaluate, predict, train
 from fingerprints.config.schema import options
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.detector.saved import load_run
 from tests.compose import settings
 
@@ -336,20 +337,31 @@ def spoil(name):
     return damage
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("no generated", "t1 have real but no generated"),
-        ("gen without real", "t1 have generated but no real"),
-        ("empty folder", "No images in 1 folder"),
-        ("truncated", "3 image(s) cannot be read"),
-        ("duplicate id", "Duplicate ids"),
-        ("unknown truth", "nobody"),
-        ("missing truth", "no line"),
-        ("repeated truth", "repeated"),
-    ],
-)
-def test_bad_input_is_one_message_and_leaves_no_run_folder(name, said, command, subset_root, tmp_path):
+BAD = {
+    "no generated": "t1 have real but no generated",
+    "gen without real": "t1 have generated but no real",
+    "empty folder": "No images in 1 folder",
+    "truncated": "3 image(s) cannot be read",
+    "duplicate id": "Duplicate ids",
+    "unknown truth": "nobody",
+    "missing truth": "no line",
+    "repeated truth": "repeated",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_data_are_said_in_plain_words(name, subset_root, prepared):
+    root = subset_root()
+    spoil(name)(root)
+    with pytest.raises(FingerprintsError) as error:
+        prepared(root, "subset")
+    assert BAD[name] in str(error.value)
+    assert error.value.fix
+
+
+# A fault of each kind: of the folders, the files, the ids, the truth.
+@pytest.mark.parametrize("name", ["no generated", "truncated", "duplicate id", "unknown truth"])
+def test_bad_input_is_one_message_and_leaves_no_run_folder(name, command, subset_root, tmp_path):
     root = subset_root()
     spoil(name)(root)
     words = [
@@ -360,7 +372,7 @@ def test_bad_input_is_one_message_and_leaves_no_run_folder(name, said, command, 
     ]
     code, printed = command(train, *words)
     assert code == 2
-    assert said in printed
+    assert BAD[name] in printed
     assert printed.count("error:") == 1
     assert "fix:" in printed
     assert "Traceback" not in printed
