@@ -42,8 +42,8 @@ def test_a_window_is_no_sweep(command, tmp_path, write_dicom, word):
     assert pixels[stored >= 1024 + 240].min() == 255
 
 
-# A mistake of each kind: no such value, out of range, no such key, files that are not there; and a window with a
-# comma, whose word only the command itself can read.
+# A mistake of each kind: no such value, out of range, no such key, files that are not there; and a window
+# with a comma, which the command itself puts in quotes.
 ON_COMMAND_LINE = ("window=foo", "window=40,0", "size=0", "groupes=folders", "images=nowhere")
 
 
