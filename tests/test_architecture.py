@@ -29,15 +29,10 @@ LINES_OF_A_FUNCTION = 60  # with its docstring
 NO_TEST_OF_ITS_OWN = {
     "config/roots.py": "declares settings only: config/test_schema.py",
     "encoders/build.py": "encoders/test_network.py builds every encoder",
-    "evaluate.py": "through the command line: test_train.py",
     "evidence/coded.py": "against slow references through the intervals: evidence/test_intervals.py",
     "evidence/estimates.py": "as above, and evidence/test_verdict.py",
     "evidence/mean.py": "as above",
-    "experiment/perform.py": "test_train.py and test_options.py perform every experiment",
-    "predict.py": "through the command line: test_train.py",
-    "reporting/dial_plot.py": "simulation/test_dial.py draws it",
-    "reporting/drawing.py": "reporting/test_plots.py and test_comparison_plot.py draw with it",
-    "training/module.py": "its two children: training/test_siamese.py and test_classifier.py",
+    "reporting/dial_plot.py": "simulation/test_dial.py draws every kind of it",
 }
 
 
