@@ -21,7 +21,6 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from wandb.proto import wandb_internal_pb2
 
 BLOCK, HEADER, CHUNK = 32_768, 7, 7
 WHOLE, FIRST, MIDDLE, LAST = 1, 2, 3, 4
@@ -121,6 +120,8 @@ def read_run(path: Path) -> OfflineRun:
 
 def records(path: Path) -> Iterator[Any]:
     """The records of a `.wandb` file; one cut short at the end is left out."""
+    from wandb.proto import wandb_internal_pb2  # late: all of wandb, a second of every test session
+
     data = path.read_bytes()
     if data[:4] != b":W&B":
         raise ValueError(f"{path} is no W&B file")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hypothesis import settings
 from PIL import Image
 
 SIZE = 48
@@ -24,12 +26,33 @@ LAYOUTS = {
     "model": "imageclef2024_model",
 }
 
+# Of tests of properties; HYPOTHESIS_PROFILE=thorough or pytest's --hypothesis-profile chooses another.
+settings.register_profile("default", max_examples=20, deadline=None)
+settings.register_profile("thorough", max_examples=200, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def _pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from tests.pair import Pair
+
+    made = Pair(tmp_path_factory.mktemp("pair"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def pair(_pair: Any) -> Any:
+    """Two processes in one group (tests/pair.py); they start while the test does what one process does."""
+    _pair.prepare()
+    return _pair
 
 
 def _write(
@@ -385,6 +408,29 @@ def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what all workers of a session share."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "finished"
+
+
+@pytest.fixture
+def finished_run(_shared: Path, subset_root: Callable[..., Path], tmp_path: Path) -> Callable[..., Any]:
+    """`finished_run(*words, name="run")`: a copy of a run of `siamese_subtask2` that is made once a session.
+
+    One epoch on `subset_root()`, but for the words. What is returned says folder, root and words.
+    """
+    from tests.finished import finished
+
+    def copy(*words: str, name: str = "run") -> Any:
+        given = words if any("max_epochs" in word for word in words) else ("trainer.max_epochs=1", *words)
+        root = functools.partial(subset_root, name="made_for_all")
+        return finished(_shared, tmp_path / name, root, "siamese_subtask2", *given)
+
+    return copy
 
 
 @pytest.fixture

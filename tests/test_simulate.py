@@ -9,6 +9,7 @@ import pytest
 
 from fingerprints import simulate, train
 from fingerprints.generators.module import GeneratorModule
+from tests.compose import complaint
 
 SMALL = ["size=16", "accelerator=cpu", "phantoms.slices_per_patient=4"]
 TINY = [
@@ -73,6 +74,18 @@ def test_real_images_and_their_groups_are_used(command, tmp_path, write_image, w
     assert "real: 40 images of 10 groups" in said
 
 
+# A mistake of each kind: no such value, no such key, out of range, files that are not there, what does not go
+# together, too few images.
+ON_COMMAND_LINE = (
+    "task=style is not one of subset, usage, model, shadow",
+    "scale.subset.real",
+    "planted.fraction",
+    "images=nowhere",
+    "task=subset takes one generator; 2 are given",
+    "needs 250 real images",
+)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -107,7 +120,9 @@ def test_real_images_and_their_groups_are_used(command, tmp_path, write_image, w
         (["task=shadow", "images=ct", "size=16", "scale.shadow.candidates=16"], "fewer than one batch of 16"),
     ],
 )
-def test_mistakes_are_said_in_plain_words(command, tmp_path, write_image, write_rows, words, said):
+def test_mistakes_are_said_in_plain_words(
+    command, tmp_path, write_image, write_rows, words, said, monkeypatch
+):
     if "images=ct" in words:
         for number in range(24):
             write_image(tmp_path / f"ct/{number:02d}.png", number, size=16)
@@ -115,7 +130,13 @@ def test_mistakes_are_said_in_plain_words(command, tmp_path, write_image, write_
             tmp_path / "ct/groups.csv",
             [("file", "group"), *((f"{n:02d}.png", f"p{n // 2}") for n in range(24))],
         )
-    code, text = command(simulate, "out=made", "accelerator=cpu", *words)
+    words = ["out=made", "accelerator=cpu", *words]
+    if said not in ON_COMMAND_LINE:
+        monkeypatch.chdir(tmp_path)
+        assert said in complaint(simulate._job, "simulate", *words, folder=tmp_path)
+        assert not (tmp_path / "made").exists()
+        return
+    code, text = command(simulate, *words)
     assert code == 2
     assert said in text
     assert len([line for line in text.splitlines() if line.startswith("error: ")]) == 1

@@ -11,6 +11,7 @@ import pytest
 
 from fingerprints import evaluate, predict, train
 from fingerprints.config.schema import options
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.detector.saved import load_run
 from tests.compose import settings
 
@@ -215,19 +216,11 @@ def test_usage_scores_do_not_depend_on_which_others_are_asked(command, usage_roo
     np.testing.assert_allclose(part["score"], whole.loc[part.index, "score"], atol=1e-4)
 
 
-def test_same_seed_same_figures_and_another_seed_others(command, subset_root, tmp_path):
-    root = subset_root()
-    documents = []
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        words = [
-            "experiment=siamese_subtask2",
-            f"data.root={root}",
-            *FAST,
-            "trainer.max_epochs=1",
-            f"seed={seed}",
-        ]
-        assert command(train, *words, f"run_dir={tmp_path / name}")[0] == 0
-        documents.append((tmp_path / name / "predictions.csv").read_bytes())
+def test_same_seed_same_figures_and_another_seed_others(command, finished_run, tmp_path):
+    first = finished_run(name="a")
+    for name, seed in (("b", 0), ("c", 1)):
+        assert command(train, *first.words, f"seed={seed}", f"run_dir={tmp_path / name}")[0] == 0
+    documents = [(tmp_path / name / "predictions.csv").read_bytes() for name in "abc"]
     assert documents[0] == documents[1]
     assert documents[0] != documents[2]
 
@@ -294,14 +287,12 @@ def test_csv_logger_writes_curves(command, subset_root, tmp_path):
     assert curves["train_loss"].notna().sum() == 2
 
 
-def test_encoder_weights_of_another_architecture_are_refused(command, subset_root, tmp_path):
-    root = subset_root()
-    words = ["experiment=siamese_subtask2", f"data.root={root}", *FAST, "trainer.max_epochs=1"]
-    assert command(train, *words, f"run_dir={tmp_path / 'run'}")[0] == 0
-    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+def test_encoder_weights_of_another_architecture_are_refused(command, finished_run, tmp_path):
+    run = finished_run()
+    checkpoint = run.folder / "checkpoints" / "last.ckpt"
     code, printed = command(
         train,
-        *words,
+        *run.words,
         f"run_dir={tmp_path / 'other'}",
         f"encoder.weights={checkpoint}",
         "encoder.embedding=32",
@@ -347,20 +338,31 @@ def spoil(name):
     return damage
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("no generated", "t1 have real but no generated"),
-        ("gen without real", "t1 have generated but no real"),
-        ("empty folder", "No images in 1 folder"),
-        ("truncated", "3 image(s) cannot be read"),
-        ("duplicate id", "Duplicate ids"),
-        ("unknown truth", "nobody"),
-        ("missing truth", "no line"),
-        ("repeated truth", "repeated"),
-    ],
-)
-def test_bad_input_is_one_message_and_leaves_no_run_folder(name, said, command, subset_root, tmp_path):
+BAD = {
+    "no generated": "t1 have real but no generated",
+    "gen without real": "t1 have generated but no real",
+    "empty folder": "No images in 1 folder",
+    "truncated": "3 image(s) cannot be read",
+    "duplicate id": "Duplicate ids",
+    "unknown truth": "nobody",
+    "missing truth": "no line",
+    "repeated truth": "repeated",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_data_are_said_in_plain_words(name, subset_root, prepared):
+    root = subset_root()
+    spoil(name)(root)
+    with pytest.raises(FingerprintsError) as error:
+        prepared(root, "subset")
+    assert BAD[name] in str(error.value)
+    assert error.value.fix
+
+
+# A fault of each kind: of the folders, the files, the ids, the truth.
+@pytest.mark.parametrize("name", ["no generated", "truncated", "duplicate id", "unknown truth"])
+def test_bad_input_is_one_message_and_leaves_no_run_folder(name, command, subset_root, tmp_path):
     root = subset_root()
     spoil(name)(root)
     words = [
@@ -371,39 +373,37 @@ def test_bad_input_is_one_message_and_leaves_no_run_folder(name, said, command, 
     ]
     code, printed = command(train, *words)
     assert code == 2
-    assert said in printed
+    assert BAD[name] in printed
     assert printed.count("error:") == 1
     assert "fix:" in printed
     assert "Traceback" not in printed
     assert not (tmp_path / "bad").exists()
 
 
-def test_missing_root_unwritable_output_and_used_folder(command, subset_root, tmp_path):
-    root = subset_root()
-    words = ["experiment=siamese_subtask2", *FAST, "trainer.max_epochs=1"]
-    assert command(train, *words, "data.root=nowhere", "run_dir=r")[0] == 2
+def test_missing_root_unwritable_output_and_used_folder(command, finished_run, tmp_path):
+    run = finished_run()
+    code, printed = command(train, *run.words, "data.root=nowhere", "run_dir=r")
+    assert code == 2
+    assert "nowhere" in printed
     (tmp_path / "file").write_text("")
-    code, printed = command(train, *words, f"data.root={root}", f"run_dir={tmp_path / 'file' / 'run'}")
+    code, printed = command(train, *run.words, f"run_dir={tmp_path / 'file' / 'run'}")
     assert code == 2
     assert "Traceback" not in printed
     assert "file" in printed
-    assert command(train, *words, f"data.root={root}", f"run_dir={tmp_path / 'run'}")[0] == 0
     before = (tmp_path / "run" / "metrics.json").read_bytes()
-    code, printed = command(train, *words, f"data.root={root}", f"run_dir={tmp_path / 'run'}")
+    code, printed = command(train, *run.words, f"run_dir={tmp_path / 'run'}")
     assert code == 2
     assert "already holds a run" in printed
     assert (tmp_path / "run" / "metrics.json").read_bytes() == before
 
 
-def test_predict_says_what_is_wrong(command, subset_root, usage_root, tmp_path):
+def test_predict_says_what_is_wrong(command, finished_run, tmp_path):
     assert "no run folder" in command(predict, f"run={tmp_path}", "images=x")[1]
-    root = subset_root()
-    words = ["experiment=siamese_subtask2", f"data.root={root}", *FAST, "trainer.max_epochs=1"]
-    assert command(train, *words, f"run_dir={tmp_path / 'run'}")[0] == 0
+    run = finished_run()
     code, printed = command(predict, f"run={tmp_path / 'run'}", "images=nowhere")
     assert code == 2
     assert "nowhere" in printed
-    images = root / "test" / "generated_unknown"
+    images = run.root / "test" / "generated_unknown"
     code, printed = command(predict, f"run={tmp_path / 'run'}", f"images={images}", f"generated={images}")
     assert code == 2
     assert "no second folder" in printed

@@ -65,29 +65,29 @@ def test_misspelt_words_name_the_nearest(word, nearest):
 
 
 def test_valid_words_pass():
-    check_overrides(
-        [
-            "experiment=siamese_subtask2",
-            "data.root=/a=b",
-            "--multirun",
-            "-m",
-            "seed=1,2",
-            "pairing=all,random",
-            "experiment=glob(*)",
-            "hydra.sweep.dir=x",
-            "hydra/launcher=basic",
-            "hydra.sweep.subdir=${name}/${seed}",
-            "hydra.sweeper.params.seed=range(3)",
-            "data.root=B/${task}",
-            "sweep=seeds",
-            "hydra.sweeper.params.decision=svm,knn",
-            "decision.k=3",
-            "sweep=[seeds,folds]",
-            "~callbacks",
-            "published.test.mine=1",
-        ],
-        "train",
-    )
+    words = [
+        "experiment=siamese_subtask2",
+        "data.root=/a=b",
+        "--multirun",
+        "-m",
+        "seed=1,2",
+        "pairing=all,random",
+        "experiment=glob(*)",
+        "hydra.sweep.dir=x",
+        "hydra/launcher=basic",
+        "hydra.sweep.subdir=${name}/${seed}",
+        "hydra.sweeper.params.seed=range(3)",
+        "data.root=B/${task}",
+        "sweep=seeds",
+        "hydra.sweeper.params.decision=svm,knn",
+        "decision.k=3",
+        "sweep=[seeds,folds]",
+        "~callbacks",
+        "published.test.mine=1",
+    ]
+    check_overrides(words, "train")
+    with pytest.raises(FingerprintsError, match="sede"):  # all of them were read
+        check_overrides([*words, "sede=1"], "train")
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,8 @@ def test_advice_is_a_key_of_the_chosen_option():
 )
 def test_keys_of_chosen_options_pass(words):
     check_overrides(words, "train")
+    with pytest.raises(FingerprintsError, match=r"pairing\.nieghbours"):
+        check_overrides([*words, "pairing.nieghbours=2"], "train")
 
 
 def test_a_generator_has_its_own_keys():

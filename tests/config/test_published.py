@@ -39,6 +39,7 @@ def test_a_configuration_finds_what_its_source_prints():
     ],
 )
 def test_another_system_finds_nothing(change):
+    assert find_published(config(), ENTRIES) is not None
     assert find_published(config(**change), ENTRIES) is None
 
 

@@ -50,16 +50,20 @@ def test_a_file_says_more_than_its_class():
 
 @pytest.mark.parametrize("group", ["data", "trainer", "callbacks", "logger", "filter", "region"])
 def test_every_option_of_a_group_composes(group):
+    assert options(group)
     for option in options(group):
         sources = ["data.sources=[]"] if option == "generic" else []
-        settings("experiment=siamese_subtask2", f"{group}={option}", "data.root=DIR", *sources)
+        found = settings("experiment=siamese_subtask2", f"{group}={option}", "data.root=DIR", *sources)
+        asked = written(group, option).keys() - {"defaults"}
+        assert plain(getattr(found, group)).keys() >= asked, option
 
 
 @pytest.mark.parametrize("group", ["encoder", "decision", "reduction", "training", "pairing"])
 def test_every_option_of_a_stage_composes(group):
+    assert options(group)
     for option in options(group):
-        cfg = composed("experiment=siamese_subtask2", f"{group}={option}", "data.root=DIR")
-        build_root(cfg, "train")
+        found = settings("experiment=siamese_subtask2", f"{group}={option}", "data.root=DIR")
+        assert isinstance(getattr(found, group), option_class(group, option)), option
 
 
 def sweep_options():

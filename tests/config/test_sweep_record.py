@@ -8,6 +8,7 @@ import signal
 
 import pandas as pd
 import pytest
+import torch
 
 from fingerprints import train
 from fingerprints.config import sweep_record
@@ -42,22 +43,21 @@ def test_a_failing_job_is_said_at_once_and_stops_no_other(command, words, tmp_pa
     assert f"resume={sweep}" in printed
 
 
-def test_a_stopped_sweep_goes_on_where_it_stopped(command, words, tmp_path, monkeypatch):
-    assert command(train, *words, "seed=1", f"run_dir={tmp_path / 'single'}")[0] == 0
+def test_a_stopped_sweep_goes_on_where_it_stopped(command, finished_run, tmp_path, monkeypatch):
+    single = finished_run(name="single")
+    steps = torch.load(single.folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert steps > 1
     sweep, plain, trained = tmp_path / "sweep", SiameseModule.training_step, []
 
     def step(self, batch, *rest):
         trained.append(batch.step)
-        if stop and len(trained) == stop[0]:
+        if len(trained) == stop:
             os.kill(os.getpid(), signal.SIGTERM)
         return plain(self, batch, *rest)
 
     monkeypatch.setattr(SiameseModule, "training_step", step)
-    stop = []
-    assert command(train, *words, f"run_dir={tmp_path / 'count'}")[0] == 0
-    steps = len(trained)
-    stop = [2 * steps + 1]  # in the first step of the second job
-    code, printed = command(train, *words, "seed=0,1,2", "-m", f"hydra.sweep.dir={sweep}")
+    stop = steps + 1  # in the first step of the second job
+    code, printed = command(train, *single.words, "seed=1,0,2", "-m", f"hydra.sweep.dir={sweep}")
     assert code == 143
     assert "interrupted by SIGTERM" in printed
     assert f"resume={sweep}" in printed
@@ -66,24 +66,23 @@ def test_a_stopped_sweep_goes_on_where_it_stopped(command, words, tmp_path, monk
 
     first = (sweep / "0" / "metrics.json").read_bytes()
     trained.clear()
-    stop = []
+    stop = None
     code, printed = command(train, f"resume={sweep}")
     assert code == 0, printed
     assert len(trained) == 2 * steps - 1
     assert (sweep / "0" / "metrics.json").read_bytes() == first
     assert pd.read_csv(sweep / "sweep.csv")["state"].tolist() == ["finished"] * 3
-    resumed, single = (
-        json.loads((folder / "metrics.json").read_text())["test"]
-        for folder in (sweep / "1", tmp_path / "single")
+    resumed, alone = (
+        json.loads((folder / "metrics.json").read_text())["test"] for folder in (sweep / "1", single.folder)
     )
-    assert resumed == single
+    assert resumed == alone
 
 
-def test_a_folder_of_another_job_is_refused_and_left_alone(command, words, tmp_path):
+def test_a_folder_of_another_job_is_refused_and_left_alone(command, finished_run, tmp_path):
     sweep = tmp_path / "sweep"
-    assert command(train, *words, "seed=7", f"run_dir={sweep / '0'}")[0] == 0
+    run = finished_run(name="sweep/0")
     before = (sweep / "0" / "status.json").read_bytes()
-    code, printed = command(train, "-m", *words, "seed=0", f"hydra.sweep.dir={sweep}")
+    code, printed = command(train, "-m", *run.words, "seed=7", f"hydra.sweep.dir={sweep}")
     assert code == 2
     assert "failed" in (sweep / "sweep.csv").read_text()
     assert "holds a run with another configuration (seed)" in printed

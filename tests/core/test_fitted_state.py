@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import skops.io
 from safetensors.numpy import save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
@@ -58,6 +57,8 @@ def test_states_inside_a_state(tmp_path: Path) -> None:
 def test_types_that_are_not_trusted_are_named_and_not_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import skops.io  # late: it imports all of scikit-learn
+
     save_fitted(replace(STATE, estimators={"model": FunctionTransformer(json.loads)}), tmp_path, stem="part")
     with pytest.raises(FingerprintsError, match=r"not trusted:\n +json\S*loads"):
         load_fitted(tmp_path, stem="part")

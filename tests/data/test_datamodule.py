@@ -98,6 +98,7 @@ def test_validation_is_the_same_for_every_strategy_and_epoch(data: Data) -> None
 
 
 def test_nothing_held_out_means_no_validation(data: Data) -> None:
+    assert len(module(data).val_dataloader()) > 0
     assert module(data, held=False).val_dataloader() == []
 
 

@@ -15,6 +15,7 @@ def test_a_layout_has_its_folder_and_the_size_that_it_was_made_with(embedded):
 def test_no_layout_no_facts_no_benchmark(embedded):
     assert module.embedded_benchmark("generic") is None
     assert module.embedded_benchmark(None) is None
+    assert module.embedded_benchmark("imageclef2025_subset") is not None
     (embedded / "subset" / module.FACTS).unlink()
     assert module.embedded_benchmark("imageclef2025_subset") is None
 

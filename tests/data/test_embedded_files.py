@@ -71,6 +71,7 @@ def test_no_patient_is_on_two_sides():
         kind: {row["group"] for row in rows if row["file"].startswith(kind)}
         for kind in ("real_used", "real_not_used", "test/")
     }
+    assert all(sides.values())
     assert not sides["real_used"] & sides["real_not_used"]
     assert not (sides["real_used"] | sides["real_not_used"]) & sides["test/"]
 
@@ -78,6 +79,7 @@ def test_no_patient_is_on_two_sides():
 def test_generators_did_not_collapse():
     for task in IMAGES:
         generators = json.loads((ROOT / task / "benchmark.json").read_text())["generators"]
+        assert generators
         assert not any(facts["quality"]["collapsed"] for facts in generators.values())
         assert not any(facts["quality"].get("below_floor") for facts in generators.values())
 

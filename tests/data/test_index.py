@@ -570,7 +570,10 @@ class TestOverlap:
         paths = sorted((root / "generated/gen_t1").iterdir())
         for path in paths[1:]:
             shutil.copy(paths[0], path)
-        index, _ = prepared(root, "subset")
+        index, store = prepared(root, "subset")
+        copies = store.images[index.table.index[index.table["path"].str.contains("gen_t1/")]]
+        assert len(copies) == len(paths)
+        assert (copies == copies[0]).all()
         assert index.notes == ()
 
 

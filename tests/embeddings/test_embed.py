@@ -60,7 +60,8 @@ def test_no_rows_give_no_embeddings(store: ImageStore, network: EmbeddingNetwork
 
 def test_embedding_changes_nothing_in_the_network(store: ImageStore, network: EmbeddingNetwork) -> None:
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    embedded(network, store, list(range(20)))
+    assert embedded(network, store, list(range(20))).shape == (20, 8)
+    assert before
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 

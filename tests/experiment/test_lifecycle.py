@@ -31,6 +31,12 @@ def words(subset_root):
 
 
 @pytest.fixture
+def whole(finished_run):
+    """A run of three epochs that was never stopped, and the words for others like it."""
+    return finished_run("trainer.max_epochs=3", name="whole")
+
+
+@pytest.fixture
 def at_step(monkeypatch):
     """Calls a function in a training step; returns the list of steps that were trained."""
     plain = SiameseModule.training_step
@@ -137,33 +143,31 @@ def test_folds_that_are_done_are_not_trained_again(command, usage_root, at_step,
     assert figures(tmp_path / "run") == figures(tmp_path / "whole")
 
 
-def test_killed_in_the_evaluation_nothing_is_trained_again(command, words, at_step, tmp_path, monkeypatch):
+def test_killed_in_the_evaluation_nothing_is_trained_again(command, whole, at_step, tmp_path, monkeypatch):
     def killed(**arguments):
         raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr(scoring, "estimate_metrics", killed)
         with pytest.raises(Killed):
-            command(train, *words, f"run_dir={tmp_path / 'run'}")
+            command(train, *whole.words, f"run_dir={tmp_path / 'run'}")
     steps = at_step()
     code, printed = command(train, f"resume={tmp_path / 'run'}")
     assert code == 0, printed
     assert not steps
-    assert command(train, *words, f"run_dir={tmp_path / 'whole'}")[0] == 0
-    assert figures(tmp_path / "run") == figures(tmp_path / "whole")
+    assert figures(tmp_path / "run") == figures(whole.folder)
 
 
-def test_a_finished_run_says_so_and_prints_its_figures(command, words, at_step, tmp_path):
-    assert command(train, *words, f"run_dir={tmp_path / 'run'}")[0] == 0
-    before = (tmp_path / "run" / "metrics.json").read_bytes()
+def test_a_finished_run_says_so_and_prints_its_figures(command, whole, at_step):
+    before = (whole.folder / "metrics.json").read_bytes()
     steps = at_step()
-    code, printed = command(train, f"resume={tmp_path / 'run'}")
+    code, printed = command(train, f"resume={whole.folder}")
     assert code == 0
     assert "finished" in printed
     document = json.loads(before)
     assert f"accuracy {document['test']['accuracy']['value']:.3f}" in printed
     assert document["verdict"]["headline"] in printed
-    assert (tmp_path / "run" / "metrics.json").read_bytes() == before
+    assert (whole.folder / "metrics.json").read_bytes() == before
     assert not steps
 
 
@@ -230,12 +234,11 @@ def test_a_failed_run_keeps_its_folder_and_says_why(command, words, tmp_path):
 
 
 def test_a_full_disk_leaves_the_last_checkpoint_and_a_run_that_can_go_on(
-    command, words, at_step, tmp_path, monkeypatch
+    command, whole, at_step, tmp_path, monkeypatch
 ):
     import errno
     from pathlib import Path
 
-    assert command(train, *words, f"run_dir={tmp_path / 'whole'}")[0] == 0
     plain, written = Path.replace, []
 
     def full(self, target):
@@ -247,7 +250,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_a_run_that_can_go_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", full)
-        code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
+        code, printed = command(train, *whole.words, f"run_dir={tmp_path / 'run'}")
     assert code == 2
     assert "No space left" in printed
     assert "the previous one is kept" in printed
@@ -255,11 +258,10 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_a_run_that_can_go_on(
     code, printed = command(train, f"resume={tmp_path / 'run'}")
     assert code == 0, printed
     assert steps[0] == (1, 0)
-    assert figures(tmp_path / "run") == figures(tmp_path / "whole")
+    assert figures(tmp_path / "run") == figures(whole.folder)
 
 
-def test_start_is_a_function_of_settings(command, words, tmp_path):
-    assert command(train, *words, f"run_dir={tmp_path / 'run'}")[0] == 0
-    run = load_run(tmp_path / "run")
-    document = start(read_settings(tmp_path / "run"), tmp_path / "again")
+def test_start_is_a_function_of_settings(whole, tmp_path):
+    run = load_run(whole.folder)
+    document = start(read_settings(whole.folder), tmp_path / "again")
     assert document["test"] == run.metrics["test"]

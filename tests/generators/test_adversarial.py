@@ -233,7 +233,10 @@ def test_average_forgets_the_weights_that_the_training_began_with() -> None:
 def test_average_is_trained_by_no_optimiser() -> None:
     module = Alone()
     trained = {id(p) for optimiser in module.pair for p in optimiser.param_groups[0]["params"]}
-    assert not trained & {id(p) for p in module.sampler.parameters()}
+    averaged = {id(p) for p in module.sampler.parameters()}
+    assert trained
+    assert averaged
+    assert not trained & averaged
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e9])

@@ -15,7 +15,7 @@ from fingerprints.core.weights import read_weights
 from fingerprints.generators.fit import TRAINED, WEIGHTS, Training, train_generator
 from fingerprints.training.checkpoint import LAST
 from fingerprints.training.hardware import TrainerSettings
-from fingerprints.training.processes import run_workers
+from tests.pair import Pair, share
 
 TWO = TrainerSettings(accelerator="cpu", devices=2, strategy="ddp")
 SMALL: dict[str, dict[str, Any]] = {
@@ -31,13 +31,13 @@ def training(design: str, **options: Any) -> Training:
     return Training(images, settings, 5, 0, "gen_a")
 
 
-def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
+def test_two_processes_train_what_one_trains(tmp_path: Path, pair: Pair) -> None:
     design = "diffusion"
     given = training(design)
     one = train_generator(given, tmp_path / "one")
     folder = tmp_path / "two"
     given.write(folder, TWO)
-    run_workers("generator", folder, TWO)
+    pair(share, "generator", folder)
     assert {TRAINED, WEIGHTS} <= {path.name for path in folder.iterdir()}
     assert not (folder / LAST).exists()
     two = train_generator(given, folder, hardware=TWO, report=lambda *_: pytest.fail("trained again"))

@@ -242,7 +242,10 @@ def test_without_truth_there_is_no_test_table_but_the_figures():
 
 
 def test_empty_report():
+    full = Page(render(content()))
+    assert all(full.named(kind) for kind in ("table", "dl"))
     page = Page(render(content(notes=[], sections=[], validation=[], facts={}, config_yaml="")))
+    assert page.named("h1")
     assert not page.named("table")
     assert not page.named("img")
     assert not page.named("dl")

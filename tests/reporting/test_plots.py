@@ -328,6 +328,8 @@ class TestFiles:
 
     def test_no_date_and_no_program(self):
         svg, png = drawing.svg_bytes(self.figure()), drawing.png_bytes(self.figure())
+        assert b"<svg" in svg
+        assert b"IDAT" in png
         assert b"<dc:date>" not in svg
         assert b"matplotlib.org" not in svg
         assert b"tEXt" not in png

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.runs.status import read_status
 from fingerprints.training import processes
 from fingerprints.training.settings import TrainerSettings
+from tests.pair import failing_on, share, where
 
 FAST = ["data.size=48", "evidence.resamples=20", "evidence.permutations=19", "trainer.max_epochs=1"]
 HERE = str(Path(__file__).parents[1])
@@ -42,20 +44,53 @@ def words(subset_root):
     return ["experiment=siamese_subtask2", f"data.root={subset_root()}", *FAST]
 
 
-def test_two_processes_in_a_sweep_are_one_run_and_find_what_one_finds(command, words, tmp_path):
-    code, printed = command(train, *words, "trainer=cpu", f"run_dir={tmp_path / 'one'}")
-    assert code == 0, printed
+def test_the_pair_is_one_group_and_goes_on_after_a_failure(pair):
+    assert pair(where) == [(0, 2, 3), (1, 2, 3)]
+    with pytest.raises(AssertionError, match=r"(?s)rank 0 of 2: .*ValueError: enough"):
+        pair(failing_on, 0)
+    assert pair(where) == [(0, 2, 3), (1, 2, 3)]
+
+
+def test_workers_are_told_the_folder_their_rank_and_their_cores(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "WORKER", "stand_in_worker")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    two = TrainerSettings(accelerator="cpu", devices=2, strategy="ddp")
+    processes.run_workers("run", tmp_path, two)
+    said = [json.loads((tmp_path / f"said_{rank}.json").read_text()) for rank in range(2)]
+    assert [one["words"] for one in said] == [["run", str(tmp_path)]] * 2
+    assert [(one["RANK"], one["LOCAL_RANK"], one["WORLD_SIZE"]) for one in said] == [
+        ("0", "0", "2"),
+        ("1", "1", "2"),
+    ]
+    assert [one["OMP_NUM_THREADS"] for one in said] == ["3", "3"]
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_two_processes_in_a_sweep_are_one_run_and_find_what_one_finds(
+    command, finished_run, tmp_path, pair, monkeypatch
+):
+    alone = finished_run(name="one")
+    started = []
+
+    def workers(work, folder, settings):
+        started.append((work, folder, settings.devices))
+        pair(share, work, folder)
+
+    monkeypatch.setattr(processes, "run_workers", workers)
     sweep = tmp_path / "sweep"
     sweeping = ["trainer=ddp_cpu", "logger=wandb", "seed=0,-1", "-m", f"hydra.sweep.dir={sweep}"]
-    code, printed = command(train, *words, *sweeping)
+    code, printed = command(train, *alone.words, *sweeping)
     assert code == 2, printed
     assert "job 1 failed" in printed
+    assert started == [("run", sweep / "0", 2)]
     assert read_status(sweep / "0")["state"] == "finished"
     assert sorted(p.name for p in sweep.iterdir() if p.is_dir()) == ["0", "1"]
     assert not (tmp_path / "outputs" / "siamese_subtask2").exists()
     tracked = offline_runs(sweep / "0")
     assert [(each.id, each.group) for each in tracked] == [(read_status(sweep / "0")["id"], "sweep")]
-    one, two = (pd.read_csv(folder / "predictions.csv") for folder in (tmp_path / "one", sweep / "0"))
+    one, two = (pd.read_csv(folder / "predictions.csv") for folder in (alone.folder, sweep / "0"))
     assert (one["id"] == two["id"]).all()
     np.testing.assert_allclose(one.filter(like="score"), two.filter(like="score"), atol=5e-3)
 
