@@ -59,7 +59,8 @@ def main() -> None:
             rates[name].append(options.steps * options.batch / seconds(*way, batch, options.steps))
     for name, found in rates.items():
         print(
-            f"{name}: {statistics.median(found):.1f} images per CPU second, {min(found):.1f} to {max(found):.1f}"
+            f"{name}: {statistics.median(found):.1f} images per CPU second"
+            f" ({min(found):.1f} to {max(found):.1f})"
         )
     ratios = [a / b for a, b in zip(rates["after"], rates["before"], strict=True)]
     print(f"after / before: {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.utils import gen_batches
 
 Vectors = NDArray[np.floating]
+CELLS = 16_000_000  # distances held at a time
 
 
 def euclidean(left: Vectors, right: Vectors) -> NDArray[np.float32]:
     """Cell [i, j] is the Euclidean distance of `left[i]` to `right[j]`; `(a, d), (b, d)` -> `(a, b)`."""
-    squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2.0 * left @ right.T
-    return np.sqrt(np.maximum(squared, 0.0)).astype(np.float32)
-
-
-def blocks(
-    left: Vectors, right: Vectors, *, cells: int = 16_000_000
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Distances of a block of left rows to all right rows, at most `cells` values at a time."""
-    step = max(1, cells // max(1, len(right)))
-    for start in range(0, len(left), step):
-        rows = slice(start, min(start + step, len(left)))
-        yield rows, euclidean(left[rows], right)
+    return euclidean_distances(left, right).astype(np.float32, copy=False)
 
 
 def distance_to_set(
@@ -49,7 +39,9 @@ def distance_to_set(
     out = np.empty(len(queries), dtype=np.float32)
     available = len(references) - leave_one_out
     count = available if nearest is None else min(nearest, available)
-    for rows, distances in blocks(queries, references):
+    # As many rows at a time as `CELLS` distances allow.
+    for rows in gen_batches(len(queries), max(1, CELLS // max(1, len(references)))):
+        distances = euclidean(queries[rows], references)
         if scales is not None:
             distances /= scales[None, :].astype(np.float32)
         if leave_one_out:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
 
 from fingerprints.evidence.metrics import FloatArray
 
@@ -52,11 +53,8 @@ def benjamini_hochberg(p: Sequence[float] | NDArray[np.float64], *, family: int 
         ValueError: As in `holm`.
     """
     values, size = _checked(p, family)
-    order = np.argsort(values, kind="stable")
-    scaled = size * values[order] / np.arange(1, len(values) + 1)
-    adjusted = np.empty(len(values))
-    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return adjusted
+    others = np.ones(size - len(values))
+    return false_discovery_control(np.concatenate([values, others]))[: len(values)]
 
 
 def _checked(p: Sequence[float] | NDArray[np.float64], family: int | None) -> tuple[FloatArray, int]:

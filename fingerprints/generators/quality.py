@@ -7,11 +7,12 @@ real images of other patients differ from each other too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.metrics.pairwise import euclidean_distances
 
 from fingerprints.core.errors import FingerprintsError
 
@@ -26,7 +27,6 @@ FLOOR = {
     "coverage": (0.4, 1.0),
     "sharpness": (0.25, 1.5),
 }
-BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,7 @@ def quality(
     drawn, known, unseen = some(generated, n), some(training, n), some(kept_out, n)
     more = min(len(generated), len(training), limit)
     drawn_more, known_more = some(generated, more), some(training, more)
-    to_known = np.sqrt(nearest(drawn, known))
-    to_unseen = np.sqrt(nearest(drawn, unseen))
+    to_known, to_unseen = nearest(drawn, known), nearest(drawn, unseen)
     ties = to_known == to_unseen
     figures: dict[str, float] = {
         "precision": precision(drawn, unseen),
@@ -182,12 +181,9 @@ def vectors(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def two_sample(first: NDArray[np.float32], second: NDArray[np.float32]) -> TwoSample:
     """The nearest-neighbour test between two sets of equal size, `(n, d)` each."""
-    both = np.concatenate([first, second])
-    own = np.arange(len(both)) < len(first)
-    right = np.empty(len(both), dtype=bool)
-    for rows, distances in _blocks(both, both):
-        distances[np.arange(len(rows)), rows] = np.inf
-        right[rows] = own[distances.argmin(axis=1)] == own[rows]
+    own = np.arange(len(first) + len(second)) < len(first)
+    distances = _own_distances(np.concatenate([first, second]))
+    right = own[distances.argmin(axis=1)] == own
     return TwoSample(
         accuracy=float(right.mean()),
         first=float(right[own].mean()),
@@ -197,18 +193,14 @@ def two_sample(first: NDArray[np.float32], second: NDArray[np.float32]) -> TwoSa
 
 
 def nearest(queries: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Squared distance from each query `(n, d)` to its nearest point `(m, d)`."""
-    return np.concatenate([distances.min(axis=1) for _, distances in _blocks(queries, points)])
+    """Distance from each query `(n, d)` to its nearest point `(m, d)`; large sets go block by block."""
+    return pairwise_distances_argmin_min(queries, points)[1]
 
 
 def mean_distance(points: NDArray[np.float32]) -> float:
     """Mean distance between two different points of `(n, d)`."""
-    n = len(points)
-    total = 0.0
-    for rows, distances in _blocks(points, points):
-        distances[np.arange(len(rows)), rows] = 0
-        total += float(np.sqrt(distances).sum(dtype=np.float64))
-    return total / (n * (n - 1))
+    distances = euclidean_distances(points)
+    return float(distances.sum(dtype=np.float64) / (len(points) * (len(points) - 1)))
 
 
 def coverage(generated: NDArray[np.float32], real: NDArray[np.float32], *, k: int = 5) -> float:
@@ -218,30 +210,20 @@ def coverage(generated: NDArray[np.float32], real: NDArray[np.float32], *, k: in
 
 def precision(generated: NDArray[np.float32], real: NDArray[np.float32], *, k: int = 5) -> float:
     """Share of generated points that are nearer to a real point than that point's k-th real neighbour."""
-    reach = _reach(real, k)
-    inside = [(distances <= reach).any(axis=1) for _, distances in _blocks(generated, real)]
-    return float(np.concatenate(inside).mean())
+    return float((euclidean_distances(generated, real) <= _reach(real, k)).any(axis=1).mean())
+
+
+def _own_distances(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Distances between points `(n, d)`; no point is its own neighbour."""
+    distances = euclidean_distances(points)
+    np.fill_diagonal(distances, np.inf)
+    return distances
 
 
 def _reach(points: NDArray[np.float32], k: int) -> NDArray[np.float32]:
-    """Squared distance of each point to its k-th neighbour, or to the farthest if there are fewer."""
+    """Distance of each point to its k-th neighbour, or to the farthest if there are fewer."""
     k = min(k, len(points) - 1)
-    reach = np.empty(len(points), dtype=np.float32)
-    for rows, distances in _blocks(points, points):
-        distances[np.arange(len(rows)), rows] = np.inf
-        reach[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
-    return reach
-
-
-def _blocks(
-    queries: NDArray[np.float32], points: NDArray[np.float32]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Blocks of queries: their rows and their squared distances to all points."""
-    lengths = np.square(points).sum(axis=1)
-    for start in range(0, len(queries), BLOCK):
-        block = queries[start : start + BLOCK]
-        squared = np.square(block).sum(axis=1)[:, None] + lengths - 2 * block @ points.T
-        yield np.arange(start, start + len(block)), np.maximum(squared, 0)
+    return np.partition(_own_distances(points), k - 1, axis=1)[:, k - 1]
 
 
 def _rounded(value: object) -> object:

@@ -26,7 +26,7 @@ FEWEST = 10  # smallest number of images of a kind for which there are figures
 
 def nearest_generated(real: NDArray[np.uint8], generated: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Euclidean distance of each real image `(n, S, S)` to its nearest generated one; pixels in [0, 1]."""
-    return np.sqrt(nearest(vectors(real), vectors(generated)))
+    return nearest(vectors(real), vectors(generated))
 
 
 def memorisation(

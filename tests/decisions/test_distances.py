@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from fingerprints.decisions import distances
-from fingerprints.decisions.distances import blocks, distance_to_set, euclidean
+from fingerprints.decisions.distances import distance_to_set, euclidean
 
 
 def vectors(seed: int, n: int, d: int = 6) -> np.ndarray:
@@ -42,23 +42,13 @@ def test_distance_to_itself_is_near_zero_and_never_nan() -> None:
     assert own.max() < 2e-3
 
 
-@pytest.mark.parametrize("cells", [1, 5, 12, 10_000])
-def test_blocks_are_the_whole(cells: int) -> None:
-    left, right = vectors(0, 7), vectors(1, 5)
-    parts = list(blocks(left, right, cells=cells))
-    assert np.concatenate([np.arange(7)[rows] for rows, _ in parts]).tolist() == list(range(7))
-    np.testing.assert_allclose(np.concatenate([d for _, d in parts]), cdist(left, right), rtol=1e-5)
-    assert all(d.size <= max(cells, 5) for _, d in parts)
-
-
 @pytest.mark.parametrize("nearest", [None, 1, 3, 50])
 @pytest.mark.parametrize("leave_one_out", [False, True])
 @pytest.mark.parametrize("cells", [9, 30, 10_000])
 def test_distance_to_set_agrees_with_loops(
     monkeypatch: pytest.MonkeyPatch, nearest: int | None, leave_one_out: bool, cells: int
 ) -> None:
-    plain = blocks
-    monkeypatch.setattr(distances, "blocks", lambda left, right: plain(left, right, cells=cells))
+    monkeypatch.setattr(distances, "CELLS", cells)
     references = vectors(1, 9)
     queries = references if leave_one_out else vectors(0, 7)
     found = distance_to_set(queries, references, nearest=nearest, leave_one_out=leave_one_out)
