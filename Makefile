@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench embedded lock clean
+.PHONY: help setup demo test coverage lint bench embedded lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ demo: $(READY)  ## both tasks on the embedded benchmark, side by side: a few min
 
 test: $(READY)  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+coverage: $(READY)  ## run the tests and list the lines and branches that none of them reaches
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --cov
 
 lint: $(READY)  ## check style and types
 	$(BIN)/ruff check .
@@ -49,5 +52,5 @@ lock: $(READY)  ## pin the versions anew
 	  --no-annotate --no-emit-package fingerprints --output-file requirements.txt requirements.in
 
 clean:  ## remove caches and .venv; outputs/ stays
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.* *.egg-info
 	find . -name __pycache__ -type d -not -path './outputs/*' -prune -exec rm -rf {} +
