@@ -156,6 +156,19 @@ def test_training_finds_what_is_there_and_predict_and_evaluate_agree(command, su
     assert not run.network().training
 
 
+def test_evaluate_prints_why_a_figure_is_missing_and_writes_nothing_unasked(command, tmp_path):
+    answers = "".join(f"i{number},{number % 2}\n" for number in range(12))
+    (tmp_path / "truth.csv").write_text(answers)
+    scored = [f"i{number},{number % 2},{number}\n" for number in range(12)]
+    (tmp_path / "run.csv").write_text("id,label,score\n" + "".join(scored))
+    words = ["task=usage", "predictions=run.csv", "truth=truth.csv", "resamples=20", "permutations=19"]
+    code, printed = command(evaluate, *words)
+    assert code == 0, printed
+    assert "usage: 12 images in 12 groups" in printed
+    assert "tpr_at_fpr_0.01            -  6 non-members are too few for 1 % of them (100 needed)" in printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.csv", "truth.csv"]
+
+
 def test_without_data_it_runs_on_the_embedded_phantoms_and_says_so(command, embedded, tmp_path):
     files = sorted(embedded.rglob("*"))
     words = ["experiment=siamese_subtask2", *FAST[1:], "trainer.max_epochs=1"]

@@ -35,6 +35,8 @@ ties = st.integers(-3, 3).map(float)
 @example([(float(ABOVE_ONE), False), (float(np.nextafter(ABOVE_ONE, np.float32(2))), True)])
 @example([(1e9, True), (-1e9, False)])
 @example([(3e8, False), (2e8, True)])
+@example([(-1e17, True), (0.0, False), (5.0, False)])  # float64 has no number 1 below the lowest score
+@example([(0.0, True), (1e17, False)])  # nor 1 above the highest one here
 def test_threshold_is_the_best_of_all_cuts(images: list[tuple[float, bool]]) -> None:
     scores = np.array([score for score, _ in images], dtype=np.float32)
     labels = [USED if used else NOT_USED for _, used in images]
@@ -54,6 +56,12 @@ def test_threshold_lies_in_the_middle_of_the_widest_gap() -> None:
     assert tied == 6.5
 
 
+def test_of_equal_plateaus_the_lowest_counts() -> None:
+    # No cut beats chance here: all are called used, by half of the distance 1 that is kept from the scores.
+    assert best_threshold(np.array([0.0, 1.0]), [USED, NOT_USED]) == -0.5
+    assert best_threshold(np.array([0.0, 1.0, 2.0, 3.0]), [NOT_USED, USED, NOT_USED, USED]) == 0.5
+
+
 SCORES = np.array([0.0, 0.1, 0.2, 0.3, 5.0], dtype=np.float32)
 
 
@@ -69,12 +77,20 @@ def test_mode_is_where_most_scores_are() -> None:
     rng = np.random.default_rng(0)
     scores = np.concatenate([rng.normal(3, 0.1, 500), rng.uniform(-10, 10, 100)])
     assert mode(scores) == pytest.approx(3, abs=0.4)
-    assert mode(np.full(5, 2.0)) == pytest.approx(2.0, abs=0.5)
+    assert mode(np.full(5, 2.0)) == 2.0
 
 
-@pytest.mark.parametrize(("cut", "at"), [("fixed", None), ("half", 0.5)])
-def test_a_fixed_cut_has_a_threshold_and_no_other(cut, at) -> None:
-    with pytest.raises(FingerprintsError, match="threshold"):
+def test_mode_is_the_middle_of_the_lowest_of_the_fullest_bins() -> None:
+    # Three bins from 0 to 10, with two, none and two scores.
+    assert mode(np.array([0.0, 0.0, 10.0, 10.0])) == pytest.approx(10 / 6)
+
+
+@pytest.mark.parametrize(
+    ("cut", "at", "message"),
+    [("fixed", None, "needs a threshold"), ("half", 0.5, "cut=half takes no threshold")],
+)
+def test_a_fixed_cut_has_a_threshold_and_no_other(cut, at, message) -> None:
+    with pytest.raises(FingerprintsError, match=message):
         check_cut(cut, at)
     check_cut("fixed", 0.5)
     check_cut("half", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -351,3 +352,171 @@ def test_bad_input_is_named(change: dict[str, Any], message: str) -> None:
     _, given = usage()
     with pytest.raises(FingerprintsError, match=message):
         estimate_metrics(**{**given, **change})
+
+
+def perfect(*, used: int, others: int, **options: Any) -> Evaluation:
+    """Perfect answers and scores, each image a group of its own."""
+    truth = np.repeat(["used", "not_used"], [used, others])
+    given = {"task": USAGE, "classes": TWO, "truth": truth, "predicted": truth, "seed": 0}
+    given |= {"scores": (truth == "used").astype(float), "groups": np.arange(len(truth)).astype(str)}
+    return estimate_metrics(**{**given, "resamples": 20, "permutations": 19, **options})
+
+
+def test_bounds_count_the_images_that_a_figure_is_about() -> None:
+    found = perfect(used=30, others=10).metrics
+    trials = {"accuracy": 40, "recall_weighted": 40, "recall_used": 30, "specificity_used": 10}
+    trials |= {"precision_used": 30, "auc": 10}
+    for name, count in trials.items():
+        assert (found[name].low, found[name].high) == (pytest.approx(0.025 ** (1 / count)), 1), name
+    timid = np.repeat(["used", "not_used"], [12, 28])
+    found = perfect(used=30, others=10, predicted=timid).metrics
+    assert found["precision_used"].low == pytest.approx(0.025 ** (1 / 12))
+    assert found["specificity_used"].low == pytest.approx(0.025 ** (1 / 10))
+    wrong = np.repeat(["not_used", "used"], [30, 10])
+    found = perfect(used=30, others=10, predicted=wrong).metrics
+    trials = {"recall_used": 30, "specificity_used": 10, "precision_used": 10}
+    for name, count in trials.items():
+        assert (found[name].low, found[name].high) == (0, pytest.approx(1 - 0.025 ** (1 / count))), name
+    assert "10 non-members" in str(found["tpr_at_fpr_0.01"].reason)
+    reversed_scores = np.repeat([0.0, 1.0], [30, 10])
+    auc = perfect(used=30, others=10, scores=reversed_scores).metrics["auc"]
+    assert (auc.value, auc.low, auc.high) == (0, 0, pytest.approx(1 - 0.025 ** (1 / 10)))
+    found = perfect(used=30, others=120).metrics
+    assert found["tpr_at_fpr_0.01"].low == pytest.approx(0.025 ** (1 / 30))
+
+
+def test_pairs_are_of_two_groups_each() -> None:
+    """Twenty groups with an image of both labels: ten disjoint pairs of groups, not twenty."""
+    groups = np.tile(np.arange(20), 2).astype(str)
+    found = perfect(used=20, others=20, groups=groups)
+    assert found.n_groups == 20
+    assert found.metrics["auc"].low == pytest.approx(0.025 ** (1 / 10))
+
+
+def test_auc_bound_of_three_classes_is_of_their_pairs() -> None:
+    truth = np.repeat(THREE, [8, 12, 30])
+    scores = (truth[:, None] == np.array(THREE)).astype(float)
+    groups = np.arange(50).astype(str)
+    evaluation = estimate_metrics(
+        task=SUBSET, classes=THREE, truth=truth, predicted=truth, scores=scores, groups=groups, seed=0,
+        resamples=20, permutations=19,
+    )  # fmt: skip
+    expected = np.mean([(0.05 / 3 / 2) ** (1 / pairs) for pairs in (8, 12, 20)])
+    assert evaluation.metrics["auc"].low == pytest.approx(expected)
+
+
+def test_a_class_that_nobody_is_of_makes_no_pairs() -> None:
+    truth = np.repeat(THREE[:2], [8, 12])
+    evaluation = estimate_metrics(
+        task=SUBSET, classes=THREE, truth=truth, predicted=truth, seed=0, resamples=20, permutations=19,
+        scores=(truth[:, None] == np.array(THREE)).astype(float), groups=np.arange(20).astype(str),
+    )  # fmt: skip
+    assert evaluation.metrics["auc"].low == pytest.approx((0.05 / 2 / 2) ** (1 / 8))
+
+
+def test_accuracy_unmatched_takes_names_as_they_are() -> None:
+    truth = np.repeat(THREE, 20)
+    predicted = np.roll(truth, 5)  # three quarters right
+    given = {"task": MODEL, "classes": THREE, "truth": truth, "scores": None, "seed": 0}
+    given |= {"groups": np.arange(60).astype(str), "resamples": 20, "permutations": 19}
+    for clusters in (True, None):
+        found = estimate_metrics(**given, predicted=predicted, clusters=clusters)
+        assert found.metrics["accuracy_unmatched"].value == pytest.approx(0.75)
+        assert found.metrics["accuracy"].value == pytest.approx(0.75)
+    plain = estimate_metrics(**given, predicted=predicted, clusters=False)
+    assert "accuracy_unmatched" not in plain.metrics
+
+
+def test_five_groups_are_enough_and_four_are_not() -> None:
+    for groups, enough in ((4, False), (5, True)):
+        found, _ = usage(n=40 * groups, per_group=40, shift=0.5)
+        assert (found.metrics["accuracy"].low is not None) == enough
+    few = perfect(used=4, others=30).metrics
+    assert few["specificity_used"].reason is None
+    assert (few["recall_used"].value, few["recall_used"].low, few["recall_used"].high) == (1, None, None)
+    assert re.search(r"4 group\(s\) with .* image .*5 needed", str(few["recall_used"].reason))
+    assert perfect(used=5, others=30).metrics["recall_used"].low == pytest.approx(0.025 ** (1 / 5))
+    small = perfect(used=2, others=2).metrics["accuracy"]
+    assert small.reason == "4 group(s) are too few for an interval (5 needed)"
+
+
+def test_resamples_without_a_class_leave_no_interval() -> None:
+    scores = np.random.default_rng(0).normal(size=40)
+    groups = (np.arange(40) // 5).astype(str)
+    # One group of eight is of the other class: a third of the draws lack it.
+    rare = perfect(used=35, others=5, scores=scores, groups=groups, resamples=300).metrics["auc"]
+    assert (rare.low, rare.high) == (None, None)
+    assert "lack a class" in str(rare.reason)
+    assert perfect(used=20, others=20, scores=scores, groups=groups).metrics["auc"].reason is None
+
+
+def test_figures_of_one_class_are_missing_by_name() -> None:
+    reason = "all images are of one class"
+    found = perfect(used=150, others=0).metrics
+    assert {name for name, estimate in found.items() if estimate.reason == reason} == {"kappa", "auc"}
+    given = {"classes": THREE, "truth": ["t1"] * 30, "predicted": ["t1", "t2"] * 15, "seed": 0}
+    given |= {"groups": np.arange(30).astype(str), "resamples": 20, "permutations": 19}
+    for scores, expected in (
+        (np.zeros((30, 3)), {"kappa", "auc", "ari", "nmi"}),
+        (None, {"kappa", "ari", "nmi"}),
+    ):
+        found = estimate_metrics(task=SUBSET, scores=scores, **given).metrics
+        assert {name for name, estimate in found.items() if estimate.reason == reason} == expected
+        assert {name for name, estimate in found.items() if estimate.value is None} >= expected
+
+
+def test_draws_that_flatter_are_moved_back_onto_the_value() -> None:
+    evaluation = subset(n=90, skill=0.6)
+    for name in ("ari", "nmi"):
+        assert evaluation.samples[name].mean() == pytest.approx(evaluation.metrics[name].value), name
+    rng = np.random.default_rng(3)
+    truth = rng.choice(THREE, 90)
+    predicted = np.where(rng.random(90) < 0.7, truth, rng.choice(THREE, 90))
+    clustered = estimate_metrics(
+        task=MODEL, classes=THREE, truth=truth, predicted=predicted, scores=None,
+        groups=np.arange(90).astype(str), seed=0, resamples=100, permutations=19,
+    )  # fmt: skip
+    for name in clustered.samples:
+        assert clustered.samples[name].mean() == pytest.approx(clustered.metrics[name].value), name
+    noise = [subset(seed=seed, skill=0.0, n=30) for seed in range(4)]
+    assert min(each.samples["ari"].min() for each in noise) < 0
+    assert min(each.samples["nmi"].min() for each in noise) >= 0
+
+
+def test_bounds_of_perfect_clusters_do_not_hang_on_their_names() -> None:
+    truth = np.repeat(THREE, [10, 15, 25])
+    given = {"task": MODEL, "classes": THREE, "truth": truth, "scores": None, "seed": 0}
+    given |= {"groups": np.arange(50).astype(str), "resamples": 20, "permutations": 19}
+    named = estimate_metrics(**given, predicted=truth).metrics
+    renamed = estimate_metrics(**given, predicted=np.repeat(["c", "a", "b"], [10, 15, 25])).metrics
+    for name in named.keys() - {"accuracy_unmatched"}:
+        assert renamed[name].low == pytest.approx(named[name].low), name
+        assert 0.5 < float(str(renamed[name].low)) < 1, name
+
+
+def test_bounds_of_few_images_allow_more_errors_than_hits() -> None:
+    """Five images may hide 2.6 errors; answers are not renamed to make the best of them."""
+    errors = 5 * (1 - 0.025 ** (1 / 5))
+    worst = metrics.from_confusion(np.array([[5 - errors, errors - 2], [2, 0]]))["kappa"]
+    assert worst < -0.2
+    assert perfect(used=2, others=3).metrics["kappa"].low == pytest.approx(float(worst), abs=0.01)
+
+
+def test_draws_unless_told_otherwise() -> None:
+    truth = np.array(["used", "not_used"] * 3)
+    given = {"task": USAGE, "classes": TWO, "truth": truth, "predicted": truth, "scores": None, "seed": 0}
+    evaluation = estimate_metrics(**given, groups=np.arange(6).astype(str))
+    assert evaluation.samples["accuracy"].shape == (1000,)
+    assert evaluation.nulls["accuracy"].shape == (999,)
+
+
+def test_a_cluster_too_many_leaves_precision_without_a_bound() -> None:
+    """Every cluster has one class, so that precision is 1; one image is missed, and nothing is perfect."""
+    truth = np.repeat(THREE, [10, 15, 25])
+    evaluation = estimate_metrics(
+        task=MODEL, classes=THREE, truth=truth, predicted=np.repeat(list("abcd"), [10, 15, 24, 1]), seed=0,
+        scores=None, groups=np.arange(50).astype(str), resamples=50, permutations=19,
+    )  # fmt: skip
+    precision = evaluation.metrics["precision"]
+    assert (precision.value, precision.low, precision.high) == (1, None, None)
+    assert "every resample" in str(precision.reason)

@@ -95,8 +95,18 @@ def test_conventions_at_the_edges() -> None:
 
 
 def test_unknown_label_is_named() -> None:
-    with pytest.raises(FingerprintsError, match="t9"):
-        metrics.confusion(truth=["t1"], predicted=["t9"], classes=CLASSES)
+    with pytest.raises(FingerprintsError) as caught:
+        metrics.confusion(truth=["t1", "t2"], predicted=["t9", "t1"], classes=CLASSES)
+    said, *strangers = caught.value.what.splitlines()
+    assert "t1, t2, t3, t4" in said
+    assert [line.strip() for line in strangers] == ["t9"]
+
+
+def test_tables_that_cannot_be_read_are_refused() -> None:
+    with pytest.raises(ValueError, match="a column for each class"):
+        metrics.from_confusion(np.ones((3, 2)))
+    with pytest.raises(ValueError, match="names of the classes"):
+        metrics.from_confusion(np.ones((2, 2)), positive="used")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -127,6 +137,21 @@ def test_partition_agreement_at_the_edges(truth: str, predicted: str) -> None:
     assert metrics.nmi(**pair) == pytest.approx(reference.normalized_mutual_info_score(*pair.values()))
 
 
+def test_one_image_agrees_with_itself_and_none_says_nothing() -> None:
+    one, none = np.array([[0, 1], [0, 0]]), np.zeros((2, 2))
+    assert metrics.table_ari(one) == metrics.table_nmi(one) == 1
+    assert metrics.from_confusion(one)["accuracy"] == 0
+    assert np.isnan(metrics.table_ari(none))
+    assert np.isnan(metrics.table_nmi(none))
+
+
+def test_independent_partitions_share_nothing_and_equal_ones_all_exactly() -> None:
+    """Rounding alone would leave some 1e-16 on either side of zero."""
+    for a, b in itertools.product(range(1, 8), repeat=2):
+        assert metrics.table_nmi(np.outer([1, a], [1, b])) == 0, (a, b)
+    assert metrics.table_nmi(np.diag([17, 6, 5, 9])) == 1  # and here 2e-16 above one
+
+
 @pytest.mark.parametrize("shape", [(3, 3), (3, 5), (4, 2)])
 def test_matching_beats_every_other_naming(shape: tuple[int, int]) -> None:
     table = np.random.default_rng(1).integers(0, 20, shape)
@@ -139,6 +164,19 @@ def test_matching_beats_every_other_naming(shape: tuple[int, int]) -> None:
         for columns in itertools.permutations(range(padded.shape[1]), shape[0])
     )
     assert np.trace(matched) == best
+
+
+def test_clusters_come_in_the_order_of_their_classes() -> None:
+    truth = ["t1", "t1", "t2", "t2", "t2"]
+    found, names = metrics.matched_confusion(
+        truth=truth, clusters=["c", "c", "a", "a", "b"], classes=("t1", "t2")
+    )
+    assert (found.tolist(), names) == ([[2, 0, 0], [0, 2, 1]], ["c", "a", "b"])
+    found, names = metrics.matched_confusion(truth=truth, clusters=["a"] * 5, classes=("t1", "t2"))
+    assert (found.tolist(), names) == ([[0, 2], [0, 3]], ["", "a"])
+    found, names = metrics.matched_confusion(truth=truth, clusters=["a"] * 5, classes=("t1", "t2", "t3"))
+    assert sorted(names) == ["", "", "a"]
+    assert found[:, names.index("a")].tolist() == [2, 3, 0]
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -166,6 +204,14 @@ def test_auc_of_several_classes_is_macro_one_vs_rest() -> None:
 
 def test_auc_without_a_second_class_is_undefined() -> None:
     assert np.isnan(metrics.auc(positive=np.ones(4, dtype=bool), scores=np.arange(4.0)))
+    # A class that nobody is of does not count.
+    positive = np.array([[True, False, False], [False, True, False]])
+    assert metrics.auc(positive=positive, scores=np.array([[2.0, 0, 0], [1.0, 1, 0]])) == 1
+
+
+def test_auc_needs_scores_for_every_class() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        metrics.auc(positive=np.eye(3, dtype=bool), scores=np.zeros((3, 2)))
 
 
 def test_roc_curve_agrees_with_scikit_learn() -> None:
@@ -191,3 +237,47 @@ def test_tpr_at_fpr_is_the_best_threshold_allowed(levels: int, fpr: float) -> No
         if np.sum(scores[~positive] >= threshold) <= round(fpr * 200)
     )
     assert metrics.tpr_at_fpr(positive=positive, scores=scores, fpr=fpr) == pytest.approx(best)
+
+
+# Of images in falling order of their scores: which are positive, both rates, and TPR at some FPRs.
+BY_HAND = [
+    ([True, False], [0, 0, 1], [0, 1, 1], {0.0: 1, 0.01: 1, 1.0: 1}),
+    ([False, True], [0, 1, 1], [0, 0, 1], {0.0: 0, 0.99: 0, 1.0: 1}),
+    ([False, False, True], [0, 0.5, 1, 1], [0, 0, 0, 1], {0.5: 0, 1.0: 1}),
+    ([True, False, False], [0, 0, 0.5, 1], [0, 1, 1, 1], {0.01: 1}),
+    ([False, True, False, True], [0, 0.5, 0.5, 1, 1], [0, 0, 0.5, 0.5, 1], {0.4: 0, 0.5: 0.5, 1.0: 1}),
+]
+
+
+@pytest.mark.parametrize(("positive", "false", "true", "found"), BY_HAND)
+def test_curves_by_hand(
+    positive: list[bool], false: list[float], true: list[float], found: dict[float, float]
+) -> None:
+    images = {"positive": np.array(positive), "scores": np.arange(len(positive), 0.0, -1)}
+    rates = metrics.roc_curve(**images)
+    assert [rate.tolist() for rate in rates[:2]] == [false, true]
+    assert rates[2].tolist() == [np.inf, *images["scores"]]
+    for fpr, tpr in found.items():
+        assert metrics.tpr_at_fpr(**images, fpr=fpr) == tpr, fpr
+    tenth = np.full(len(positive), 0.1)
+    for rate, weighted in zip(rates, metrics.roc_curve(**images, weights=tenth), strict=True):
+        np.testing.assert_allclose(weighted, rate)
+
+
+@pytest.mark.parametrize("all_positive", [True, False])
+def test_rates_of_nobody_are_undefined_and_divide_nothing(all_positive: bool) -> None:
+    images = {"positive": np.full(3, all_positive), "scores": np.arange(3.0)}
+    with np.errstate(all="raise"):
+        false, true, _ = metrics.roc_curve(**images)
+        assert np.isnan(metrics.tpr_at_fpr(**images))
+    known, unknown = (true, false) if all_positive else (false, true)
+    np.testing.assert_allclose(known, [0, 1 / 3, 2 / 3, 1])
+    assert np.isnan(unknown).all()
+
+
+def test_tpr_is_at_one_percent_unless_told_otherwise() -> None:
+    positive = np.arange(400) % 2 == 0
+    scores = np.random.default_rng(6).normal(size=400) + positive
+    at = {fpr: metrics.tpr_at_fpr(positive=positive, scores=scores, fpr=fpr) for fpr in (0.0, 0.01, 0.02)}
+    assert metrics.tpr_at_fpr(positive=positive, scores=scores) == at[0.01]
+    assert len(set(at.values())) == 3

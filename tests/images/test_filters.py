@@ -8,7 +8,7 @@ from skimage.filters import threshold_otsu
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import build_option, registered
-from fingerprints.images.filters import make_filter
+from fingerprints.images.filters import contrast, denoise, make_filter, noise
 from fingerprints.images.settings import FilterSettings
 
 
@@ -166,3 +166,17 @@ def test_every_registered_filter_takes_its_own_settings(images, kind):
     out = make_filter(kind())(images)
     assert out.dtype == np.uint8
     assert (out.shape == images.shape) == (kind.name != "colorize")
+
+
+@pytest.mark.parametrize(
+    ("call", "right"),
+    [
+        (lambda images: contrast(images, method="strech"), "stretch or clahe"),
+        (lambda images: denoise(images, operation="open"), "opening, closing, both"),
+        (lambda images: noise(images, kind="salt"), "gaussian or salt_pepper"),
+    ],
+)
+def test_functions_name_what_they_know(call, right):
+    with pytest.raises(FingerprintsError) as error:
+        call(np.zeros((1, 8, 8), dtype=np.uint8))
+    assert error.value.fix == right

@@ -1,9 +1,9 @@
 """Which library computes: scikit-learn, or Intel's faster one (extra `speed`) where it pays.
 
-It pays for k-means only: about twice as fast (`python -m benchmarks.decisions`). The support vector machine is
-as fast without it, because kernel values come from matrix products. It has no agglomerative clustering or
-Gaussian mixture. Its starts differ, so that labels differ a little; therefore it is off unless asked for, and a
-result never depends on what happens to be installed.
+It pays for k-means only: about twice as fast (`python -m benchmarks.decisions`). The support vector machine
+is as fast without it, because kernel values come from matrix products. It has no agglomerative clustering or
+Gaussian mixture. Its starts differ, so that labels differ a little; therefore it is off unless asked for, and
+a result never depends on what happens to be installed.
 """
 
 from __future__ import annotations
