@@ -242,6 +242,11 @@ class _Trials:
     images: BoolArray
     what: str
 
+    @property
+    def one(self) -> str:
+        """With its article."""
+        return f"{'an' if self.what.startswith('image') else 'a'} {self.what}"
+
 
 def _trials(answers: CodedAnswers, *, positive: int | None, name: str | None) -> dict[str, _Trials]:
     """The figures that are proportions of images, with those images."""
@@ -283,7 +288,7 @@ def _interval(
     if about is not None and count == 0:
         return None, None, f"there is no {about.what}"
     if count < MIN_GROUPS:
-        kind = "" if about is None or about.images.all() else f" with an {about.what}"
+        kind = "" if about is None or about.images.all() else f" with {about.one}"
         return None, None, f"{count} group(s){kind} are too few for an interval ({MIN_GROUPS} needed)"
     at_one, at_zero = abs(value - 1) < TIE, abs(value) < TIE
     if about is not None and (at_one or at_zero):

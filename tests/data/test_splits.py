@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.splits import fewest_groups, hold_out, k_folds
-
-quick = settings(max_examples=60, deadline=None)
 
 
 @st.composite
@@ -28,7 +26,6 @@ def patients(draw: st.DrawFn, least: int = 2, mixed: bool = False) -> tuple[list
     return [label for label, _ in paired], [group for _, group in paired]
 
 
-@quick
 @given(patients(), st.floats(0.02, 0.5), st.integers(0, 3))
 def test_no_group_is_on_both_sides_and_every_label_is(
     images: tuple[list[str], list[str]], fraction: float, seed: int
@@ -40,7 +37,6 @@ def test_no_group_is_on_both_sides_and_every_label_is(
     assert np.array_equal(held, hold_out(labels, groups, fraction=fraction, seed=seed))
 
 
-@quick
 @given(patients(mixed=True), st.floats(0.02, 0.5), st.integers(0, 3))
 def test_groups_of_several_labels_stay_whole(
     images: tuple[list[str], list[str]], fraction: float, seed: int
@@ -62,7 +58,6 @@ def test_one_group_can_hold_out_several_labels(seed: int) -> None:
     assert len(set(groups[held])) == 1
 
 
-@quick
 @given(st.lists(st.integers(10, 60), min_size=1, max_size=4), st.floats(0.05, 0.5), st.integers(0, 5))
 def test_share_of_each_label_is_near_the_target(counts: list[int], fraction: float, seed: int) -> None:
     labels = np.repeat([f"l{i}" for i in range(len(counts))], counts)
@@ -112,7 +107,6 @@ def test_label_that_cannot_be_parted_is_an_error() -> None:
         hold_out(ring, pairs_of_two, fraction=0.1, seed=0)
 
 
-@quick
 @given(patients(least=3), st.integers(2, 3), st.integers(0, 3))
 def test_folds_keep_groups_whole_and_share_out_labels(
     images: tuple[list[str], list[str]], k: int, seed: int
@@ -127,7 +121,6 @@ def test_folds_keep_groups_whole_and_share_out_labels(
     assert np.array_equal(folds, k_folds(labels, groups, k=k, seed=seed))
 
 
-@quick
 @given(st.lists(st.integers(5, 40), min_size=1, max_size=3), st.integers(2, 5), st.integers(0, 3))
 def test_folds_of_single_images_are_even(counts: list[int], k: int, seed: int) -> None:
     labels = np.repeat([f"l{i}" for i in range(len(counts))], counts)

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
@@ -29,7 +29,6 @@ numbers = st.floats(-10, 10, width=32, allow_nan=False, allow_subnormal=False)
 ties = st.integers(-3, 3).map(float)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(numbers | ties, st.booleans()), min_size=2, max_size=14))
 @example([(float(ONE), False), (float(ABOVE_ONE), True)])
 @example([(float(ABOVE_ONE), False), (float(np.nextafter(ABOVE_ONE, np.float32(2))), True)])

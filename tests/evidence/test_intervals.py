@@ -434,7 +434,7 @@ def test_five_groups_are_enough_and_four_are_not() -> None:
     few = perfect(used=4, others=30).metrics
     assert few["specificity_used"].reason is None
     assert (few["recall_used"].value, few["recall_used"].low, few["recall_used"].high) == (1, None, None)
-    assert re.search(r"4 group\(s\) with .* image .*5 needed", str(few["recall_used"].reason))
+    assert re.search(r"4 group\(s\) with a used image .*5 needed", str(few["recall_used"].reason))
     assert perfect(used=5, others=30).metrics["recall_used"].low == pytest.approx(0.025 ** (1 / 5))
     small = perfect(used=2, others=2).metrics["accuracy"]
     assert small.reason == "4 group(s) are too few for an interval (5 needed)"
