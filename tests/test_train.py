@@ -165,7 +165,7 @@ def test_evaluate_prints_why_a_figure_is_missing_and_writes_nothing_unasked(comm
     code, printed = command(evaluate, *words)
     assert code == 0, printed
     assert "usage: 12 images in 12 groups" in printed
-    assert "tpr_at_fpr_0.01            -  6 non-members are too few for 1 % of them (100 needed)" in printed
+    assert "tpr_at_fpr_0.01            -  6 non-members are too few for an FPR of 1 % (100 needed)" in printed
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.csv", "truth.csv"]
 
 
