@@ -1,4 +1,4 @@
-"""Distances between sets of vectors, block by block: no n x m matrix is ever held whole."""
+"""Distances between sets of vectors, block by block: the full n x m matrix is never in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Vectors = NDArray[np.floating]
 
 
 def euclidean(left: Vectors, right: Vectors) -> NDArray[np.float32]:
-    """Cell [i, j] is the Euclidean distance of `left[i]` to `right[j]`; `(a, d), (b, d)` -> `(a, b)`."""
+    """Cell [i, j] is the Euclidean distance from `left[i]` to `right[j]`; `(a, d), (b, d)` -> `(a, b)`."""
     squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2.0 * left @ right.T
     return np.sqrt(np.maximum(squared, 0.0)).astype(np.float32)
 
@@ -19,7 +19,7 @@ def euclidean(left: Vectors, right: Vectors) -> NDArray[np.float32]:
 def blocks(
     left: Vectors, right: Vectors, *, cells: int = 16_000_000
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Distances of a block of left rows to all right rows, at most `cells` values at a time."""
+    """Distances from blocks of left rows to all right rows, at most `cells` values at a time."""
     step = max(1, cells // max(1, len(right)))
     for start in range(0, len(left), step):
         rows = slice(start, min(start + step, len(left)))
@@ -34,14 +34,14 @@ def distance_to_set(
     leave_one_out: bool = False,
     scales: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float32]:
-    """Mean distance of each query to its `nearest` references, or to all of them.
+    """Mean distance from each query to its `nearest` references, or to all references.
 
     Args:
         queries: `(n, d)`.
         references: `(m, d)`.
-        nearest: How many neighbours count; `None` for all. More than there are counts all.
+        nearest: Number of nearest references to use; `None`, or more than m, uses all.
         leave_one_out: `queries` are the references themselves: row i is not its own neighbour.
-        scales: `(m,)` positive numbers that distances to each reference are divided by first.
+        scales: `(m,)` positive numbers; distances to each reference are first divided by its number.
 
     Returns:
         `(n,)` distances.

@@ -1,9 +1,9 @@
-"""Which library computes: scikit-learn, or Intel's faster one (extra `speed`) where it pays.
+"""Choice of the k-means library: scikit-learn, or Intel's scikit-learn-intelex (extra `speed`).
 
-Measured (`python -m benchmarks.decisions`), it pays for k-means only: about twice as fast. The support vector
-machine is as fast without it (kernel values come from matrix products: `one_against_one.solve_pairs`), and it
-has no agglomerative clustering or Gaussian mixture. It draws other starts, so labels differ a little: `off`
-unless asked for, so that a result never depends on what happens to be installed.
+Intel's library is used for k-means only, which is about twice as fast (`python -m benchmarks.decisions`). The
+support vector machine is as fast without it (`svm.kernel_function` computes kernels by matrix products), and
+it has no agglomerative clustering or Gaussian mixture. It draws other starts, so labels differ slightly.
+Therefore the default is `off`: a result must not depend on the installed packages.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def kmeans_engine(speed: Speed) -> tuple[type[Any], str]:
     """The k-means class to use, and its package with version.
 
     Args:
-        speed: `off` for scikit-learn, `auto` for scikit-learn-intelex where it is installed, `on` for an
-            error where it is not.
+        speed: `off` for scikit-learn, `auto` for scikit-learn-intelex if it is installed, `on` for
+            scikit-learn-intelex or an error.
 
     Raises:
         FingerprintsError: If `speed` is `on` and the package is not installed.
