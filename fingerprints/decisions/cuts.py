@@ -34,8 +34,8 @@ def threshold_of(cut: Cut, scores: Scores, *, known: float) -> float:
 def mode(scores: Scores) -> float:
     """The middle of the fullest bin of a histogram with NumPy's `auto` bins.
 
-    If several bins are equally full, the lowest is taken. The source (Csmorgan [O24]) names the mode, but does
-    not say how it is estimated.
+    If several bins are equally full, the lowest is taken. The source (Csmorgan [O24]) names the mode, but not
+    how it is estimated.
     """
     counts, edges = np.histogram(scores, bins="auto")
     fullest = int(counts.argmax())
