@@ -1,7 +1,7 @@
-"""What every decision is given and what it answers: one contract for all tasks.
+"""Input and output of every decision: one contract for all tasks.
 
-A part is oriented once, from the task: its queries are the images that get a label, its references those that
-they are held against.
+The task decides which images of a part are queries and which are references. Queries get a label; they are
+compared with the references.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Images:
 
     Attributes:
         embeddings: `(n, *shape)` float32.
-        labels: `(n,)`, empty strings where unknown; `(0,)` where nobody asks for them.
-        groups: `(n,)` group (patient) of each; `(0,)` where nobody asks for them.
+        labels: `(n,)`, empty strings where unknown; `(0,)` if labels are not needed.
+        groups: `(n,)` group (patient) of each image; `(0,)` if groups are not needed.
     """
 
     embeddings: Embeddings
@@ -44,7 +44,7 @@ class Images:
         return len(self.embeddings)
 
     def map(self, change: Callable[[Embeddings], Embeddings]) -> Images:
-        """The same images with other embeddings; without images nothing changes."""
+        """The same images with changed embeddings; an empty set is returned unchanged."""
         return replace(self, embeddings=change(self.embeddings)) if len(self) else self
 
 
@@ -53,9 +53,9 @@ class Part:
     """One part (training, validation or test) of one generator.
 
     Attributes:
-        queries: The images asked about.
-        references: Those that they are held against.
-        unit: Domain of the queries, as the task states it.
+        queries: The images that get a label.
+        references: The images that queries are compared with.
+        unit: Domain of the queries, from the task.
     """
 
     queries: Images
@@ -64,37 +64,37 @@ class Part:
 
     @classmethod
     def of(cls, *, real: Images, generated: Images, unit: Domain) -> Part:
-        """The part of these images, oriented by the task's unit."""
+        """Make a part; images of the domain `unit` are the queries, the others the references."""
         return cls(real, generated, unit) if unit == "real" else cls(generated, real, unit)
 
     @property
     def real(self) -> Images:
-        """Its real images."""
+        """The real images of the part."""
         return self.queries if self.unit == "real" else self.references
 
     @property
     def generated(self) -> Images:
-        """Its generated images."""
+        """The generated images of the part."""
         return self.references if self.unit == "real" else self.queries
 
     def swapped(self) -> Part:
-        """The same part with the references asked about."""
+        """The same part with queries and references exchanged."""
         return Part(self.references, self.queries, "generated" if self.unit == "real" else "real")
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """What a decision may learn from.
+    """Data that a decision is fitted on.
 
     Attributes:
-        part: The training part, reduced.
-        classes: Its labels, sorted.
-        head: The last layer of the encoder, where it was trained as a classifier.
+        part: The training part, with reduced embeddings.
+        classes: The labels of the training part, sorted.
+        head: The last layer of the encoder, if it was trained as a classifier.
         seed: Seed of the run.
-        reference: Real images that are known not to be members, for scores and cuts that are calibrated by
-            them; `None` where there are none.
-        generators: Parts of shadow generators, each with its own generated images as references and the
-            candidates, labelled by whether they trained it, as queries.
+        reference: Real images that are known not to be members, for scores and cuts that use them for
+            calibration; `None` if there are none.
+        generators: Parts of shadow generators. References are the images of the shadow generator; queries
+            are the candidates, labelled by whether the shadow generator was trained on them.
     """
 
     part: Part
@@ -107,11 +107,11 @@ class Fitting:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a decision says of n queries.
+    """Labels and scores of n queries.
 
     Attributes:
         labels: `(n,)` labels, or names of clusters.
-        scores: `(n, C)`, or `(n,)` for `usage`: higher is more likely; `None` of clusters.
+        scores: `(n, C)`, or `(n,)` for `usage`: higher is more likely; `None` for clusterings.
     """
 
     labels: Labels
@@ -123,9 +123,9 @@ class Calibration:
     """Scores of labelled images that the decision was not fitted on.
 
     Attributes:
-        scores: `(n,)` or `(n, C)`, as the decision gave them.
+        scores: `(n,)` or `(n, C)`, as returned by the decision.
         labels: `(n,)` true labels.
-        source: `validation`, or `out_of_fold` where each score is by a decision of its own.
+        source: `validation`, or `out_of_fold` if each score comes from a decision fitted on the other folds.
     """
 
     scores: NDArray[np.floating]
@@ -135,12 +135,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a report shows of how a decision decides.
+    """How a decision decides, for the report.
 
     Attributes:
-        threshold: Scores from here on are used; `None` where there is no one number.
-        source: Where the threshold comes from, in words; empty where there is none.
-        prototypes: `(C, d)` embedding that stands for each class, in the order of the classes; or `None`.
+        threshold: Images with this score or more are called used; `None` if there is no single number.
+        source: Where the threshold comes from, in words; empty if there is no threshold.
+        prototypes: `(C, d)` one typical embedding of each class, in the order of the classes; or `None`.
     """
 
     threshold: float | None = None
@@ -149,49 +149,49 @@ class Explanation:
 
 
 class Decision(Protocol):
-    """A fitted decision. What does not concern it, it leaves as it is."""
+    """A fitted decision. Default methods are for decisions without scores and thresholds."""
 
     settings: DecisionSettings
 
     @property
     def calibrated(self) -> bool:
-        """Whether it can be asked: its thresholds, if it has any, are known."""
+        """Whether the decision can predict: all its thresholds are known."""
         return True
 
     @classmethod
     def fit(cls, settings: DecisionSettings, fitting: Fitting) -> Self:
-        """The decision with these settings, fitted on a training part as far as it is fitted at all.
+        """Fit a decision with these settings; some decisions learn nothing from the training part.
 
         Raises:
-            FingerprintsError: If the part has no images that it can be fitted on.
+            FingerprintsError: If the part has no images that the decision can be fitted on.
         """
         ...
 
     def predict(self, part: Part) -> Answers:
-        """What it says of the part's queries."""
+        """Labels and scores of the part's queries."""
         ...
 
     def decide(self, scores: NDArray[np.floating]) -> Answers:
-        """What it says of queries that it, or its like of another fold, gave these scores."""
+        """Labels of queries with these scores; the scores may come from the same decision in another fold."""
         raise TypeError(f"decision '{self.settings.name}' gives no scores")
 
     def calibrate(self, unseen: Calibration) -> Self:
-        """The same decision with thresholds that these scores give."""
+        """The same decision with thresholds computed from these scores."""
         return self
 
     def for_clusters(self, count: int) -> Self:
-        """The same decision for a part with so many clusters, unless its settings say how many."""
+        """The same decision with `count` clusters, unless its settings give a number of clusters."""
         return self
 
     def explain(self) -> Explanation:
-        """What a report shows of it."""
+        """Threshold and prototypes for the report."""
         return Explanation()
 
     def state(self) -> FittedState:
-        """What `from_state` needs."""
+        """The state that `from_state` reads."""
         ...
 
     @classmethod
     def from_state(cls, state: FittedState) -> Self:
-        """The decision that left this state."""
+        """Restore the decision from its stored state."""
         ...

@@ -1,4 +1,4 @@
-"""Cuts: what turns scores of `usage` into labels."""
+"""Cuts: rules that turn scores of `usage` into labels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Scores = NDArray[np.floating]
 
 
 def threshold_of(cut: Cut, scores: Scores, *, known: float) -> float:
-    """The score from which on an image is called used.
+    """The threshold: an image with this score or a higher one is called used.
 
     Args:
-        cut: Which rule. `half`, `mode` and `mean` look at the scores of the images asked about, so that
-            every part has a threshold of its own.
-        scores: `(n,)` of the images asked about.
-        known: The threshold that was learnt or given: of `out_of_fold` and `fixed`.
+        cut: The rule. `half`, `mode` and `mean` use the scores of the queries, so that every part has its
+            own threshold.
+        scores: `(n,)` scores of the queries.
+        known: The threshold of `out_of_fold` (learnt) or `fixed` (given).
     """
     exact = np.asarray(scores, dtype=np.float64)  # a threshold may lie between two float32 neighbours
     if cut == "half":
@@ -32,9 +32,10 @@ def threshold_of(cut: Cut, scores: Scores, *, known: float) -> float:
 
 
 def mode(scores: Scores) -> float:
-    """The middle of the fullest bin of a histogram, whose bins are NumPy's `auto`; the lowest of equals.
+    """The middle of the fullest bin of a histogram with NumPy's `auto` bins.
 
-    The source (Csmorgan [O24]) says "mode" and not how it is estimated.
+    If several bins are equally full, the lowest is taken. The source (Csmorgan [O24]) names the mode, but not
+    how it is estimated.
     """
     counts, edges = np.histogram(scores, bins="auto")
     fullest = int(counts.argmax())
@@ -42,7 +43,7 @@ def mode(scores: Scores) -> float:
 
 
 def check_cut(cut: Cut, cut_at: float | None) -> None:
-    """Refuse a fixed cut without its threshold, and a threshold without a fixed cut.
+    """Refuse a fixed cut without a threshold, and a threshold without a fixed cut.
 
     Raises:
         FingerprintsError: If one is given without the other.
@@ -51,12 +52,12 @@ def check_cut(cut: Cut, cut_at: float | None) -> None:
         raise FingerprintsError(
             "A fixed cut needs a threshold." if cut == "fixed" else f"cut={cut} takes no threshold.",
             where="decision.cut, decision.cut_at",
-            fix="decision.cut=fixed decision.cut_at=NUMBER, or another cut without decision.cut_at",
+            fix="give decision.cut=fixed decision.cut_at=NUMBER, or another cut without decision.cut_at",
         )
 
 
 def best_threshold(scores: Scores, labels: Sequence[str]) -> float:
-    """The cut with the highest Cohen's kappa; the middle of the widest such plateau.
+    """The threshold with the highest Cohen's kappa; the middle of the widest interval that reaches it.
 
     Args:
         scores: `(n,)`, higher = more likely used.
@@ -66,7 +67,7 @@ def best_threshold(scores: Scores, labels: Sequence[str]) -> float:
     ordered = np.asarray(scores, dtype=np.float64)[order]
     used = (np.asarray(labels)[order] == USED).astype(np.float64)
     n, positives = len(used), used.sum()
-    # Cut c calls the c lowest not used: 0..n, only between different scores.
+    # Cut c, from 0 to n, calls the c lowest images not used; cuts between equal scores are excluded below.
     below_used = np.concatenate([[0.0], np.cumsum(used)])
     called_used = n - np.arange(n + 1)
     agreement = (positives - below_used + (np.arange(n + 1) - below_used)) / n

@@ -1,4 +1,4 @@
-"""Distances between sets of vectors, block by block: no n x m matrix is ever held whole."""
+"""Distances between sets of vectors, block by block: the full n x m matrix is never in memory."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def distance_to_set(
     leave_one_out: bool = False,
     scales: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float32]:
-    """Mean distance of each query to its `nearest` references, or to all of them.
+    """Mean distance from each query to its `nearest` references, or to all references.
 
     Args:
         queries: `(n, d)`.
         references: `(m, d)`.
-        nearest: How many neighbours count; `None` for all. More than there are counts all.
+        nearest: Number of nearest references to use; `None`, or more than m, uses all.
         leave_one_out: `queries` are the references themselves: row i is not its own neighbour.
-        scales: `(m,)` positive numbers that distances to each reference are divided by first.
+        scales: `(m,)` positive numbers; distances to each reference are first divided by its number.
 
     Returns:
         `(n,)` distances.

@@ -1,8 +1,8 @@
-"""States that earlier versions left on disk, brought to what this version reads.
+"""Converting states that earlier versions stored to the current format.
 
-The first states hold findings without settings, an open set is a decision around another one, and the
-decision of `usage` is called `membership`. Later ones have settings, but classifiers keep scaling and support
-vectors as arrays.
+The first format has fitted values but no settings; an open set is a decision that wraps another one, and the
+decision of `usage` is called `membership`. The second format has settings, but classifiers store scaling and
+support vectors as arrays.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CLUSTERINGS = {
 
 
 def upgraded(state: FittedState) -> FittedState:
-    """The same state as this version writes it; one of this version unchanged."""
+    """The same state in the current format; a state in the current format is returned unchanged."""
     if "settings" in state.facts:
         return _with_pipeline(state)
     if state.name == "open_set":
@@ -58,7 +58,7 @@ def _classifier(state: FittedState) -> FittedState:
 
 
 def _with_pipeline(state: FittedState) -> FittedState:
-    """A classifier that kept its scaling as arrays, as one that keeps a pipeline."""
+    """Convert the state of a classifier from arrays to a scikit-learn pipeline."""
     if state.name not in _PIPELINES or "chosen" in state.facts:
         return state
     facts = dict(state.facts)

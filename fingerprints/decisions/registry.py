@@ -1,4 +1,4 @@
-"""Decisions by name: fitted from settings, or restored from what one left on disk."""
+"""Decisions by name: fit one from settings, or restore one from its stored state."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from fingerprints.decisions.settings import DecisionSettings  # this import regi
 
 
 def fit_decision(settings: DecisionSettings, fitting: Fitting) -> Decision:
-    """The decision of these settings, fitted.
+    """Fit the decision with these settings.
 
     Raises:
-        FingerprintsError: If the training part has no images that it can be fitted on.
+        FingerprintsError: If the training part has no images that the decision can be fitted on.
     """
     return part_of(settings).fit(settings, fitting)
 
 
 def restore_decision(state: FittedState) -> Decision:
-    """The decision that left this state, also one of an earlier version.
+    """Restore a decision from its stored state; states of earlier versions are accepted.
 
     Raises:
-        FingerprintsError: If no decision has its name.
+        FingerprintsError: If no decision has the name of the state.
     """
     current = upgraded(state)
     return part_of(settings_class("decision", current.name)).from_state(current)

@@ -20,16 +20,16 @@ Speed = Literal["auto", "on", "off"]
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionSettings:
-    """What every decision states.
+    """Properties and options of every decision.
 
     Attributes:
         name: The option's name.
-        tasks: Tasks it answers.
-        needs: What other stages must give: `head`, a trained classifier's last layer; `unreduced`, the
-            encoder's own embeddings.
-        transductive: Whether images are judged together, so that an answer depends on what else is asked.
-            A transductive decision needs no training images.
-        uses_references: Whether it looks at the references of the part that it is asked about.
+        tasks: Tasks that the decision answers.
+        needs: Requirements on other stages: `head` needs the last layer of a trained classifier; `unreduced`
+            needs the encoder's own embeddings.
+        transductive: Whether all queries are decided together, so that an answer depends on the other
+            queries. A transductive decision needs no training images.
+        uses_references: Whether the decision uses the references of the part that it predicts.
     """
 
     name: ClassVar[str]
@@ -40,47 +40,47 @@ class DecisionSettings:
 
     @property
     def learns_from(self) -> FitOn | None:
-        """The images that it learns labels from; `None` where it learns none, or the part decides."""
+        """Images that labels are learnt from; `None`: no labels are learnt, or the training part decides."""
         return None
 
     @property
     def may_refuse(self) -> bool:
-        """Whether it may answer "none of these"."""
+        """Whether the decision may answer "none of these"."""
         return False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSettings(DecisionSettings):
-    """What every decision with labels of its own has."""
+    """Options of every classifier."""
 
-    open_set: bool = option(False, help="may answer 'none' (subset)")
+    open_set: bool = option(False, help="allow the answer 'none' (task subset)")
     share_known: float = option(
-        0.95, above=0, most=1, help="open_set: share of validation images that keep a label"
+        0.95, above=0, most=1, help="with open_set: share of validation images that get a class, not 'none'"
     )
 
     @property
     def may_refuse(self) -> bool:
-        """With `open_set`."""
+        """True with `open_set`."""
         return self.open_set
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledSettings(ClassifierSettings):
-    """What every decision that learns labels has."""
+    """Options of every classifier that learns labels."""
 
-    fit_on: FitOn | None = option(None, help="images it learns from; null: real ones where the task has them")
+    fit_on: FitOn | None = option(None, help="images to learn from; null: real images if the task has them")
 
     @property
     def learns_from(self) -> FitOn | None:
-        """As `fit_on` says."""
+        """The value of `fit_on`."""
         return self.fit_on
 
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineSettings(LabelledSettings):
-    """What every scikit-learn pipeline has."""
+    """Options of every classifier that is a scikit-learn pipeline."""
 
-    standardise: bool = option(False, help="features get mean 0 and deviation 1 first")
+    standardise: bool = option(False, help="scale features to mean 0 and standard deviation 1 first")
 
 
 @register("decision", part="fingerprints.decisions.classifiers.centroid:Centroid")
@@ -99,7 +99,7 @@ class SVMSettings(PipelineSettings):
     name: ClassVar[str] = "svm"
     kernel: Literal["linear", "rbf"] = option("linear")
     C: float | None = option(1.0, above=0, help="null: chosen by group cross-validation")
-    gamma: float | None = option(None, above=0, help="of rbf; null: 1 / (features x variance)")
+    gamma: float | None = option(None, above=0, help="for kernel=rbf; null: 1 / (features x variance)")
     class_weight: ClassWeights = option("none")
 
 
@@ -110,7 +110,7 @@ class LogisticSettings(PipelineSettings):
 
     name: ClassVar[str] = "logistic"
     C: float | None = option(1.0, above=0, help="null: chosen by group cross-validation")
-    standardise: bool = option(True, help="features get mean 0 and deviation 1 first")
+    standardise: bool = option(True, help="scale features to mean 0 and standard deviation 1 first")
     class_weight: ClassWeights = option("none")
 
 
@@ -120,9 +120,9 @@ class NeighboursSettings(PipelineSettings):
     """Nearest neighbours."""
 
     name: ClassVar[str] = "knn"
-    k: int = option(5, least=1, help="neighbours")
+    k: int = option(5, least=1, help="number of neighbours")
     distance: Literal["euclidean", "cosine", "manhattan"] = option("euclidean")
-    weights: Literal["uniform", "distance"] = option("uniform", help="whether near neighbours count more")
+    weights: Literal["uniform", "distance"] = option("uniform", help="distance: near neighbours count more")
 
 
 @register("decision", part="fingerprints.decisions.classifiers.head:HeadDecision")
@@ -136,11 +136,11 @@ class HeadSettings(ClassifierSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterSettings(DecisionSettings):
-    """What every decision that clusters has."""
+    """Options of every clustering."""
 
     transductive: ClassVar[bool] = True
     clusters: int | None = option(
-        None, least=1, help="null: one for each label; in the test part data.test_classes, if given"
+        None, least=1, help="null: one per label; in the test part data.test_classes, if given"
     )
 
 
@@ -151,8 +151,8 @@ class KMeansSettings(ClusterSettings):
 
     name: ClassVar[str] = "kmeans"
     init: Literal["k-means++", "random"] = option("k-means++")
-    restarts: int = option(10, least=1, most=100_000, help="starts, of which the best is kept")
-    speed: Speed = option("off", help="Intel's library (extra speed): where installed, always, never")
+    restarts: int = option(10, least=1, most=100_000, help="number of starts; the best is kept")
+    speed: Speed = option("off", help="use scikit-learn-intelex (extra speed); auto: if installed")
 
 
 @register("decision", part="fingerprints.decisions.clusters.hierarchical:Hierarchical")
@@ -171,21 +171,21 @@ class MixtureSettings(ClusterSettings):
     """Gaussian mixture."""
 
     name: ClassVar[str] = "gmm"
-    init: MixtureInit = option("kmeans", help="where the first responsibilities come from")
+    init: MixtureInit = option("kmeans", help="method for the initial responsibilities")
     covariance: Covariance = option("diag")
     regularise: float = option(1e-6, least=0, help="added to every variance")
-    restarts: int = option(1, least=1, most=100_000, help="starts, of which the likeliest is kept")
+    restarts: int = option(1, least=1, most=100_000, help="number of starts; the most likely one is kept")
 
 
 @register("decision", part="fingerprints.decisions.clusters.dbscan_rerank:DbscanRerank")
 @dataclass(frozen=True, kw_only=True)
 class DbscanRerankSettings(ClusterSettings):
-    """An earlier clustering whose dense regions take one label each."""
+    """An earlier clustering; each dense region then gets its majority label."""
 
     name: ClassVar[str] = "dbscan_rerank"
     earlier: Clustering = option("kmeans", help="the earlier clustering")
-    quantile: float = option(0.5, above=0, most=1, help="share of images that are the core of a region")
-    min_samples: int = option(5, least=2, help="images within the radius that make a core")
+    quantile: float = option(0.5, above=0, most=1, help="share of images that are core points of a region")
+    min_samples: int = option(5, least=2, help="number of images within the radius that make a core point")
 
 
 @register("decision", part="fingerprints.decisions.clusters.vote:Vote")
@@ -199,12 +199,12 @@ class VoteSettings(ClusterSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSettings(DecisionSettings):
-    """What every decision of `usage` has: a score (higher: more likely used) and a cut.
+    """Options of every decision of `usage`: a score (higher: more likely used) and a cut.
 
     Attributes:
         score: `module:function` with `function(settings, part, learned) -> (n,)` scores of the queries.
         learn: `module:function` with `function(settings, fitting) -> arrays by name`, given to the score as
-            `learned`; empty where a score learns nothing.
+            `learned`; empty if a score learns nothing.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("usage",)
@@ -213,22 +213,24 @@ class ScoreSettings(DecisionSettings):
     learn: ClassVar[str] = ""
     cut: Cut = option(
         "out_of_fold",
-        help="scores from here on are used: best kappa of unseen training images; the median (half), mode "
-        "or mean of the images asked about; or cut_at (fixed)",
+        help="threshold from which a score means used: best kappa on unseen training images (out_of_fold); "
+        "median (half), mode or mean of the scores to be cut; or cut_at (fixed)",
     )
-    cut_at: float | None = option(None, help="the threshold of cut=fixed")
+    cut_at: float | None = option(None, help="threshold for cut=fixed")
 
 
 @register("decision", part="fingerprints.decisions.usage:UsageDecision")
 @dataclass(frozen=True, kw_only=True)
 class DistanceSettings(ScoreSettings):
-    """Distance to the own generated set (task usage)."""
+    """Distance from a real image to the generator's images (task usage)."""
 
     name: ClassVar[str] = "distance"
     score: ClassVar[str] = "fingerprints.decisions.scores.distance:score"
     learn: ClassVar[str] = "fingerprints.decisions.scores.distance:learn"
-    rule: Literal["mean", "nearest", "k_nearest"] = option("nearest", help="generated images that count")
-    k: int = option(5, least=1, help="neighbours of rule=k_nearest")
-    standardise: bool = option(True, help="by the generated images' own distances to each other")
-    reference: Literal["none", "training"] = option("none", help="real images that distances are scaled by")
-    reference_k: int = option(5, least=1, help="nearest references that count")
+    rule: Literal["mean", "nearest", "k_nearest"] = option(
+        "nearest", help="distance to which generated images"
+    )
+    k: int = option(5, least=1, help="number of neighbours for rule=k_nearest")
+    standardise: bool = option(True, help="standardise scores by the distances between generated images")
+    reference: Literal["none", "training"] = option("none", help="real images used to scale distances")
+    reference_k: int = option(5, least=1, help="number of nearest references to use")

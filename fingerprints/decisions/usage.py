@@ -1,4 +1,4 @@
-"""Was this real image used? A score of each image, and a cut that turns scores into labels."""
+"""Decide whether a real image was used: a score of each image, and a cut that turns scores into labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fingerprints.decisions.contract import Answers, Calibration, Decision, Expl
 from fingerprints.decisions.cuts import best_threshold, check_cut, threshold_of
 from fingerprints.decisions.settings import DecisionSettings, ScoreSettings
 
-LEARNED = "learned."  # what stands before the names of a score's arrays on disk
+LEARNED = "learned."  # prefix of the names of a score's arrays on disk
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class UsageDecision(Decision):
     """A score and a cut.
 
     Attributes:
-        settings: Name the score and the cut.
-        learned: What the score has learnt from the training part, by name.
-        threshold: Of `cut=out_of_fold` and `cut=fixed`; NaN before calibration, and of other cuts.
+        settings: Settings with the score and the cut.
+        learned: Arrays that the score has learnt from the training part, by name.
+        threshold: Threshold of `cut=out_of_fold` and `cut=fixed`; NaN before calibration and for other cuts.
         source: Where the threshold comes from.
     """
 
@@ -37,7 +37,7 @@ class UsageDecision(Decision):
 
     @classmethod
     def fit(cls, settings: DecisionSettings, fitting: Fitting) -> UsageDecision:
-        """Let the score learn what it learns; the threshold comes with `calibrate`."""
+        """Call the score's `learn`, if it has one; `calibrate` sets the threshold."""
         assert isinstance(settings, ScoreSettings)
         check_cut(settings.cut, settings.cut_at)
         learned = load(settings.learn)(settings, fitting) if settings.learn else {}
@@ -53,19 +53,19 @@ class UsageDecision(Decision):
         return self.decide(self.scores(part))
 
     def decide(self, scores: NDArray[np.floating]) -> Answers:
-        """`used` from the threshold on; before calibration nothing is."""
+        """`used` for scores at or above the threshold; before calibration every label is `not_used`."""
         threshold = threshold_of(self.settings.cut, scores, known=self.threshold)
         return Answers(np.where(scores.astype(np.float64) >= threshold, USED, NOT_USED), scores)
 
     def calibrate(self, unseen: Calibration) -> UsageDecision:
-        """With `cut=out_of_fold`: the threshold of the highest kappa on these scores."""
+        """With `cut=out_of_fold`: set the threshold with the highest kappa on these scores."""
         if self.settings.cut != "out_of_fold":
             return self
         return replace(self, threshold=best_threshold(unseen.scores, unseen.labels), source=unseen.source)
 
     @property
     def calibrated(self) -> bool:
-        """Whether the threshold is known, or the images asked about give it."""
+        """Whether the threshold is known, or is computed from the queries' scores."""
         return self.settings.cut != "out_of_fold" or bool(np.isfinite(self.threshold))
 
     def explain(self) -> Explanation:
@@ -74,7 +74,7 @@ class UsageDecision(Decision):
         return Explanation(threshold=known, source=self.source)
 
     def state(self) -> FittedState:
-        """What `from_state` needs; the threshold is a tensor, because JSON has no NaN."""
+        """The state that `from_state` reads; the threshold is an array, because JSON has no NaN."""
         arrays = {f"{LEARNED}{name}": value for name, value in self.learned.items()}
         arrays["threshold"] = np.array([self.threshold], dtype=np.float64)
         facts = {"settings": plain(self.settings), "source": self.source}
@@ -82,7 +82,7 @@ class UsageDecision(Decision):
 
     @classmethod
     def from_state(cls, state: FittedState) -> UsageDecision:
-        """The decision that left this state."""
+        """Restore the decision from its stored state."""
         learned = {
             name.removeprefix(LEARNED): value
             for name, value in state.arrays.items()

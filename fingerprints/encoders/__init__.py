@@ -1,1 +1,1 @@
-"""Encoders: own CNNs, pretrained backbones, handcrafted features, and several of them side by side."""
+"""Encoders: CNNs trained here, pretrained backbones, handcrafted features, and concatenations of them."""

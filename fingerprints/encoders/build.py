@@ -1,4 +1,4 @@
-"""The network of an encoder's settings."""
+"""Building the network that an encoder's settings describe."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ def build_network(settings: EncoderSettings, *, size: int, on_pairs: bool = True
     """The network that an encoder's settings describe.
 
     Args:
-        settings: Those of the encoder.
-        size: Pixels a side.
-        on_pairs: The network is, or was, trained on pairs: it has the projection head of its settings, and
-            its embeddings have unit length. Frozen features and a classifier's have neither.
+        settings: Settings of the encoder.
+        size: Image side in pixels.
+        on_pairs: Whether the network is (or was) trained on pairs. If so, it has the projection head of its
+            settings, and its embeddings have unit length. If not (frozen features, or a classifier), there
+            is no projection head, and embeddings are not normalised.
 
     Raises:
-        FingerprintsError: If the settings do not fit the images, weights cannot be had or do not fit, or the
-            encoder is to be trained and has nothing to train.
+        FingerprintsError: If the settings do not fit the images, weights are missing or do not fit, or the
+            encoder must be trained but has no trainable parameters.
     """
     encoder = _encoder(settings, size=size)
     if not on_pairs:
@@ -37,9 +38,9 @@ def build_network(settings: EncoderSettings, *, size: int, on_pairs: bool = True
     network = EmbeddingNetwork(encoder, projection=settings.projection)
     if not any(True for _ in network.parameters()):
         raise FingerprintsError(
-            f"Encoder '{plain(settings)['name']}' has nothing to train.",
+            f"Encoder '{plain(settings)['name']}' has nothing to train: it has no trainable parameters.",
             where="encoder",
-            fix="use its features frozen, or train a projection of them: encoder.projection=256",
+            fix="use its features frozen: training=frozen, or train a projection: encoder.projection=256",
         )
     return network
 
@@ -49,7 +50,7 @@ def _encoder(settings: EncoderSettings, *, size: int) -> nn.Module:
     if isinstance(settings, ConcatenatedSettings):
         return kind([_encoder(entry, size=size) for entry in settings.encoders])
     options = {key: getattr(settings, key) for key in plain(settings) if key not in ("name", "projection")}
-    if isinstance(settings, PretrainedSettings):  # these resize images themselves
+    if isinstance(settings, PretrainedSettings):  # these encoders resize images themselves
         return kind(name=settings.name, **options)
     weights = options.pop("weights", None)
     encoder = kind(size=size, **options)

@@ -1,4 +1,4 @@
-"""Several encoders as one: their features side by side."""
+"""Several encoders used as one: their features are concatenated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class ConcatenatedEncoder(nn.Module):
-    """Features of each encoder, side by side in their order, each in its own units.
+    """Concatenates the features of several encoders, in their order and without rescaling.
 
     Args:
         encoders: At least one; each has an `embedding` and a `preprocessing()`.
@@ -23,7 +23,7 @@ class ConcatenatedEncoder(nn.Module):
         self.embedding: int = sum(widths)
 
     def preprocessing(self) -> dict[str, Any]:
-        """Of each encoder, in their order."""
+        """The preprocessing of each encoder, in their order."""
         parts: Any = self.encoders
         return {"encoders": [encoder.preprocessing() for encoder in parts]}
 

@@ -1,4 +1,4 @@
-"""The own CNN of GAN-Amis: a classifier's convolution blocks."""
+"""The custom CNN of GAN-Amis: the convolution blocks of a classifier."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from fingerprints.encoders.preprocessing import as_grey
 class CustomCNN(nn.Module):
     """Convolution blocks and one dense layer; maps `(n, C, S, S)` in [0, 1] to `(n, embedding)`.
 
-    [O24] says of GAN-Amis' CNN: batch normalisation, ReLU, max-pooling. The rest is our reading: blocks of
-    32, 64, 128 and 128 filters, 3 x 3 with padding, batch normalisation, ReLU, 2 x 2 max-pooling; dense 256,
-    ReLU: the penultimate features of a classifier that is trained on top of it.
+    [O24] describes GAN-Amis' CNN by: batch normalisation, ReLU, max-pooling. The rest is our interpretation:
+    blocks of 32, 64, 128 and 128 filters, 3 x 3 with padding, batch normalisation, ReLU, 2 x 2 max-pooling;
+    then a dense layer of 256 units and ReLU. Its output is the penultimate layer of a classifier that is
+    trained on top of it.
 
     Args:
-        size: S, pixels a side.
+        size: S, image side in pixels.
         channels: Filters of each block.
         embedding: Units of the dense layer.
 
@@ -37,7 +38,7 @@ class CustomCNN(nn.Module):
             raise FingerprintsError(
                 f"Images of {size} x {size} pixels are too small for {len(channels)} convolution blocks.",
                 where="data.size",
-                fix=f"data.size of at least {2 ** len(channels)}, or fewer encoder.channels",
+                fix=f"give data.size of at least {2 ** len(channels)}, or fewer encoder.channels",
             )
         blocks: list[nn.Module] = []
         before = 1
@@ -45,7 +46,7 @@ class CustomCNN(nn.Module):
             blocks += [
                 nn.Conv2d(before, width, kernel_size=3, padding=1, bias=False),
                 nn.BatchNorm2d(width),
-                # The maximum first: the same values and gradients as ReLU first, on a quarter of the numbers.
+                # Pooling before ReLU: same values and gradients, but ReLU sees a quarter of the values.
                 nn.MaxPool2d(2),
                 nn.ReLU(inplace=True),
             ]
@@ -56,7 +57,7 @@ class CustomCNN(nn.Module):
         self._record = {"channels": 1, "size": size, "filters": list(channels)}
 
     def preprocessing(self) -> dict[str, Any]:
-        """Size and filters."""
+        """Image size and filters."""
         return dict(self._record)
 
     def forward(self, images: Tensor) -> Tensor:

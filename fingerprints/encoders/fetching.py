@@ -1,24 +1,24 @@
-"""The one error for weights that are neither here nor to be had."""
+"""The error for weights that cannot be downloaded."""
 
 from __future__ import annotations
 
 from fingerprints.core.errors import FingerprintsError
 
-LITE0 = "efficientnet_lite0"  # the backbone whose weights come in a package
+LITE0 = "efficientnet_lite0"  # the backbone whose weights are in a Python package
 
 
 def no_download(name: str, error: BaseException, *, files: str) -> FingerprintsError:
-    """The error for a failed download; names the three ways out.
+    """The error for a failed download, with three ways to fix it.
 
     Args:
         name: The encoder.
-        error: What the download raised.
-        files: What to copy by hand: "the file x.pth", "the folder of ...".
+        error: The exception of the download.
+        files: What the user can copy by hand: "the file x.pth", "the folder of ...".
     """
     lines = str(error).strip().splitlines()
     return FingerprintsError(
         f"The weights of {name} cannot be downloaded: {lines[0] if lines else type(error).__name__}",
         where="encoder.weights=default",
-        fix=f"(1) connect to the internet; (2) copy {files} here and give encoder.weights=PATH; "
-        f"(3) use encoder={LITE0}, whose weights come in a package, or encoder.weights=none",
+        fix=f"(1) connect to the internet; (2) copy {files} to this computer and give encoder.weights=PATH; "
+        f"(3) use encoder={LITE0}, whose weights are in a Python package, or encoder.weights=none",
     )

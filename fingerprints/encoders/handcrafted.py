@@ -1,4 +1,4 @@
-"""Features that nobody trained: local binary patterns, pixels, the noise residual, the power spectrum."""
+"""Handcrafted features: local binary patterns, pixels, the noise residual, the power spectrum."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from torch.nn import functional
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.encoders.preprocessing import as_grey, resize
 
-LEVELS = 255  # grey levels above black of an 8-bit image
-_TINY = 1e-8  # below the power of rounding to 8 bits, 1.3e-6
+LEVELS = 255  # grey level of white in an 8-bit image; black is 0
+_TINY = 1e-8  # smaller than the power of the 8-bit rounding error, 1.3e-6
 
 
 def lbp_codes(image: NDArray[np.uint8], *, points: int, radius: float) -> NDArray[np.int64]:
     """Uniform local binary patterns, rotation invariant: `(S, S)` codes 0 to `points` + 1.
 
     A code is the number of the `points` neighbours at `radius` pixels that are at least as bright as the
-    pixel; patterns of more than two changes on the way round are all `points` + 1 (Ojala, Pietikäinen and
-    Mäenpää 2002, section 2.3).
+    pixel. Patterns with more than two changes around the circle all have the code `points` + 1 (Ojala,
+    Pietikäinen and Mäenpää 2002, section 2.3).
     """
     from skimage.feature import local_binary_pattern
 
@@ -32,10 +32,10 @@ def lbp_codes(image: NDArray[np.uint8], *, points: int, radius: float) -> NDArra
 
 
 def noise_residual(images: Tensor, *, sigma: float) -> Tensor:
-    """What a Gaussian filter of `sigma` pixels takes away from images `(n, 1, S, S)`; the same shape.
+    """Images `(n, 1, S, S)` minus their Gaussian-filtered version (`sigma` pixels); the same shape.
 
-    Edges are mirrored. Sums of shifted images, not a convolution: on a GPU that would be rounded to TF32,
-    more coarsely than residuals are read.
+    Edges are mirrored. The filter is a sum of shifted images, not a convolution: a GPU would round the
+    convolution to TF32, which is too coarse for residuals.
     """
     reach = min(math.ceil(3 * sigma), images.shape[-1] - 1)
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / sigma) ** 2)
@@ -52,10 +52,11 @@ def noise_residual(images: Tensor, *, sigma: float) -> Tensor:
 
 
 def folded(residuals: Tensor, *, period: int) -> Tensor:
-    """Mean residual at each place of a tile that repeats: `(n, period ** 2)` of `(n, 1, S, S)`.
+    """Mean residual at each pixel of a repeated tile: `(n, period ** 2)` from `(n, 1, S, S)`.
 
-    The average of Marra et al. 2019 within one image: what a generator's upsampling repeats every `period`
-    pixels stays, the anatomy averages out. Rows and columns that fill no tile are left out.
+    This is the average of Marra et al. 2019, within one image: patterns that a generator's upsampling repeats
+    every `period` pixels remain, and the anatomy averages out. Rows and columns beyond the last full tile are
+    left out.
     """
     tiles = residuals.shape[-1] // period
     cut = residuals[:, 0, : tiles * period, : tiles * period]
@@ -63,10 +64,10 @@ def folded(residuals: Tensor, *, period: int) -> Tensor:
 
 
 def cooccurrences(residuals: Tensor, *, step: float) -> Tensor:
-    """How often four neighbouring residuals are below, near or above zero together: `(n, 162)`.
+    """Frequencies of the signs (negative, near zero, positive) of four neighbouring residuals: `(n, 162)`.
 
-    Residuals are rounded to multiples of `step` and cut at one of them. The 81 frequencies of rows come
-    first, then those of columns; each 81 add up to 1 (Cozzolino, Poggi and Verdoliva 2017, section 3).
+    Residuals are divided by `step`, rounded, and clamped to -1, 0 or 1. The 81 frequencies along rows come
+    first, then the 81 along columns; each 81 add up to 1 (Cozzolino, Poggi and Verdoliva 2017, section 3).
     """
     levels = (residuals[:, 0] / step).round().clamp(-1, 1).long() + 1
     both = []
@@ -83,11 +84,11 @@ def cooccurrences(residuals: Tensor, *, step: float) -> Tensor:
 
 
 def power_spectrum(images: Tensor) -> Tensor:
-    """Power `|F|^2` of images `(n, 1, S, S)` without their means, under a Hann window: `(n, S, S // 2 + 1)`.
+    """Power `|F|^2` of images `(n, 1, S, S)` minus their means, with a Hann window: `(n, S, S // 2 + 1)`.
 
-    The window keeps opposite edges that do not meet from spreading power over all frequencies. Divided by
-    the window's own power, so that white noise has its variance everywhere. Rows begin at the most negative
-    frequency; columns are those of frequencies that are not negative, since the others repeat them.
+    Without the window, a step between opposite edges would spread power over all frequencies. The power is
+    divided by that of the window, so that white noise has its variance at every frequency. Rows begin at the
+    most negative frequency. Columns have the frequencies from 0 up; negative ones would only repeat them.
     """
     line = torch.hann_window(images.shape[-1], dtype=images.dtype, device=images.device)
     window = line.unsqueeze(0) * line.unsqueeze(1)
@@ -97,15 +98,15 @@ def power_spectrum(images: Tensor) -> Tensor:
 
 
 def azimuthal_average(power: Tensor) -> Tensor:
-    """Mean power at each whole spatial frequency 1 to `S // 2`: `(n, S // 2)` of `power_spectrum`'s.
+    """Mean power at each integer spatial frequency 1 to `S // 2`: `(n, S // 2)` from `power_spectrum`.
 
-    As in Durall et al. 2020, section 3.1; the mean of the image and the corners are left out.
+    As in Durall et al. 2020, section 3.1; frequency 0 and the corners of the spectrum are left out.
     """
     side, columns = power.shape[1:]
     vertical = torch.arange(side, device=power.device) - side // 2
     horizontal = torch.arange(columns, device=power.device)
     radius = (vertical.unsqueeze(1) ** 2 + horizontal.unsqueeze(0) ** 2).sqrt().round().long()
-    # Columns that stand for two of the whole spectrum count twice.
+    # Columns that represent two columns of the full spectrum count twice.
     alone = (horizontal == 0) | (2 * horizontal == side)
     weight = torch.where(alone, 1.0, 2.0).to(power.dtype).expand(side, columns)
     bins = int(radius.max()) + 1
@@ -117,11 +118,11 @@ def azimuthal_average(power: Tensor) -> Tensor:
 
 
 class _Handcrafted(nn.Module):
-    """Grey images in full precision, whatever a trainer sets, to features.
+    """Base class: computes features of grey images in full precision, whatever precision the trainer uses.
 
     Args:
-        embedding: Features.
-        record: What they are made with, as JSON values.
+        embedding: Number of features.
+        record: Parameters of the features, as JSON values.
     """
 
     def __init__(self, *, embedding: int, record: dict[str, Any]) -> None:
@@ -144,23 +145,23 @@ class _Handcrafted(nn.Module):
 
 
 class LBPEncoder(_Handcrafted):
-    """Histogram of uniform local binary patterns, `points` + 2 frequencies, or their mean, one number.
+    """Histogram of uniform local binary patterns (`points` + 2 frequencies), or the mean code (one number).
 
-    [A24] prints 1 feature for LBP and does not say which; the mean code is our reading. Computed by
-    scikit-image on the CPU.
+    [A24] states 1 feature for LBP and does not say which; the mean code is our interpretation. scikit-image
+    computes the codes on the CPU.
 
     Args:
-        size: S, pixels a side.
-        points: Neighbours on the circle.
-        radius: Its radius in pixels.
-        as_number: The mean code instead of the histogram.
+        size: S, image side in pixels.
+        points: Number of neighbours on the circle.
+        radius: Radius of the circle in pixels.
+        as_number: Use the mean code instead of the histogram.
 
     Raises:
         FingerprintsError: If the circle does not fit into the images.
     """
 
     def __init__(self, *, size: int, points: int = 8, radius: float = 1.0, as_number: bool = False) -> None:
-        _at_least(size, 2 * math.ceil(radius) + 1, "lbp", fix="a smaller encoder.radius, or")
+        _at_least(size, 2 * math.ceil(radius) + 1, "lbp", fix="give a smaller encoder.radius, or")
         record = {"features": "lbp", "points": points, "radius": radius, "as_number": as_number}
         super().__init__(embedding=1 if as_number else points + 2, record=record)
         self.points, self.radius, self.as_number = points, radius, as_number
@@ -182,8 +183,8 @@ class PixelsEncoder(_Handcrafted):
     """The pixels themselves, row by row, downscaled to `side` x `side`.
 
     Args:
-        size: S, pixels a side.
-        side: Pixels a side of what is compared; `None` leaves images whole.
+        size: S, image side in pixels.
+        side: Side of the downscaled image in pixels; `None` keeps the full size.
     """
 
     def __init__(self, *, size: int, side: int | None = 32) -> None:
@@ -197,38 +198,38 @@ class PixelsEncoder(_Handcrafted):
 
 
 class ResidualEncoder(_Handcrafted):
-    """What is left of an image without its smooth part: where generators leave their fingerprints.
+    """Features of the noise residual (the image minus its smooth part), which holds generator fingerprints.
 
-    Two blocks of unit length, so that neither drowns the other: the residual folded to one tile
-    (`period ** 2` features; Marra et al. 2019, arXiv 1812.11842), and the square roots of the
-    co-occurrences of four neighbours (162; Cozzolino et al. 2017, arXiv 1703.04615). Both are vectors whose
-    means tell generators apart, which is what a linear classifier or a centroid needs. The square root
-    keeps the flat background of a CT slice, one pattern, from hiding the rest.
+    The features are two blocks of similar length, so that neither dominates: the residual averaged in a tile
+    (`period ** 2` features; Marra et al. 2019, arXiv 1812.11842), and the square roots of the co-occurrences
+    of four neighbours (162 features; Cozzolino et al. 2017, arXiv 1703.04615). Their means differ between
+    generators, as a linear classifier or a centroid needs. The square root reduces the weight of the
+    flat background of a CT slice, which is one pattern.
 
-    With `as_map` it is the whole residual, of unit length: a nearest centroid by Euclidean distance is then
-    the correlation with average residuals of Marra et al., section 3.
+    With `as_map`, the features are the whole residual, scaled to unit length: nearest centroid by Euclidean
+    distance then equals the correlation with average residuals of Marra et al., section 3.
 
     Args:
-        size: S, pixels a side.
-        sigma: Of the Gaussian filter, in pixels.
-        period: Side of the tile, in pixels; upsampling by 2 leaves periods that are powers of 2.
-        step: Residuals are rounded to multiples of it, in grey levels of 255.
-        as_map: The whole residual instead of the two blocks.
+        size: S, image side in pixels.
+        sigma: Sigma of the Gaussian filter, in pixels.
+        period: Side of the tile, in pixels; upsampling by 2 causes periods that are powers of 2.
+        step: Residuals are rounded to multiples of `step`, in grey levels from 0 to 255.
+        as_map: Use the whole residual instead of the two blocks.
 
     Raises:
-        FingerprintsError: If the images are smaller than a tile or four pixels.
+        FingerprintsError: If the images are smaller than a tile or than four pixels.
     """
 
     def __init__(
         self, *, size: int, sigma: float = 1.0, period: int = 8, step: float = 2.0, as_map: bool = False
     ) -> None:
-        _at_least(size, max(4, period), "residual", fix="a smaller encoder.period, or")
+        _at_least(size, max(4, period), "residual", fix="give a smaller encoder.period, or")
         record = {"features": "residual", "sigma": sigma, "period": period, "step": step, "as_map": as_map}
         super().__init__(embedding=size**2 if as_map else period**2 + 162, record=record)
         self.sigma, self.period, self.step, self.as_map = sigma, period, step, as_map
 
     def features(self, images: Tensor) -> Tensor:
-        """`(n, period ** 2 + 162)`, or `(n, S ** 2)`; each row has length sqrt(3), or 1."""
+        """`(n, period ** 2 + 162)` with rows of length sqrt(3); with `as_map`, `(n, S ** 2)` of length 1."""
         residuals = noise_residual(images, sigma=self.sigma)
         if self.as_map:
             return functional.normalize(residuals.flatten(1), eps=_TINY)
@@ -237,37 +238,37 @@ class ResidualEncoder(_Handcrafted):
 
 
 class SpectrumEncoder(_Handcrafted):
-    """Logarithm (base 10) of the power spectrum: averaged over directions, and on a grid of both axes.
+    """Logarithm (base 10) of the power spectrum: averaged over directions, and on a two-dimensional grid.
 
-    Upsampling leaves too much or too little power at high frequencies (Durall et al. 2020, arXiv
-    2003.01826: the average over directions) and peaks at fractions of the sampling frequency (Frank et al.
-    2020, arXiv 2003.08685: the whole log spectrum; theirs by a cosine transform, here by Fourier's).
+    Upsampling causes too much or too little power at high frequencies (Durall et al. 2020, arXiv 2003.01826,
+    who use the average over directions) and peaks at fractions of the sampling frequency (Frank et al. 2020,
+    arXiv 2003.08685, who use the whole log spectrum of a cosine transform; here it is a Fourier transform).
 
     Args:
-        size: S, pixels a side.
-        azimuthal: The average at each frequency, S // 2 features.
-        grid: Side of the whole spectrum, of which half is kept, `grid * (grid // 2)` features; `None` for
-            none.
+        size: S, image side in pixels.
+        azimuthal: Use the average over directions at each frequency, S // 2 features.
+        grid: Side of the grid of the whole spectrum; half of it is used, `grid * (grid // 2)` features.
+            `None`: no grid.
 
     Raises:
-        FingerprintsError: If neither is wanted, or the images are smaller than the grid.
+        FingerprintsError: If both are switched off, or the images are smaller than the grid.
     """
 
     def __init__(self, *, size: int, azimuthal: bool = True, grid: int | None = 32) -> None:
         if not azimuthal and grid is None:
             raise FingerprintsError(
-                "Nothing of the spectrum is asked for.",
+                "Both spectrum features are switched off: encoder.azimuthal=false and encoder.grid=null.",
                 where="encoder",
-                fix="encoder.azimuthal=true, or encoder.grid=32",
+                fix="give encoder.azimuthal=true, or encoder.grid=32",
             )
-        _at_least(size, 2 if grid is None else grid, "spectrum", fix="a smaller encoder.grid, or")
+        _at_least(size, 2 if grid is None else grid, "spectrum", fix="give a smaller encoder.grid, or")
         flat = 0 if grid is None else grid * (grid // 2)
         record = {"features": "spectrum", "size": size, "azimuthal": azimuthal, "grid": grid}
         super().__init__(embedding=(size // 2 if azimuthal else 0) + flat, record=record)
         self.azimuthal, self.grid = azimuthal, grid
 
     def features(self, images: Tensor) -> Tensor:
-        """`(n, embedding)` powers of ten."""
+        """`(n, embedding)` base-10 logarithms of power."""
         power = power_spectrum(images)
         parts = []
         if self.azimuthal:
@@ -281,7 +282,7 @@ class SpectrumEncoder(_Handcrafted):
 def _at_least(size: int, least: int, name: str, *, fix: str) -> None:
     if size < least:
         raise FingerprintsError(
-            f"Images of {size} x {size} pixels are too small for encoder={name} as it is set.",
+            f"Images of {size} x {size} pixels are too small for encoder={name} with these settings.",
             where="data.size",
             fix=f"{fix} data.size of at least {least}",
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Head:
-    """A linear layer on embeddings.
+    """A linear layer that maps embeddings to logits.
 
     Attributes:
         weight: `(C, d)`.
@@ -23,5 +23,5 @@ class Head:
     classes: tuple[str, ...]
 
     def logits(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`(n, C)` logits of `(n, d)` embeddings, as the classifier was trained on."""
+        """`(n, C)` logits of `(n, d)` embeddings from the encoder that was trained with this layer."""
         return embeddings @ self.weight.T + self.bias

@@ -25,14 +25,14 @@ _CONFIG, _WEIGHTS, _INDEX, _PROCESSOR = (
     "model.safetensors.index.json",
     "preprocessor_config.json",
 )
-_VISION = "vision_model."  # what stands before the vision encoder's keys in the whole model
+_VISION = "vision_model."  # prefix of the vision encoder's keys in the whole model
 
 
 class HubEncoder(nn.Module):
-    """The vision encoder of BLIP (ViT-B, 768 features) or BLIP-2 (ViT-g, 1408), pooled.
+    """The vision encoder of BLIP (ViT-B, 768 features) or BLIP-2 (ViT-g, 1408 features).
 
-    Pooled is the class token after the last layer norm. Only the vision encoder is built, and only its
-    tensors are read: the language models stay where they are. Nothing but JSON and safetensors is opened.
+    The features are the class token after the last layer norm. Only the vision encoder is built, and only its
+    tensors are read, not those of the language models. Only JSON and safetensors files are opened.
 
     Sources: Li et al. 2022, arXiv 2201.12086; Li et al. 2023, arXiv 2301.12597.
 
@@ -40,12 +40,12 @@ class HubEncoder(nn.Module):
         name: One of `HUB`.
         weights: `default` (download by model id), `none` (random), or a folder with `config.json` and
             safetensors, such as a copy of the model's repository.
-        model: Model id that `default` downloads; `None` takes that of `MODEL_IDS`.
-        input_size: Side the encoder sees; `None` takes the weights' own.
+        model: Model id that `default` downloads; `None` uses that of `MODEL_IDS`.
+        input_size: Image side of the encoder's input in pixels; `None` uses that of the weights.
 
     Raises:
-        FingerprintsError: If `transformers` is missing, the size is none the encoder takes, or the weights
-            cannot be had or do not fit.
+        FingerprintsError: If `transformers` is not installed, the encoder does not accept the size, or the
+            weights are missing or do not fit.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class HubEncoder(nn.Module):
             load_into(self.backbone, _vision_tensors(fetch), where=f"encoder.weights={weights}")
 
     def preprocessing(self) -> dict[str, Any]:
-        """The model and what it is shown."""
+        """The model and its input."""
         return {"backbone": self.name, "model": self.model, **self.input.expected.facts()}
 
     def forward(self, images: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class HubEncoder(nn.Module):
         return features
 
 
-# Gives the local path of a file of the model's folder, or `None` if it is not in there.
+# Returns the local path of a file of the model's folder, or `None` if the folder does not have it.
 _Fetch = Callable[[str], Path | None]
 
 
@@ -104,9 +104,9 @@ def _fetcher(name: str, weights: str, model: str) -> _Fetch:
     folder = Path(weights)
     if not folder.is_dir():
         raise FingerprintsError(
-            f"The weights of {name} are a folder; this is none.",
+            f"The weights of {name} must be a folder; this is not a folder.",
             where=f"encoder.weights={weights}",
-            fix=f"a folder with {_CONFIG} and {_WEIGHTS}: a copy of {model}",
+            fix=f"give a folder with {_CONFIG} and {_WEIGHTS}, such as a copy of {model}",
         )
     return lambda file: folder / file if (folder / file).is_file() else None
 
@@ -117,11 +117,11 @@ def _downloaded(name: str, model: str, file: str) -> Path | None:
 
     try:
         return Path(hf_hub_download(model, file))
-    except LocalEntryNotFoundError as error:  # an EntryNotFoundError for want of a connection
+    except LocalEntryNotFoundError as error:  # an EntryNotFoundError too, but caused by a missing connection
         raise no_download(name, error, files=f"the folder of {model}") from error
     except EntryNotFoundError:
         return None
-    except Exception as error:  # httpx and huggingface_hub raise errors of their own
+    except Exception as error:  # httpx and huggingface_hub raise exceptions of many types
         raise no_download(name, error, files=f"the folder of {model}") from error
 
 
@@ -129,9 +129,9 @@ def _required(fetch: _Fetch, file: str) -> Path:
     path = fetch(file)
     if path is None:
         raise FingerprintsError(
-            f"The model has no {file}.",
+            f"The model's folder has no {file}.",
             where="encoder.weights",
-            fix=f"a folder with {_CONFIG} and {_WEIGHTS}; pickled weights are not opened",
+            fix=f"give a folder with {_CONFIG} and {_WEIGHTS}; pickled weights are not opened",
         )
     return path
 
@@ -144,29 +144,31 @@ def _json(fetch: _Fetch, file: str, *, optional: bool = False) -> dict[str, Any]
         content = json.loads(path.read_text())
     except ValueError as error:
         raise FingerprintsError(
-            f"The file is no JSON: {error}", where=path, fix="copy the model's folder again"
+            f"The file is not valid JSON: {error}", where=path, fix="copy the model's folder again"
         ) from error
     if not isinstance(content, dict):
         raise FingerprintsError(
-            "The file holds no settings.", where=path, fix="copy the model's folder again"
+            "The file does not hold a JSON object with settings.",
+            where=path,
+            fix="copy the model's folder again",
         )
     return content
 
 
 def _vision_config(name: str, config: dict[str, Any]) -> Any:
-    """The vision encoder's settings, out of those of the whole model or of the vision encoder alone."""
+    """The vision encoder's settings, from the settings of the whole model or of the vision encoder alone."""
     from transformers import Blip2VisionConfig, BlipVisionConfig
 
     kind: Any = {"blip": BlipVisionConfig, "blip2": Blip2VisionConfig}[name]
     whole = str(config.get("model_type", name)).replace("-", "_").removesuffix("_vision_model")
     if whole.replace("_", "") != name:
         raise FingerprintsError(
-            f"The weights are of a model of type '{config['model_type']}', not of {name}.",
+            f"The weights belong to a model of type '{config['model_type']}', not of {name}.",
             where="encoder.weights",
-            fix=f"a copy of {MODEL_IDS[name]}, or the encoder that the weights are of",
+            fix=f"give a copy of {MODEL_IDS[name]}, or choose the encoder that these weights belong to",
         )
     if not config:
-        # Without a file of weights: BLIP's own 1e-10 would make all random features the same.
+        # Random weights: with BLIP's default of 1e-10, all features would be the same.
         return kind(initializer_range=0.02)
     return kind.from_dict(config.get("vision_config", config))
 
@@ -178,7 +180,7 @@ def _vision_model(name: str) -> Any:
 
 
 def _vision_tensors(fetch: _Fetch) -> dict[str, Tensor]:
-    """The vision encoder's tensors, out of one file or of those shards that have some."""
+    """The vision encoder's tensors, from one file or from the shards that contain them."""
     index = fetch(_INDEX)
     if index is None:
         files = [_WEIGHTS]

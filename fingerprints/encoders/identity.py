@@ -1,4 +1,4 @@
-"""What a network is, in words and as a digest: features of two networks with both alike are the same."""
+"""Description and digest of a network: if both are equal, two networks compute the same features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fingerprints.encoders.network import EmbeddingNetwork
 
 
 def describe_network(network: EmbeddingNetwork) -> dict[str, Any]:
-    """What decides the features beside the weights, as JSON values.
+    """Everything besides the weights that determines the features, as JSON values.
 
     Returns:
         `encoder` (class), `embedding` (width), `projection` (units or null), `normalised`, `parameters`
@@ -33,8 +33,8 @@ def describe_network(network: EmbeddingNetwork) -> dict[str, Any]:
 def weights_digest(network: nn.Module) -> str:
     """SHA-256, in hexadecimal, of names, types, shapes and bytes of the state dict.
 
-    The same on every device. An encoder without weights has the digest of nothing: what tells two of them
-    apart is `describe_network`.
+    The digest is the same on every device. All encoders without weights have the same digest (of no data);
+    `describe_network` distinguishes them.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):

@@ -1,4 +1,4 @@
-"""From pixels to the vectors that distances are measured between."""
+"""Network from pixels to embeddings, the vectors that distances are measured between."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 
 class EmbeddingNetwork(nn.Module):
-    """An encoder, an optional projection head, and the L2 norm.
+    """An encoder, an optional projection head, and optional L2 normalisation.
 
     Args:
         encoder: Maps `(n, C, S, S)` in [0, 1] to `(n, encoder.embedding)`.
-        projection: Units of a linear layer after the encoder; `None` for none.
-        normalise: Bring embeddings to unit length; frozen features are left as they are.
+        projection: Units of a linear layer after the encoder; `None`: no layer.
+        normalise: Whether embeddings are scaled to unit length; false for frozen features.
     """
 
     def __init__(self, encoder: nn.Module, *, projection: int | None = None, normalise: bool = True) -> None:
@@ -24,11 +24,11 @@ class EmbeddingNetwork(nn.Module):
         self.normalise = normalise
 
     def raw(self, images: Tensor) -> Tensor:
-        """Embeddings before the norm, `(n, d)`, of float images in [0, 1] `(n, C, S, S)`."""
+        """Embeddings `(n, d)` before normalisation, of float images `(n, C, S, S)` in [0, 1]."""
         return self.projection(self.encoder(images))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embeddings `(n, d)` of images `(n, C, S, S)`, uint8 or float in [0, 1]; unit unless told not to."""
+        """Embeddings `(n, d)` of images `(n, C, S, S)`, uint8 or float in [0, 1]; unit length by default."""
         embeddings = self.raw(as_unit_float(images))
         return l2_normalise(embeddings) if self.normalise else embeddings
 

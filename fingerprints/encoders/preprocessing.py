@@ -1,4 +1,4 @@
-"""What an encoder is shown: size, channels and normalisation, as its weights expect them."""
+"""Input of an encoder: size, channels and normalisation, as its weights expect them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def as_grey(images: Tensor) -> Tensor:
 
 
 def resize(images: Tensor, size: int, *, interpolation: str) -> Tensor:
-    """`(n, C, size, size)` with antialiasing; images of that size already are left alone.
+    """`(n, C, size, size)` with antialiasing; images that already have this size are returned unchanged.
 
     Args:
         images: `(n, C, S, S)`, float in [0, 1].
-        size: Pixels a side.
-        interpolation: `bilinear` or `bicubic`; what bicubic overshoots is cut off, as in 8-bit images.
+        size: New side in pixels.
+        interpolation: `bilinear` or `bicubic`; bicubic values outside [0, 1] are clamped, as in 8-bit images.
     """
     if images.shape[-2:] == (size, size):
         return images
@@ -41,17 +41,17 @@ def resize(images: Tensor, size: int, *, interpolation: str) -> Tensor:
 
 @dataclass(frozen=True)
 class ImageInput:
-    """What the weights of an encoder were trained to see.
+    """The input that the weights of an encoder were trained on.
 
-    Slices are resized whole: the centre crop that goes with ImageNet weights would cut the body.
+    Slices are resized without a crop: the centre crop of ImageNet weights would cut the body.
 
     Attributes:
-        size: Pixels a side.
-        mean: Of each of three channels, of pixels in [0, 1].
-        std: Standard deviation, likewise.
+        size: Image side in pixels.
+        mean: Mean of each of the three channels, for pixels in [0, 1].
+        std: Standard deviation of each of the three channels, for pixels in [0, 1].
         interpolation: `bilinear` or `bicubic`.
-        smallest: The least `size` that the encoder can take.
-        multiple: `size` is a multiple of it: the patch of a vision transformer.
+        smallest: The smallest `size` that the encoder accepts.
+        multiple: `size` must be a multiple of this number, the patch side of a vision transformer.
     """
 
     size: int
@@ -62,10 +62,10 @@ class ImageInput:
     multiple: int = 1
 
     def at(self, size: int | None, *, encoder: str) -> ImageInput:
-        """The same input at another size; `None` keeps the weights' own.
+        """The same input with another size; `None` keeps the size of the weights.
 
         Raises:
-            FingerprintsError: If the encoder cannot take that size.
+            FingerprintsError: If the encoder does not accept this size.
         """
         if size is None:
             return self
@@ -73,14 +73,14 @@ class ImageInput:
             raise FingerprintsError(
                 f"{encoder} cannot take images of {size} x {size} pixels; it needs at least {self.smallest}.",
                 where=f"encoder.input_size={size}",
-                fix=f"encoder.input_size={self.size}, or null for the same (images are resized to it)",
+                fix=f"give encoder.input_size={self.size}, or null for this size (images are resized)",
             )
         if size % self.multiple:
             near = max(1, round(size / self.multiple)) * self.multiple
             raise FingerprintsError(
-                f"{encoder} cuts images into patches of {self.multiple} pixels; {size} is no multiple.",
+                f"{encoder} cuts images into patches of {self.multiple} pixels; {size} is not a multiple.",
                 where=f"encoder.input_size={size}",
-                fix=f"encoder.input_size={near}",
+                fix=f"give encoder.input_size={near}",
             )
         return replace(self, size=size)
 
@@ -98,9 +98,9 @@ class ImageInput:
 
 
 class ColourInput(nn.Module):
-    """Images `(n, C, S, S)` in [0, 1] as an `ImageInput` wants them: `(n, 3, size, size)`, normalised.
+    """Converts images `(n, C, S, S)` in [0, 1] to the `ImageInput`: `(n, 3, size, size)`, normalised.
 
-    Grey is repeated to three channels. It holds no weights: mean and deviation are not in the state dict.
+    Grey is repeated to three channels. Mean and standard deviation are not in the state dict.
     """
 
     mean: Tensor
@@ -119,6 +119,6 @@ class ColourInput(nn.Module):
 
 
 def triple(values: Sequence[float]) -> Triple:
-    """Three floats, one for each channel."""
+    """Three floats, one per channel."""
     red, green, blue = (float(values[channel]) for channel in range(3))
     return red, green, blue

@@ -1,4 +1,4 @@
-"""Backbones with pretrained weights, torchvision's and timm's, behind one class."""
+"""One class for all backbones with pretrained weights from torchvision and timm."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ PRETRAINED = (*TORCHVISION, *TIMM)
 class PretrainedEncoder(nn.Module):
     """A backbone without its classifier: `(n, C, S, S)` in [0, 1] to features `(n, width)`.
 
-    Grey is repeated to three channels, resized and normalised as the weights expect.
+    Images are resized, repeated to three channels if grey, and normalised, as the weights expect.
 
     Args:
         name: One of `PRETRAINED`.
-        weights: `default` (a download, or the embedded file of `efficientnet_lite0`), `none` (random), or
-            the path of a local state dict.
-        input_size: Side the backbone sees; `None` takes the weights' own.
+        weights: `default` (downloaded; for `efficientnet_lite0`, the file in its package), `none` (random),
+            or the path of a local state dict.
+        input_size: Image side of the backbone's input in pixels; `None` uses that of the weights.
 
     Raises:
-        FingerprintsError: If the backbone cannot take that size, or the weights cannot be had or do not fit.
+        FingerprintsError: If the backbone does not accept this size, or weights are missing or do not fit.
     """
 
     def __init__(self, *, name: str, weights: str = "default", input_size: int | None = None) -> None:
         super().__init__()
         zoo = torchvision_zoo if name in TORCHVISION else timm_zoo
-        # The size is checked before a download.
+        # Check the size before a download.
         self.input = ColourInput(zoo.image_input(name).at(input_size, encoder=name))
         self.backbone = zoo.backbone(name, weights)
         self.embedding = zoo.width(name)
         self.name = name
 
     def preprocessing(self) -> dict[str, Any]:
-        """The backbone and what it is shown."""
+        """The backbone and its input."""
         return {"backbone": self.name, **self.input.expected.facts()}
 
     def forward(self, images: Tensor) -> Tensor:

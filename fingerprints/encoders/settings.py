@@ -14,14 +14,14 @@ TORCHVISION = (
 )
 TIMM = ("inception_resnet_v2", "xception", "dinov2", "mae", "vit_large", "efficientnet_lite0")
 HUB = ("blip", "blip2")
-RANDOM = "none"  # weights that nobody trained
+RANDOM = "none"  # value of `weights` for random weights
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSettings:
-    """What every encoder has.
+    """Properties and options of every encoder.
 
-    `name` is a field where one class serves several options, else a class variable.
+    `name` is a field if one class serves several options; otherwise it is a class variable.
     """
 
     projection: int | None = option(
@@ -30,19 +30,19 @@ class EncoderSettings:
 
     @property
     def has_random_weights(self) -> bool:
-        """Whether its weights should be pretrained and are not, so that no printed figure compares."""
+        """Whether a pretrained encoder has random weights, so that no published result is comparable."""
         return False
 
     def without_weights(self) -> EncoderSettings:
-        """The same encoder with random weights: for a checkpoint that holds all of them."""
+        """The same encoder with random weights; a checkpoint then replaces all of them."""
         return self
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedFromScratchSettings(EncoderSettings):
-    """What both networks have that are trained here."""
+    """Options of the networks that are trained from scratch."""
 
-    weights: str | None = option(None, help="a file to start from")
+    weights: str | None = option(None, help="file with initial weights; null: random")
 
     def without_weights(self) -> EncoderSettings:
         """With random weights."""
@@ -60,7 +60,7 @@ class SiameseCNNSettings(TrainedFromScratchSettings):
     final_relu: bool = option(True)
     batch_norm: bool = option(False)
     downsampling: Literal["max_pool", "stride"] = option("max_pool")
-    standardise: bool = option(False, help="each image to mean 0 and deviation 1 first")
+    standardise: bool = option(False, help="scale each image to mean 0 and standard deviation 1 first")
 
 
 @register("encoder", part="fingerprints.encoders.custom_cnn:CustomCNN")
@@ -79,8 +79,10 @@ class PretrainedSettings(EncoderSettings):
     """A pretrained backbone, with a projection head to train on pairs."""
 
     name: str = option()
-    weights: str = option("default", help="default (downloaded, or embedded), none (random), or a file")
-    input_size: int | None = option(None, least=1, most=4096, help="side it sees; null: that of the weights")
+    weights: str = option("default", help="default (downloaded, or from a package), none (random), or a file")
+    input_size: int | None = option(
+        None, least=1, most=4096, help="input side in pixels; null: that of the weights"
+    )
     projection: int | None = option(
         256, least=1, most=65_536, help="width of a linear layer that is trained on pairs; null: none"
     )
@@ -100,7 +102,7 @@ class PretrainedSettings(EncoderSettings):
 class HubSettings(PretrainedSettings):
     """A vision encoder of `transformers` (extra hub)."""
 
-    model: str | None = option(None, help="what weights=default downloads, if not the usual")
+    model: str | None = option(None, help="model id for weights=default; null: the usual one")
 
 
 @register("encoder", part="fingerprints.encoders.handcrafted:LBPEncoder")
@@ -120,7 +122,7 @@ class PixelsSettings(EncoderSettings):
     """The pixels themselves, downscaled to side x side."""
 
     name: ClassVar[str] = "pixels"
-    side: int | None = option(32, least=1, most=4096, help="null leaves images whole")
+    side: int | None = option(32, least=1, most=4096, help="side in pixels; null: full size")
 
 
 @register("encoder", part="fingerprints.encoders.handcrafted:ResidualEncoder")
@@ -129,10 +131,10 @@ class ResidualSettings(EncoderSettings):
     """Noise residual, folded to one tile, and co-occurrences (Marra et al. 2019, Cozzolino et al. 2017)."""
 
     name: ClassVar[str] = "residual"
-    sigma: float = option(1.0, above=0, most=64, help="of the Gaussian that is taken away")
-    period: int = option(8, least=1, most=256, help="side of the tile")
-    step: float = option(2.0, above=0, most=255, help="grey levels of a co-occurrence bin")
-    as_map: bool = option(False, help="the residual itself")
+    sigma: float = option(1.0, above=0, most=64, help="sigma of the Gaussian filter, in pixels")
+    period: int = option(8, least=1, most=256, help="side of the tile in pixels")
+    step: float = option(2.0, above=0, most=255, help="width of a co-occurrence bin in grey levels")
+    as_map: bool = option(False, help="use the whole residual as features")
 
 
 @register("encoder", part="fingerprints.encoders.handcrafted:SpectrumEncoder")
@@ -141,14 +143,14 @@ class SpectrumSettings(EncoderSettings):
     """Log power spectrum: averaged over directions, and on a grid (Durall et al., Frank et al. 2020)."""
 
     name: ClassVar[str] = "spectrum"
-    azimuthal: bool = option(True, help="averaged over directions")
+    azimuthal: bool = option(True, help="use the spectrum averaged over directions")
     grid: int | None = option(32, least=2, most=1024, help="side of the grid; null: none")
 
 
 @register("encoder", part="fingerprints.encoders.concatenated:ConcatenatedEncoder")
 @dataclass(frozen=True, kw_only=True)
 class ConcatenatedSettings(EncoderSettings):
-    """Several encoders side by side, as 'encoder.encoders=[dinov2,lbp]'."""
+    """Concatenated features of several encoders: 'encoder.encoders=[dinov2,lbp]'."""
 
     name: ClassVar[str] = "concatenated"
     encoders: tuple[EncoderSettings, ...] = chosen(
@@ -158,18 +160,18 @@ class ConcatenatedSettings(EncoderSettings):
     def __post_init__(self) -> None:
         if not self.encoders or any(isinstance(entry, ConcatenatedSettings) for entry in self.encoders):
             raise FingerprintsError(
-                "Concatenated encoders do not hold others that are concatenated."
+                "Concatenated encoders cannot contain another concatenated encoder."
                 if self.encoders
-                else "There are no encoders to put side by side.",
+                else "There are no encoders to concatenate.",
                 where="encoder.encoders",
-                fix="one list of several encoders: 'encoder.encoders=[dinov2,lbp]', with the quotes",
+                fix="give one list of encoders: 'encoder.encoders=[dinov2,lbp]', with the quotes",
             )
 
     @property
     def has_random_weights(self) -> bool:
-        """If one of them has."""
+        """True if one of the encoders has random weights."""
         return any(entry.has_random_weights for entry in self.encoders)
 
     def without_weights(self) -> EncoderSettings:
-        """Each with random weights."""
+        """Every encoder with random weights."""
         return replace(self, encoders=tuple(entry.without_weights() for entry in self.encoders))

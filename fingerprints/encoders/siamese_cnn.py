@@ -1,4 +1,4 @@
-"""The Siamese encoder of the 2025 paper, and the options that the `metric_*` experiments add."""
+"""The Siamese encoder of the 2025 paper [A25], and the options that the `metric_*` experiments add."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from fingerprints.encoders.preprocessing import as_grey
 
 
 class SiameseCNN(nn.Module):
-    """Convolution blocks, one dense layer; maps `(n, C, S, S)` in [0, 1] to `(n, embedding)`.
+    """Convolution blocks and one dense layer; maps `(n, C, S, S)` in [0, 1] to `(n, embedding)`.
 
-    As published [A25]: blocks of 16, 32, 64 and 128 filters, 3 x 3, ReLU, 2 x 2 max-pooling, dense
-    256; from the authors' script: no padding, ReLU on the dense layer. The L2 norm that follows is
-    the training module's, so that a count of zero vectors can be kept.
+    Published [A25]: blocks of 16, 32, 64 and 128 filters, 3 x 3, ReLU, 2 x 2 max-pooling; dense layer of 256
+    units. From the authors' script: no padding, ReLU on the dense layer. The L2 normalisation is not part of
+    the encoder, so that the training module can count zero vectors.
 
     Args:
-        size: S, pixels a side.
+        size: S, image side in pixels.
         channels: Filters of each block.
-        embedding: Units of the dense layer; `None` takes the last map, flattened.
-        final_relu: ReLU on what comes out [script]; it can make zero vectors.
+        embedding: Units of the dense layer; `None`: the last feature map, flattened.
+        final_relu: ReLU on the output [script]; it can cause zero vectors.
         batch_norm: Batch normalisation after each convolution.
-        downsampling: How a block halves its map: `max_pool` as published, or a convolution of
-            `stride` 2 with padding, which keeps where in the image something is.
-        standardise: Bring each image to mean 0 and deviation 1 first.
+        downsampling: How a block halves its feature map: `max_pool`, as published, or `stride`: a convolution
+            with stride 2 and padding, which keeps positions in the image.
+        standardise: Scale each image to mean 0 and standard deviation 1 first.
 
     Raises:
         FingerprintsError: If the images are too small for that many blocks.
@@ -53,9 +53,10 @@ class SiameseCNN(nn.Module):
             if side < 1:
                 raise FingerprintsError(
                     f"Images of {size} x {size} pixels are too small for {len(channels)} convolution blocks "
-                    f"(block {number} has nothing left to pool).",
+                    f"(no pixels are left after block {number}).",
                     where="data.size",
-                    fix=f"data.size of at least {smallest_size(len(channels))}, or fewer encoder.channels",
+                    fix=f"give data.size of at least {smallest_size(len(channels))}, "
+                    "or fewer encoder.channels",
                 )
             blocks.append(
                 nn.Conv2d(
@@ -69,7 +70,7 @@ class SiameseCNN(nn.Module):
             )
             if batch_norm:
                 blocks.append(nn.BatchNorm2d(width))
-            # The maximum first: the same values and gradients as ReLU first, on a quarter of the numbers.
+            # Pooling before ReLU: same values and gradients, but ReLU sees a quarter of the values.
             if not strided:
                 blocks.append(nn.MaxPool2d(2))
             last = number == len(channels) and embedding is None
@@ -92,7 +93,7 @@ class SiameseCNN(nn.Module):
         }
 
     def preprocessing(self) -> dict[str, Any]:
-        """Size, filters and the options that leave no trace in the weights."""
+        """Image size, filters, and the options that cannot be seen in the weights."""
         return dict(self._record)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -106,7 +107,7 @@ class SiameseCNN(nn.Module):
 
 
 def smallest_size(blocks: int) -> int:
-    """The least image side that `blocks` max-pooled convolution blocks can take."""
+    """The smallest image side for `blocks` convolution blocks with max-pooling."""
     side = 1
     for _ in range(blocks):
         side = 2 * side + 2

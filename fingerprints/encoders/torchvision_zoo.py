@@ -17,15 +17,15 @@ from fingerprints.encoders.preprocessing import ImageInput, triple
 
 @dataclass(frozen=True)
 class _Model:
-    """A backbone: torchvision's name, the attribute that holds the classifier, the width of the features."""
+    """A backbone: torchvision's name, the attribute that holds the classifier, and the number of features."""
 
     model: str
     head: str
     width: int
 
 
-# The widths that are printed in [A24] and [A25] are 25,088 of VGG-16 (the last map, flattened), 2048 of
-# ResNet-50, 1280 of MobileNetV2 and EfficientNet-B0, 1024 of DenseNet-121.
+# Numbers of features stated in [A24] and [A25]: 25,088 for VGG-16 (the last feature map, flattened), 2048 for
+# ResNet-50, 1280 for MobileNetV2 and EfficientNet-B0, 1024 for DenseNet-121.
 MODELS = {
     "mobilenet_v2": _Model("mobilenet_v2", "classifier", 1280),
     "mobilenet_v3": _Model("mobilenet_v3_large", "classifier", 960),
@@ -44,20 +44,21 @@ MODELS = {
 
 
 def width(name: str) -> int:
-    """Features of a model of this zoo."""
+    """Number of features of a model of this zoo."""
     return MODELS[name].width
 
 
 def image_input(name: str) -> ImageInput:
-    """What the ImageNet weights of a model expect; nothing is downloaded."""
+    """The input that the ImageNet weights of a model expect; nothing is downloaded."""
     from torchvision.models import get_model_weights
 
     weights = get_model_weights(MODELS[name].model).DEFAULT
     transform: Any = weights.transforms()
     mean, std = triple(transform.mean), triple(transform.std)
     if name == "inception_v3":
-        # These weights come from TensorFlow and want [-1, 1]. torchvision normalises for ImageNet and makes
-        # up for it inside the model (`transform_input`), which is switched off here: the same in one step.
+        # These weights come from TensorFlow and expect [-1, 1]. torchvision normalises for ImageNet and
+        # corrects this inside the model (`transform_input`). The correction is switched off here: this mean
+        # and std give the same result in one step.
         mean = std = (0.5, 0.5, 0.5)
     return ImageInput(
         size=transform.crop_size[0],
@@ -69,14 +70,16 @@ def image_input(name: str) -> ImageInput:
 
 
 def backbone(name: str, weights: str) -> nn.Module:
-    """A model that maps normalised `(n, 3, S, S)` to `(n, width)`: pooled, or flattened (VGG).
+    """A model without its classifier, which maps normalised `(n, 3, S, S)` to `(n, width)`.
+
+    Feature maps are pooled; those of VGG are flattened.
 
     Args:
         name: One of `MODELS`.
-        weights: `default` (torchvision's download), `none` (random), or a path.
+        weights: `default` (downloaded by torchvision), `none` (random), or a path.
 
     Raises:
-        FingerprintsError: If the weights cannot be had or do not fit.
+        FingerprintsError: If the weights are missing or do not fit.
     """
     from torchvision.models import get_model
 
@@ -98,7 +101,7 @@ _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
 def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Keys of the published DenseNet files (`norm.1`) as today's model has them (`norm1`)."""
+    """Rename keys of the published DenseNet files (`norm.1`) to those of torchvision's model (`norm1`)."""
     return {_OLD_DENSENET.sub(r"\1\2", key): tensor for key, tensor in state.items()}
 
 
@@ -108,5 +111,5 @@ def _download(name: str) -> dict[str, Tensor]:
     chosen = get_model_weights(MODELS[name].model).DEFAULT
     try:
         return dict(chosen.get_state_dict(progress=True, check_hash=True))
-    except OSError as error:  # urllib's errors among them
+    except OSError as error:  # includes the errors of urllib
         raise no_download(name, error, files=f"the file {chosen.url.rsplit('/', 1)[-1]}") from error

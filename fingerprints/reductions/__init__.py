@@ -1,1 +1,1 @@
-"""Reductions of embeddings to fewer numbers: PCA, autoencoder, t-SNE."""
+"""Reductions of embeddings to fewer features: PCA, autoencoder, t-SNE."""

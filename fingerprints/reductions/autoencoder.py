@@ -1,4 +1,4 @@
-"""A small autoencoder of embeddings (Csmorgan in [O24]; the paper gives no layers, these are ours)."""
+"""A small autoencoder of embeddings (Csmorgan in [O24]; the paper gives no layers, so we chose them)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState
 from fingerprints.reductions.pca import check_components
 
-# Embeddings through the network at a time.
+# Number of embeddings in one forward pass.
 BLOCK = 4096
 
 
 def make_autoencoder(width: int, *, latent: int, hidden: int, seed: int) -> tuple[nn.Module, nn.Module]:
-    """Encoder `(n, width)` to `(n, latent)` and decoder back, one hidden layer each.
+    """Encoder from `(n, width)` to `(n, latent)`, and decoder back; each has one hidden layer.
 
-    The seed alone decides the weights: the global generator is left as it was.
+    The weights depend only on the seed; the state of the global random generator does not change.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -41,16 +41,16 @@ def train_autoencoder(
     learning_rate: float,
     seed: int,
 ) -> None:
-    """Mean squared error by Adam, with a cosine fall of the learning rate to zero.
+    """Train with Adam on the mean squared error; the learning rate decreases to zero along a cosine.
 
     Args:
         encoder: Trained in place.
         decoder: Trained in place.
         inputs: `(n, width)` float32.
         epochs: Passes over the inputs.
-        batch_size: Inputs a step; the last batch may be smaller.
-        learning_rate: At the start.
-        seed: Of the order of inputs.
+        batch_size: Inputs per step; the last batch may be smaller.
+        learning_rate: Learning rate at the start.
+        seed: Seed of the order of inputs.
     """
     order = torch.Generator().manual_seed(seed)
     parameters = [*encoder.parameters(), *decoder.parameters()]
@@ -69,13 +69,14 @@ def train_autoencoder(
 
 @dataclass(frozen=True)
 class AutoencoderReduction:
-    """The middle layer of an autoencoder.
+    """Reduction to the middle layer of an autoencoder.
 
     Attributes:
-        mean: `(d,)`; features less it go in.
-        scale: Divided by it, one number for all features, so that they keep their proportions as in PCA.
-        encoder: `(n, d)` to `(n, latent)`.
-        variance: Share of the training embeddings' variance that the decoder gives back.
+        mean: `(d,)`, subtracted from the features first.
+        scale: Features are then divided by this number; it is the same for all features, so that they keep
+            their proportions, as in PCA.
+        encoder: Network from `(n, d)` to `(n, latent)`.
+        variance: Share of the training embeddings' variance that the decoder reconstructs.
     """
 
     mean: NDArray[np.float32]
@@ -98,16 +99,16 @@ class AutoencoderReduction:
         learning_rate: float = 1e-3,
         seed: int = 0,
     ) -> AutoencoderReduction:
-        """Train on `(n, d)` embeddings; same seed, same weights on one machine and thread count.
+        """Train on `(n, d)` embeddings; on one machine, the same seed and thread count give the same weights.
 
         Args:
-            embeddings: `(n, d)`, not all alike.
+            embeddings: `(n, d)`, not all the same.
             latent: Width of the middle layer, from 1 to min(n, d).
             hidden: Width of the layers before and after it.
             epochs: Passes over the embeddings.
-            batch_size: Embeddings a step.
-            learning_rate: Of Adam, at the start.
-            seed: Of weights and order.
+            batch_size: Embeddings per step.
+            learning_rate: Learning rate of Adam at the start.
+            seed: Seed of the weights and of the order of embeddings.
 
         Raises:
             FingerprintsError: If `latent` is out of range, or training diverges.
@@ -133,7 +134,7 @@ class AutoencoderReduction:
             raise FingerprintsError(
                 "The autoencoder's training diverged.",
                 where="reduction.learning_rate",
-                fix=f"give less than {learning_rate:g}",
+                fix=f"give a learning rate below {learning_rate:g}",
             )
         return cls(mean, scale, encoder, 1 - lost / float((inputs**2).sum()))
 
@@ -144,19 +145,19 @@ class AutoencoderReduction:
             return torch.cat([self.encoder(x) for x in inputs.split(BLOCK)]).numpy()
 
     def describe(self) -> dict[str, Any]:
-        """Width of the middle layer and share of variance that the decoder gives back."""
+        """Width of the middle layer, and the share of variance that the decoder reconstructs."""
         latent = self.encoder.state_dict()["2.weight"].shape[0]
         return {"name": self.name, "components": latent, "variance": self.variance}
 
     def state(self) -> FittedState:
-        """What `from_state` needs."""
+        """The state that `from_state` reads."""
         weights = {f"encoder.{key}": value.numpy() for key, value in self.encoder.state_dict().items()}
         facts = {"scale": self.scale, "variance": self.variance}
         return FittedState(self.name, facts, {"mean": self.mean, **weights})
 
     @classmethod
     def from_state(cls, state: FittedState) -> AutoencoderReduction:
-        """The reduction that left this state."""
+        """Restore the reduction from its stored state."""
         start = "encoder."
         weights = {
             key.removeprefix(start): torch.from_numpy(np.array(value))

@@ -1,4 +1,4 @@
-"""Embeddings as they are."""
+"""No reduction: embeddings are used unchanged."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fingerprints.core.fitted_state import FittedState
 
 @dataclass(frozen=True)
 class NoReduction:
-    """Embeddings as they are, flattened.
+    """No reduction: embeddings stay unchanged.
 
     Attributes:
-        width: Numbers of each.
+        width: Number of features of each embedding.
     """
 
     width: int
@@ -26,22 +26,22 @@ class NoReduction:
 
     @classmethod
     def fit(cls, embeddings: NDArray[np.floating], *, seed: int = 0) -> NoReduction:
-        """Learns the width of `(n, d)` embeddings, and nothing else."""
+        """Learn only the width of `(n, d)` embeddings."""
         return cls(embeddings.shape[1])
 
     def apply(self, embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
-        """The `(n, d)` embeddings, float32."""
+        """The `(n, d)` embeddings as float32."""
         return np.asarray(embeddings, dtype=np.float32)
 
     def describe(self) -> dict[str, Any]:
-        """All numbers and all variance."""
+        """All features are kept, with the whole variance."""
         return {"name": self.name, "components": self.width, "variance": 1.0}
 
     def state(self) -> FittedState:
-        """What `from_state` needs."""
+        """The state that `from_state` reads."""
         return FittedState(self.name, {"width": self.width})
 
     @classmethod
     def from_state(cls, state: FittedState) -> NoReduction:
-        """The reduction that left this state."""
+        """Restore the reduction from its stored state."""
         return cls(state.facts["width"])

@@ -1,4 +1,4 @@
-"""Principal components by share of variance or by number ([A24]: 95 and 90 % of the variance)."""
+"""PCA: the number of components, or the share of variance, is given ([A24]: 95 and 90 % of the variance)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sklearn.decomposition import PCA
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState
 
-# Up to this many images or features (the fewer of both) all components are computed: a minute at most.
+# If the smaller of images and features is at most this, all components are computed: a minute at most.
 EXACT = 4096
-# Components that are tried first where a share of the variance is wanted.
+# Number of components to try first if a share of the variance is given.
 FIRST = 256
 MODEL = "model"  # name of the estimator on disk
 
@@ -43,23 +43,24 @@ class PCAReduction:
     ) -> PCAReduction:
         """Components of `(n, d)` embeddings.
 
-        Where both images and features are more than 4,096, components come from randomised projections,
-        twice as many each time until they hold the variance.
+        If there are more than 4,096 images and more than 4,096 features, components come from randomised
+        projections; their number is doubled until they hold the share of variance.
 
         Args:
-            embeddings: `(n, d)`, n of at least 2, not all alike.
-            variance: The fewest components with this share of the variance, in (0, 1], are kept.
-            components: Or so many, from 1 to min(n, d).
-            seed: Of the randomised projections.
+            embeddings: `(n, d)`, n of at least 2, not all the same.
+            variance: Keep the fewest components with this share of the variance, in (0, 1].
+            components: Keep this number of components instead, from 1 to min(n, d).
+            seed: Seed of the randomised projections.
 
         Raises:
-            FingerprintsError: If not one of both is given, or there are too few images or features.
+            FingerprintsError: If both or neither of `variance` and `components` are given, or if images or
+                features are too few.
         """
         n, d = embeddings.shape
         limit = min(n, d)
         _check(variance=variance, components=components, images=n, width=d)
         guess = FIRST if components is None else components
-        # Projections pay only while they are few of all.
+        # Randomised projections are faster only if they compute at most half of all components.
         while limit > EXACT and 2 * guess <= limit:
             model = PCA(guess, svd_solver="randomized", random_state=seed).fit(embeddings)
             if variance is None:
@@ -68,10 +69,10 @@ class PCAReduction:
             if len(reached):
                 return cls(_first(model, int(reached[0]) + 1))
             guess *= 2
-        # scikit-learn takes a share below 1 only; all components hold the whole variance.
+        # scikit-learn accepts only a share below 1; for 1, keep all components.
         kept = components if variance is None else variance if variance < 1 else limit
         solver = "covariance_eigh" if n > d else "full"
-        # float64: sums over thousands of images lose digits in float32.
+        # float64: in float32, sums over thousands of images lose digits.
         return cls(PCA(kept, svd_solver=solver).fit(embeddings.astype(np.float64)))
 
     def apply(self, embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -79,7 +80,7 @@ class PCAReduction:
         return self.model.transform(embeddings.astype(np.float64)).astype(np.float32)
 
     def describe(self) -> dict[str, Any]:
-        """Components and share of variance kept, and how they were found."""
+        """Number of components, their share of the variance, and the solver."""
         return {
             "name": self.name,
             "components": len(self.model.components_),
@@ -88,12 +89,12 @@ class PCAReduction:
         }
 
     def state(self) -> FittedState:
-        """What `from_state` needs."""
+        """The state that `from_state` reads."""
         return FittedState(self.name, estimators={MODEL: self.model})
 
     @classmethod
     def from_state(cls, state: FittedState) -> PCAReduction:
-        """The reduction that left this state, also one of an earlier version, which kept arrays."""
+        """Restore the reduction from its stored state; earlier versions stored arrays, not an estimator."""
         if MODEL in state.estimators:
             return cls(state.estimators[MODEL])
         model = PCA(svd_solver="randomized" if state.facts["solver"] == "randomised" else "full")
@@ -106,7 +107,7 @@ class PCAReduction:
 
 
 def _first(model: PCA, count: int) -> PCA:
-    """The same estimator with its first components only."""
+    """The same estimator, changed in place to have only its first `count` components."""
     for name in ("components_", "explained_variance_", "explained_variance_ratio_", "singular_values_"):
         setattr(model, name, getattr(model, name)[:count])
     model.n_components_ = count
@@ -116,19 +117,20 @@ def _first(model: PCA, count: int) -> PCA:
 def _check(*, variance: float | None, components: int | None, images: int, width: int) -> None:
     if (variance is None) == (components is None):
         raise FingerprintsError(
-            "PCA keeps a share of the variance or a number of components: one of both.",
+            "PCA needs either a share of the variance or a number of components, not both.",
             where="reduction.variance, reduction.components",
-            fix="reduction.variance=0.95 reduction.components=null, or the other way round",
+            fix="give reduction.variance=0.95 reduction.components=null, or "
+            "reduction.variance=null reduction.components=NUMBER",
         )
     if images < 2:
         raise FingerprintsError(
-            f"PCA needs 2 images or more; there are {images}.", where="training part", fix="give more images"
+            f"PCA needs at least 2 images; there are {images}.", where="training part", fix="give more images"
         )
     check_components(components, images=images, width=width, where="reduction.components")
 
 
 def check_components(components: int | None, *, images: int, width: int, where: str) -> None:
-    """Refuse more components than images or features; `None` passes.
+    """Refuse more components than images or features; `None` is accepted.
 
     Raises:
         FingerprintsError: If `components` is not from 1 to min(images, width).
@@ -136,7 +138,7 @@ def check_components(components: int | None, *, images: int, width: int, where: 
     most = min(images, width)
     if components is not None and not 1 <= components <= most:
         raise FingerprintsError(
-            f"{components} components cannot be made of {images} images of {width} features.",
+            f"{components} components cannot be computed from {images} images with {width} features.",
             where=where,
             fix=f"give a number from 1 to {most}, or more images",
         )

@@ -1,4 +1,4 @@
-"""Reductions by name: fitted from settings, or restored from what one left on disk."""
+"""Reductions by name: fit one from settings, or restore one from its stored state."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def fit_reduction(settings: ReductionSettings, embeddings: NDArray[np.floating],
     """Fit a reduction on the training part.
 
     Args:
-        settings: Those of the reduction.
+        settings: Settings of the reduction.
         embeddings: `(n, d)`.
-        seed: Seed of what is random.
+        seed: Seed of random steps.
 
     Raises:
-        FingerprintsError: If all embeddings are alike, or as the reduction's `fit`.
+        FingerprintsError: If all embeddings are the same, or if the reduction's `fit` raises it.
     """
     if not isinstance(settings, NoReductionSettings) and not (embeddings != embeddings[:1]).any():
         raise FingerprintsError(
-            f"All {len(embeddings)} embeddings are the same: there is nothing to reduce.",
+            f"All {len(embeddings)} embeddings are the same, so they cannot be reduced.",
             where="training part",
-            fix="look for a collapsed encoder, or a filter or region that leaves nothing of the images",
+            fix="check whether the encoder collapsed, or a filter or region makes all images the same",
         )
     options = {key: value for key, value in plain(settings).items() if key != "name"}
     return part_of(settings).fit(embeddings, seed=seed, **options)
@@ -42,6 +42,6 @@ def restore_reduction(state: FittedState) -> Reduction:
     """The reduction that left this state.
 
     Raises:
-        FingerprintsError: If none has its name.
+        FingerprintsError: If no reduction has the name of the state.
     """
     return part_of(settings_class("reduction", state.name)).from_state(state)

@@ -1,4 +1,4 @@
-"""t-SNE to the plane (van der Maaten and Hinton 2008; SDVAHCS/UCSD in [O24])."""
+"""t-SNE to two dimensions (van der Maaten and Hinton 2008; SDVAHCS/UCSD in [O24])."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from fingerprints.reductions.pca import PCAReduction
 
 @dataclass(frozen=True)
 class TSNEReduction:
-    """Two dimensions in which neighbours stay neighbours; transductive: every call lays out its own plane.
+    """t-SNE to two dimensions: neighbours stay neighbours. It is transductive: each call makes a new layout.
 
-    Coordinates of two calls have nothing to do with each other, and distances between clusters in the plane
-    mean little.
+    Coordinates of two calls cannot be compared, and distances between clusters in a layout mean little.
 
     Attributes:
-        perplexity: About how many neighbours count; below the number of images.
-        iterations: At least 250.
-        components: Principal components that go in.
+        perplexity: Approximate number of neighbours to preserve; below the number of images.
+        iterations: Number of iterations, at least 250.
+        components: Number of principal components that t-SNE gets.
         seed: Seed of the layout.
     """
 
@@ -46,7 +45,7 @@ class TSNEReduction:
         components: int = 50,
         seed: int = 0,
     ) -> TSNEReduction:
-        """Nothing is learnt from the embeddings; options that cannot work are refused.
+        """Check the options; nothing is learnt from the embeddings.
 
         Raises:
             FingerprintsError: As `apply`.
@@ -61,7 +60,7 @@ class TSNEReduction:
                 f"t-SNE cannot lay out {images} images with perplexity={self.perplexity:g} and"
                 f" iterations={self.iterations}.",
                 where="reduction.perplexity, reduction.iterations",
-                fix=f"give a perplexity above 0 and below {images}, and 250 iterations or more",
+                fix=f"give a perplexity above 0 and below {images}, and at least 250 iterations",
             )
 
     def apply(self, embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -82,14 +81,14 @@ class TSNEReduction:
         return np.asarray(model.fit_transform(inputs), dtype=np.float32)
 
     def describe(self) -> dict[str, Any]:
-        """Two components; a layout keeps no share of variance."""
+        """Two components; t-SNE has no share of variance."""
         return {"name": self.name, "components": 2, "variance": None, "perplexity": self.perplexity}
 
     def state(self) -> FittedState:
-        """What `from_state` needs."""
+        """The state that `from_state` reads."""
         return FittedState(self.name, asdict(self))
 
     @classmethod
     def from_state(cls, state: FittedState) -> TSNEReduction:
-        """The reduction that left this state."""
+        """Restore the reduction from its stored state."""
         return cls(**state.facts)

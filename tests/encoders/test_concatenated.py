@@ -49,7 +49,7 @@ def test_what_is_resolved_can_be_built() -> None:
     ("entries", "message"),
     [
         ("[]", "no encoders"),
-        ("[lbp,concatenated]", "do not hold others"),
+        ("[lbp,concatenated]", "cannot contain another"),
         ("[lpb]", "no encoder 'lpb'"),
         ("[{name: lbp, pionts: 3}]", "cannot take pionts"),
         ("[{name: lbp, points: many}]", "cannot take points"),
@@ -64,7 +64,10 @@ def test_bad_entries_are_an_error_of_the_configuration(entries: str, message: st
 
 @pytest.mark.parametrize(
     ("entries", "message"),
-    [([], "no encoders"), ([{"name": "concatenated", "encoders": [{"name": "lbp"}]}], "do not hold others")],
+    [
+        ([], "no encoders"),
+        ([{"name": "concatenated", "encoders": [{"name": "lbp"}]}], "cannot contain another"),
+    ],
 )
 def test_bad_entries_are_an_error_without_a_configuration_too(entries: list[Any], message: str) -> None:
     with pytest.raises(FingerprintsError, match=message):

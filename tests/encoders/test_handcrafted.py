@@ -165,5 +165,5 @@ def test_too_small_images_are_an_error(make, least: int) -> None:
 
 
 def test_spectrum_of_nothing_is_an_error() -> None:
-    with pytest.raises(FingerprintsError, match="Nothing of the spectrum"):
+    with pytest.raises(FingerprintsError, match="Both spectrum features are switched off"):
         SpectrumEncoder(size=32, azimuthal=False, grid=None)

@@ -86,7 +86,7 @@ def test_other_sizes_and_the_folders_own_normalisation(kind: str, tmp_path: Path
 
 
 def test_bad_folders_are_named(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(FingerprintsError, match="are a folder"):
+    with pytest.raises(FingerprintsError, match="must be a folder"):
         build_network({"name": kind, "weights": str(tmp_path / "none")}, size=32)
     with pytest.raises(FingerprintsError, match=r"has no config\.json"):
         build_network({"name": kind, "weights": str(tmp_path)}, size=32)
@@ -99,7 +99,7 @@ def test_bad_folders_are_named(kind: str, tmp_path: Path) -> None:
         build_network({"name": kind, "weights": str(tmp_path)}, size=32)
     assert "pickled weights are not opened" in str(error.value)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(FingerprintsError, match="no JSON"):
+    with pytest.raises(FingerprintsError, match="not valid JSON"):
         build_network({"name": kind, "weights": str(tmp_path)}, size=32)
 
 

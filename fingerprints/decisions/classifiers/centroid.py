@@ -1,4 +1,4 @@
-"""Nearest centroid of real embeddings: which subset a generated image came from [A25]."""
+"""Nearest centroid of real embeddings: find the subset that a generated image comes from [A25]."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Centroid(Classifier):
 
     @classmethod
     def fit(cls, settings: DecisionSettings, fitting: Fitting) -> Centroid:
-        """Centroids of the real training embeddings (as published), the generated ones, or both.
+        """Compute centroids of real training embeddings (as published), of generated ones, or of both.
 
-        Where there are no real images at all, centroids are those of the generated ones.
+        If there are no real images, the generated images are used.
 
         Raises:
             FingerprintsError: As `fit_set`.
@@ -57,10 +57,10 @@ class Centroid(Classifier):
         return Explanation(prototypes=self.centroids)
 
     def state(self) -> FittedState:
-        """What `from_state` needs."""
+        """The state that `from_state` reads."""
         return FittedState(self.settings.name, self._facts(), {"centroids": self.centroids})
 
     @classmethod
     def from_state(cls, state: FittedState) -> Centroid:
-        """The decision that left this state."""
+        """Restore the decision from its stored state."""
         return cls(**cls._restored(state), centroids=state.arrays["centroids"])

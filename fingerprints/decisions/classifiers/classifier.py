@@ -1,4 +1,4 @@
-"""What all classifiers share: labels from scores, and the answer "none of these"."""
+"""Base class of classifiers: labels from scores, and the answer "none of these"."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Scores = NDArray[np.floating]
 
 @dataclass(frozen=True, kw_only=True)
 class Classifier(Decision):
-    """A decision with classes: the label is that of the highest score.
+    """A decision with classes: the class with the highest score is the label.
 
-    With `open_set` it may also refuse (rejection by a threshold, Chow 1970): its answer is `none` where the
-    best score is below a cut that most validation images reach. Distances (`centroid`) and probabilities
-    fall off with strangeness; the votes of a support vector machine of several classes hardly do.
+    With `open_set` it may also refuse (rejection by a threshold, Chow 1970): the answer is `none` if the best
+    score is below a cut that most validation images reach. Scores of `centroid` (distances) and probabilities
+    decrease for unfamiliar images; the votes of a support vector machine with several classes hardly do.
 
     Attributes:
-        settings: Those of the classifier.
-        classes: C labels, in the order of scores.
-        none_below: The cut, in units of the scores; `None` of a closed set, and before calibration.
+        settings: Settings of the classifier.
+        classes: C labels, in the order of the scores.
+        none_below: The cut, in units of the scores; `None` for a closed set and before calibration.
     """
 
     settings: ClassifierSettings
@@ -46,11 +46,11 @@ class Classifier(Decision):
         return self.decide(self.scores(part.queries.embeddings))
 
     def decide(self, scores: Scores) -> Answers:
-        """Labels of the highest scores.
+        """Labels with the highest scores.
 
-        An open set adds a last column: as far above the cut as the best score is below it, so that the answer
-        is the highest score's (a class that just reaches the cut comes first and wins), and images can be
-        ranked by how little they belong anywhere.
+        With `open_set`, `none` gets a last column of scores: as far above the cut as the best score is below.
+        So the label is still the column with the highest score, and images can be ranked by how little they
+        belong to any class. On a tie (the best score equals the cut) the class wins, because it comes first.
         """
         names = self.classes
         if self.none_below is not None:
@@ -59,18 +59,18 @@ class Classifier(Decision):
         return Answers(np.array(names)[scores.argmax(axis=1)], scores)
 
     def calibrate(self, unseen: Calibration) -> Self:
-        """With `open_set`: the cut that `share_known` of these images' best scores reach."""
+        """With `open_set`: set the cut that the share `share_known` of these images' best scores reaches."""
         if not self.settings.open_set:
             return self
         return replace(self, none_below=cut_at(unseen.scores, share_known=self.settings.share_known))
 
     @property
     def calibrated(self) -> bool:
-        """Whether the cut of an open set is known."""
+        """Whether the cut is known; always true without `open_set`."""
         return not self.settings.open_set or self.none_below is not None
 
     def _facts(self) -> dict[str, Any]:
-        """What the state of every classifier holds."""
+        """Facts in the state of every classifier."""
         return {
             "settings": plain(self.settings),
             "classes": list(self.classes),
@@ -79,7 +79,7 @@ class Classifier(Decision):
 
     @staticmethod
     def _restored(state: FittedState) -> dict[str, Any]:
-        """The arguments that `_facts` tells."""
+        """Constructor arguments from the facts that `_facts` wrote."""
         return {
             "settings": build_option("decision", state.facts["settings"]),
             "classes": tuple(state.facts["classes"]),
@@ -88,10 +88,10 @@ class Classifier(Decision):
 
 
 def cut_at(scores: Scores, *, share_known: float) -> float:
-    """The highest cut that at least `share_known` of the images' best scores reach.
+    """The highest cut that at least the share `share_known` of the images' best scores reaches.
 
     Args:
-        scores: `(n, C)` of validation images of known classes.
+        scores: `(n, C)` scores of validation images of known classes.
         share_known: In (0, 1]; 1 gives the lowest best score.
 
     Raises:
@@ -99,10 +99,10 @@ def cut_at(scores: Scores, *, share_known: float) -> float:
     """
     if not len(scores):
         raise FingerprintsError(
-            "'None of these' needs validation images of known classes; there are none.",
+            "The answer 'none' needs validation images of known classes; there are none.",
             where="decision.open_set, decision.share_known",
-            fix="data.validation=0.1, or decision.open_set=false",
+            fix="give data.validation=0.1, or decision.open_set=false",
         )
     best = np.sort(scores.max(axis=1))[::-1]
-    # Rounding may lift 0.95 x 20 above 19.
+    # Rounding errors can make 0.95 x 20 larger than 19; 1e-9 corrects this.
     return float(best[int(np.ceil(share_known * len(best) - 1e-9)) - 1])

@@ -1,4 +1,4 @@
-"""The cost C of a classifier, chosen by a k-fold over groups."""
+"""Choosing the cost C of a classifier by k-fold cross-validation over groups."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from fingerprints.decisions.classifiers.fit_set import FitSet
 
 Indices = NDArray[np.int64]
 
-# Seven costs, a factor of ten apart: raw features of ImageNet networks want small ones, standardised larger.
+# Seven powers of ten. Raw features of ImageNet networks need small costs, standardised features larger ones.
 COSTS = tuple(10.0**power for power in range(-4, 3))
-FOLDS = 5  # at most; fewer where a class has fewer groups
-SEARCH_IMAGES = 5000  # the search sees whole groups up to so many images; the final fit sees all
-# A large C on classes that overlap may not end in an hour, and is not the best one either.
+FOLDS = 5  # at most; fewer if a class has fewer groups
+SEARCH_IMAGES = 5000  # the search uses whole groups with at most this many images; the final fit uses all
+# Solver iterations. With a large C and overlapping classes, a fit can take hours, and that C is not the best.
 SEARCH_STEPS = 200_000
 
 
 def group_folds(
     images: FitSet, *, classes: int, seed: int, folds: int = FOLDS
 ) -> list[tuple[Indices, Indices]]:
-    """Rows to fit on and rows to score, with whole groups on one side and every class on the first.
+    """Folds: rows to fit on and rows to score. Groups are never split, and each class has rows to fit on.
 
     Raises:
-        FingerprintsError: If a class has a single group, or no fold leaves every class to fit on.
+        FingerprintsError: If a class has a single group, or if every fold lacks a class to fit on.
     """
     fewest = min(len(np.unique(images.groups[images.codes == code])) for code in range(classes))
     if fewest < 2:
-        raise _impossible("a class has images of one group only")
+        raise _impossible("all images of a class are in one group")
     splitter = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
     found = [
         (inside, outside)
@@ -41,7 +41,7 @@ def group_folds(
         if len(np.unique(images.codes[inside])) == classes
     ]
     if not found:
-        raise _impossible("no fold leaves images of every class to fit on")
+        raise _impossible("in every fold, a class has no images to fit on")
     return found
 
 
@@ -49,12 +49,12 @@ def _impossible(reason: str) -> FingerprintsError:
     return FingerprintsError(
         f"C cannot be chosen by cross-validation: {reason}.",
         where="decision.C=null",
-        fix="give C a number, or images of more groups (patients)",
+        fix="give a number: decision.C=1, or give images of more groups (patients)",
     )
 
 
 def some_groups(images: FitSet, *, most: int, seed: int) -> FitSet:
-    """Images of groups drawn at random, whole groups until `most` images would be passed."""
+    """Randomly drawn whole groups with at most `most` images in total."""
     if len(images.codes) <= most:
         return images
     names, inverse, counts = np.unique(images.groups, return_inverse=True, return_counts=True)
@@ -73,17 +73,17 @@ def choose_cost(
     seed: int,
     features: Callable[..., NDArray[np.floating]] | None = None,
 ) -> tuple[float, dict[str, Any]]:
-    """The cost with the highest mean accuracy over the folds; the smallest of equals.
+    """The cost with the highest mean accuracy over the folds; the smallest cost if several are equal.
 
     Args:
-        estimator: Has the parameter C.
-        images: What is split; of more than `SEARCH_IMAGES`, some groups.
-        classes: How many.
-        seed: Seed of the folds and of the groups.
-        features: Kernel of an estimator that takes a matrix of kernel values, `(n, n)`.
+        estimator: An estimator with the parameter C.
+        images: Images to split into folds; if there are more than `SEARCH_IMAGES`, some groups are drawn.
+        classes: Number of classes.
+        seed: Seed of the folds and of the drawn groups.
+        features: Kernel function, for an estimator that takes an `(n, n)` matrix of kernel values.
 
     Returns:
-        The cost; and it with the accuracy of each cost by its name, to be kept.
+        The cost, and a record for the state: the cost and the accuracy of each candidate.
 
     Raises:
         FingerprintsError: As `group_folds`.

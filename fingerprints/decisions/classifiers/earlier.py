@@ -1,4 +1,4 @@
-"""Classifiers of earlier versions, which kept their own numbers instead of scikit-learn pipelines."""
+"""Classifiers of earlier versions, which stored arrays instead of scikit-learn pipelines."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class PairwiseMachine:
-    """A support vector machine for each pair of classes (0, 1), (0, 2), ...; it only predicts.
+    """A support vector machine for each pair of classes (0, 1), (0, 2), ...; it can only predict.
 
-    scikit-learn's `SVC` cannot be made from these numbers: of a linear kernel a weight vector for each pair
-    was kept, and no support vectors.
+    scikit-learn's `SVC` cannot be made from these arrays: for a linear kernel only one weight vector per pair
+    was stored, without support vectors.
 
     Attributes:
         kernel: `linear` or `rbf`.
-        gamma: Of `rbf`.
-        classes: How many.
-        arrays: `mean` and `scale`, `(d,)`, that features go through first; `vectors`: `(P, d)` weights of a
-            linear kernel, else `(s, d)` support vectors with their `(P, s)` coefficients `dual`; `intercept`,
-            `(P,)`.
+        gamma: Parameter of the `rbf` kernel.
+        classes: Number of classes.
+        arrays: `mean` and `scale`, `(d,)`, to standardise features; `vectors`, `(P, d)` weights of a linear
+            kernel, or `(s, d)` support vectors of `rbf` with their coefficients `dual`, `(P, s)`;
+            `intercept`, `(P,)`.
     """
 
     kernel: str
@@ -40,7 +40,7 @@ class PairwiseMachine:
     arrays: Arrays
 
     def decision_function(self, x: Embeddings) -> NDArray[np.floating]:
-        """`(n, C)` votes with confidences of `(n, d)` embeddings."""
+        """`(n, C)` votes with confidences for `(n, d)` embeddings."""
         scaled = ((x - self.arrays["mean"]) / self.arrays["scale"]).astype(np.float64)
         vectors, dual = self.arrays["vectors"], self.arrays["dual"]
         pairwise = kernel_function(self.kernel, self.gamma)(scaled, vectors)
@@ -53,7 +53,7 @@ class PairwiseMachine:
 def model(
     name: str, facts: Mapping[str, Any], arrays: Arrays, estimators: Mapping[str, Any]
 ) -> Pipeline | PairwiseMachine:
-    """What scores as a state did that kept its scaling as arrays."""
+    """A model with the same scores as the classifier that stored these arrays."""
     if name == "svm":
         return PairwiseMachine(facts["settings"]["kernel"], facts["gamma"], len(facts["classes"]), arrays)
     scaler = StandardScaler()

@@ -21,7 +21,7 @@ class FitSet:
     Attributes:
         embeddings: `(n, d)` float32.
         codes: `(n,)` position of each label in the classes.
-        groups: `(n,)` group of each; one of its own where the part knows none.
+        groups: `(n,)` group of each image; if the part has no groups, each image is its own group.
     """
 
     embeddings: NDArray[np.float32]
@@ -30,12 +30,12 @@ class FitSet:
 
 
 def fit_set(fitting: Fitting, *, fit_on: FitOn | None, constant: bool = False) -> FitSet:
-    """The training part's real or generated images, or both, that belong to its classes.
+    """The real or generated training images, or both, whose label is one of the classes.
 
     Args:
         fitting: The training part and its classes.
-        fit_on: Which images; `None`: the real ones, or the generated ones where there are no real ones.
-        constant: Lets embeddings through that are all the same, as those of a network that has collapsed.
+        fit_on: Which images; `None`: the real ones, or the generated ones if there are no real ones.
+        constant: Accept embeddings that are all the same, such as those of a collapsed network.
 
     Raises:
         FingerprintsError: If there are fewer than two classes, a class has no image, a feature is NaN or
@@ -80,15 +80,15 @@ def _check_classes(
     if len(classes) < 2 or len(classes) - len(empty) < 2:
         found = [name for name in classes if name not in empty]
         raise FingerprintsError(
-            f"A classifier needs two classes or more; the {kind} images have"
+            f"A classifier needs at least two classes; the {kind} images have"
             f" {'only ' + repr(found[0]) if found else 'none'}.",
             where=where,
-            fix="give images of another class, or look at the labels",
+            fix="give images of another class, or check the labels",
         )
     if empty:
         raise FingerprintsError(
-            f"Classes without a {kind} image: {', '.join(empty)}.",
+            f"These classes have no {kind} image: {', '.join(empty)}.",
             where=where,
-            fix="give images of them, leave the class out"
+            fix="give images of these classes, or leave the classes out"
             + "".join(f", or decision.fit_on={name}" for name in other),
         )

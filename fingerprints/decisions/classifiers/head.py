@@ -1,4 +1,4 @@
-"""A trained classifier's own last layer as a decision."""
+"""Decision by the last layer of the encoder, if it was trained as a classifier."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class HeadDecision(Classifier):
     """Scores are logits.
 
     Attributes:
-        head: The layer; its classes are those of the decision.
+        head: The layer; the decision has the same classes.
     """
 
     head: Head
 
     @classmethod
     def fit(cls, settings: DecisionSettings, fitting: Fitting) -> HeadDecision:
-        """Take the encoder's head as it is."""
+        """Use the encoder's head unchanged."""
         assert isinstance(settings, HeadSettings)
         if fitting.head is None:
             raise ValueError("decision 'head' needs a trained classifier")
@@ -37,12 +37,12 @@ class HeadDecision(Classifier):
         return self.head.logits(embeddings)
 
     def state(self) -> FittedState:
-        """What `from_state` needs."""
+        """The state that `from_state` reads."""
         arrays = {"weight": self.head.weight, "bias": self.head.bias}
         return FittedState(self.settings.name, self._facts(), arrays)
 
     @classmethod
     def from_state(cls, state: FittedState) -> HeadDecision:
-        """The decision that left this state."""
+        """Restore the decision from its stored state."""
         known = cls._restored(state)
         return cls(**known, head=Head(state.arrays["weight"], state.arrays["bias"], known["classes"]))

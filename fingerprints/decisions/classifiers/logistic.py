@@ -16,7 +16,7 @@ from fingerprints.decisions.classifiers.pipeline import PipelineClassifier, clas
 from fingerprints.decisions.contract import Embeddings
 from fingerprints.decisions.settings import LogisticSettings
 
-ITERATIONS = 1000  # of L-BFGS at most
+ITERATIONS = 1000  # maximum for L-BFGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Logistic(PipelineClassifier):
     def estimator(
         cls, settings: LogisticSettings, images: FitSet, *, classes: int, seed: int
     ) -> tuple[LogisticRegression, dict[str, Any]]:
-        """The regression.
+        """The logistic regression; `C=null` is chosen by cross-validation.
 
         Raises:
             FingerprintsError: As `choose_cost`.

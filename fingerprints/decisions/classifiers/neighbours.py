@@ -24,18 +24,18 @@ class Neighbours(PipelineClassifier):
     def estimator(
         cls, settings: NeighboursSettings, images: FitSet, *, classes: int, seed: int
     ) -> tuple[KNeighborsClassifier, dict[str, Any]]:
-        """The classifier, which will hold the training embeddings.
+        """The classifier; when fitted, it holds the training embeddings.
 
         Raises:
             FingerprintsError: If k is more than the number of images.
         """
         if settings.k > len(images.codes):
             raise FingerprintsError(
-                f"{settings.k} neighbours cannot be found among {len(images.codes)} training images.",
+                f"k={settings.k} neighbours are more than the {len(images.codes)} training images.",
                 where="decision.k",
                 fix=f"give a number from 1 to {len(images.codes)}",
             )
-        # Trees are slower on features this wide, and skops does not trust them.
+        # Search trees are slower on features this wide, and skops does not load them as trusted types.
         model = KNeighborsClassifier(
             settings.k, weights=settings.weights, metric=settings.distance, algorithm="brute"
         )

@@ -1,4 +1,4 @@
-"""Classifiers that are scikit-learn pipelines: scaling where it is wanted, then an estimator."""
+"""Classifiers that are scikit-learn pipelines: optional scaling, then an estimator."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from fingerprints.decisions.classifiers.fit_set import FitSet, fit_set
 from fingerprints.decisions.contract import Embeddings, Fitting
 from fingerprints.decisions.settings import ClassWeights, DecisionSettings, PipelineSettings
 
-# Images asked at a time: kernels and distances to all training images stay small.
+# Images per call of the estimator, to limit the memory for kernels and distances to all training images.
 BLOCK = 2048
 MODEL = "model"  # name of the pipeline on disk
 
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineClassifier(Classifier):
-    """A scaler, or nothing, and an estimator.
+    """An optional scaler, then an estimator.
 
     Attributes:
         model: The fitted pipeline.
-        chosen: What the fit has chosen, as JSON can hold it: cost and cross-validated accuracy of each cost.
+        chosen: Choices made while fitting, as JSON values: the cost, and the cross-validated accuracy of each
+            candidate.
     """
 
     settings: PipelineSettings
@@ -41,12 +42,12 @@ class PipelineClassifier(Classifier):
     def estimator(
         cls, settings: Any, images: FitSet, *, classes: int, seed: int
     ) -> tuple[Any, dict[str, Any]]:
-        """The estimator to fit, and what was chosen for it.
+        """The estimator to fit, and the choices made for it, as JSON values.
 
         Args:
-            settings: Those of the classifier.
-            images: What it will be fitted on, scaled.
-            classes: How many.
+            settings: Settings of the classifier.
+            images: The training images, scaled.
+            classes: Number of classes.
             seed: Seed of the run.
         """
 
@@ -76,23 +77,23 @@ class PipelineClassifier(Classifier):
 
     def scores(self, embeddings: Embeddings) -> NDArray[np.floating]:
         """`(n, C)` scores of `(n, d)` embeddings."""
-        if not len(embeddings):  # which scikit-learn refuses
+        if not len(embeddings):  # scikit-learn refuses empty arrays
             return np.empty((0, len(self.classes)))
         return np.concatenate(
             [self._scores(embeddings[rows]) for rows in gen_batches(len(embeddings), BLOCK)]
         )
 
     def state(self) -> FittedState:
-        """What `from_state` needs."""
+        """The state that `from_state` reads."""
         facts = {**self._facts(), "chosen": self.chosen}
         return FittedState(self.settings.name, facts, {}, {MODEL: self.model})
 
     @classmethod
     def from_state(cls, state: FittedState) -> Self:
-        """The decision that left this state."""
+        """Restore the decision from its stored state."""
         return cls(**cls._restored(state), model=state.estimators[MODEL], chosen=dict(state.facts["chosen"]))
 
 
 def class_weight(weights: ClassWeights) -> ClassWeights | None:
-    """Class weights as scikit-learn spells them."""
+    """The value for scikit-learn's `class_weight`."""
     return None if weights == "none" else weights

@@ -18,7 +18,7 @@ from fingerprints.decisions.classifiers.pipeline import PipelineClassifier, clas
 from fingerprints.decisions.contract import Embeddings
 from fingerprints.decisions.settings import SVMSettings
 
-# 3.2 GB of kernel values; beyond it libsvm computes them itself, several times slower.
+# 3.2 GB of kernel values. With more rows, libsvm computes them itself, which is several times slower.
 KERNEL_ROWS = 20_000
 
 
@@ -26,15 +26,15 @@ KERNEL_ROWS = 20_000
 class SVM(PipelineClassifier):
     """Support vector machine: the published one is linear, C = 1, on raw features [A25].
 
-    Several classes are decided one against one; scores are votes with confidences in between (scikit-learn's
-    `decision_function_shape="ovr"`), so that confidences decide where votes tie.
+    Several classes are decided one against one. Scores are numbers of votes plus a confidence below one vote
+    (scikit-learn's `decision_function_shape="ovr"`), so that the confidence decides ties.
     """
 
     @classmethod
     def estimator(
         cls, settings: SVMSettings, images: FitSet, *, classes: int, seed: int
     ) -> tuple[SVC, dict[str, Any]]:
-        """The machine; the seed is that of the folds, the machine itself is not random.
+        """The support vector machine; it is not random: the seed is only for the folds of `choose_cost`.
 
         Raises:
             FingerprintsError: As `choose_cost`.
@@ -56,12 +56,12 @@ class SVM(PipelineClassifier):
 
     def _scores(self, embeddings: Embeddings) -> NDArray[np.floating]:
         decision = self.model.decision_function(embeddings)
-        # Of two classes scikit-learn gives one column, positive for the second.
+        # For two classes, scikit-learn returns one column, positive for the second class.
         return decision if decision.ndim == 2 else np.column_stack([-decision, decision])
 
 
 def kernel_function(name: str, gamma: float) -> Callable[..., NDArray[np.floating]]:
-    """Kernel values of two sets of vectors by matrix products.
+    """Function that computes kernel values of two sets of vectors by matrix products.
 
     libsvm's own loops over features take 6 to 30 times as long on wide features (docs/decisions.md).
     """

@@ -1,1 +1,1 @@
-"""Decisions that cluster the images they are asked about."""
+"""Decisions that cluster the queries."""

@@ -1,8 +1,8 @@
-"""What all clusterings share.
+"""Base class of clusterings.
 
-All are transductive: they cluster exactly the embeddings that they are asked about, and learn nothing from
-any other. Labels are `cluster_1`, `cluster_2`, ... in the order of first occurrence, so that the same
-partition always has the same names.
+All clusterings are transductive: they cluster the queries, and learn nothing from other images. Labels are
+`cluster_1`, `cluster_2`, ... in the order of first occurrence, so that the same partition always has the same
+names.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from fingerprints.embeddings.check import check_features
 
 @dataclass(frozen=True, kw_only=True)
 class Clustering(Decision):
-    """A decision that clusters; there are no scores.
+    """A decision that clusters; it gives no scores.
 
     Attributes:
-        settings: Those of the clustering.
-        clusters: How many.
-        seed: Seed of what is random.
+        settings: Settings of the clustering.
+        clusters: Number of clusters.
+        seed: Seed of random steps.
     """
 
     settings: ClusterSettings
@@ -36,20 +36,21 @@ class Clustering(Decision):
 
     @classmethod
     def fit(cls, settings: DecisionSettings, fitting: Fitting) -> Self:
-        """Nothing is learnt but how many clusters there are: one for each training label, unless given."""
+        """Learn only the number of clusters: one per training label, unless the settings give a number."""
         assert isinstance(settings, ClusterSettings)
         count = len(fitting.classes) if settings.clusters is None else settings.clusters
         return cls(settings=settings, clusters=count, seed=fitting.seed)
 
     @abstractmethod
     def cluster(self, embeddings: Embeddings) -> Labels:
-        """`(n,)` names of the clusters of `(n, d)` embeddings that are numbers and not all alike."""
+        """`(n,)` cluster names of `(n, d)` embeddings; these must be finite and must not all be the same."""
 
     def predict(self, part: Part) -> Answers:
         """Clusters of the part's queries.
 
         Raises:
-            FingerprintsError: If there are more clusters than images, or features that say nothing.
+            FingerprintsError: If there are more clusters than images, a feature is NaN or infinite, or all
+                features are constant.
         """
         embeddings = part.queries.embeddings
         check_clusters(clusters=self.clusters, images=len(embeddings))
@@ -57,11 +58,11 @@ class Clustering(Decision):
         return Answers(self.cluster(embeddings), None)
 
     def for_clusters(self, count: int) -> Self:
-        """The same clustering with so many clusters, unless its settings say how many."""
+        """The same clustering with `count` clusters, unless its settings give a number of clusters."""
         return self if self.settings.clusters is not None else replace(self, clusters=count)
 
     def state(self) -> FittedState:
-        """What `from_state` needs."""
+        """The state that `from_state` reads."""
         return FittedState(self.settings.name, self._facts())
 
     def _facts(self) -> dict[str, Any]:
@@ -69,13 +70,13 @@ class Clustering(Decision):
 
     @classmethod
     def from_state(cls, state: FittedState) -> Self:
-        """The decision that left this state."""
+        """Restore the decision from its stored state."""
         settings = build_option("decision", state.facts["settings"])
         return cls(settings=settings, clusters=state.facts["clusters"], seed=state.facts["seed"])
 
 
 def check_clusters(*, clusters: int, images: int) -> None:
-    """Refuse a number of clusters that the images cannot fill.
+    """Refuse more clusters than images.
 
     Raises:
         FingerprintsError: If `clusters` is below 1 or above `images`.

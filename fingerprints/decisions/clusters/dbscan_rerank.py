@@ -1,6 +1,6 @@
-"""Clusters made of one label where images lie densely (Csmorgan in [O24]).
+"""Clustering in which each dense region gets one label (Csmorgan in [O24]).
 
-The paper names DBSCAN re-ranking and does not describe it; the rule here is our reading.
+The paper names DBSCAN re-ranking but does not describe it; the rule here is our interpretation.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ def dense_regions(
 ) -> NDArray[np.int64]:
     """`(n,)` region of each image by DBSCAN (Ester et al. 1996), -1 for noise.
 
-    The radius is a quantile of the distances to the `min_samples - 1`-th other neighbour, so that this
-    share of images is the core of some region, whatever the scale of the features.
+    The radius is a quantile of the distances from each image to its neighbour number `min_samples - 1`. So
+    this share of images are core points of a region, whatever the scale of the features.
 
     Args:
         embeddings: `(n, d)`.
         quantile: In (0, 1].
-        min_samples: Images within the radius, itself among them, that make an image a core; 2 to n.
+        min_samples: Number of images within the radius, itself included, that make an image a core point;
+            2 to n.
 
     Raises:
         FingerprintsError: If an option is out of range.
@@ -39,23 +40,23 @@ def dense_regions(
     n = len(embeddings)
     if not 0 < quantile <= 1 or not 2 <= min_samples <= n:
         raise FingerprintsError(
-            f"DBSCAN cannot work on {n} images with quantile={quantile} and min_samples={min_samples}.",
+            f"DBSCAN cannot use quantile={quantile} and min_samples={min_samples} on {n} images.",
             where="decision.quantile, decision.min_samples",
             fix=f"give a quantile above 0 and at most 1, and min_samples from 2 to {n}",
         )
     search = NearestNeighbors(n_neighbors=min_samples - 1, algorithm="brute").fit(embeddings)
-    reach = search.kneighbors()[0][:, -1]  # without arguments, nobody is a neighbour of itself
-    # A hair more, because the radius is compared with distances that are computed once more.
+    reach = search.kneighbors()[0][:, -1]  # without arguments, an image is not its own neighbour
+    # Slightly more: DBSCAN computes the distances again, and rounding may differ.
     radius = float(np.quantile(reach, quantile)) * (1 + 1e-6)
-    # Copies of one image lie at distance 0, where DBSCAN wants a radius above it.
+    # Copies of an image have distance 0, but DBSCAN needs a radius above 0.
     model = DBSCAN(eps=max(radius, 1e-12), min_samples=min_samples, algorithm="brute")
     return model.fit_predict(embeddings).astype(np.int64)
 
 
 def rerank(labels: Labels, regions: NDArray[np.int64]) -> Labels:
-    """`(n,)` labels where each region has taken its majority's; noise (-1) keeps its own.
+    """`(n,)` labels: each region gets its majority label; noise (-1) keeps its own labels.
 
-    Of labels that are equally frequent in a region the one that sorts first wins.
+    If labels are equally frequent in a region, the first in sorted order wins.
     """
     out = np.array(labels)
     for region in np.unique(regions[regions >= 0]):
@@ -66,7 +67,7 @@ def rerank(labels: Labels, regions: NDArray[np.int64]) -> Labels:
 
 @dataclass(frozen=True, kw_only=True)
 class DbscanRerank(Clustering):
-    """An earlier clustering, with its default settings, whose dense regions take one label each."""
+    """An earlier clustering with its default settings; each dense region then gets its majority label."""
 
     settings: DbscanRerankSettings
 

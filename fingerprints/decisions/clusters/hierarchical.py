@@ -25,20 +25,20 @@ BLOCK_MB = 256
 def condensed_distances(
     embeddings: NDArray[np.floating], *, distance: Distance = "euclidean"
 ) -> NDArray[np.float64]:
-    """All pairwise distances, in the order of SciPy's `pdist`, by blocks of matrix products.
+    """All pairwise distances, in the order of SciPy's `pdist`, computed by matrix products in blocks.
 
     The n (n - 1) / 2 float64 values are the only large array: 2.5 GB for 25,000 images. `pdist` itself takes
-    four times as long on wide features; scikit-learn's `AgglomerativeClustering` needs the square matrix,
-    too.
+    four times as long on wide features; scikit-learn's `AgglomerativeClustering` also needs the square
+    matrix.
 
     Args:
         embeddings: `(n, d)`.
-        distance: `euclidean`, or `cosine` (1 - cosine, in [0, 2]; 1 from a zero vector to any other).
+        distance: `euclidean`, or `cosine` (1 - cosine, in [0, 2]; 1 between a zero vector and any other).
     """
     n = len(embeddings)
     out = np.empty(n * (n - 1) // 2)
     row, filled = 0, 0
-    # float64: the digits of small distances are lost in float32, and Ward's merges begin with those.
+    # float64: float32 loses digits of small distances, and Ward's method merges these first.
     exact = embeddings.astype(np.float64)
     for block in pairwise_distances_chunked(exact, metric=distance, working_memory=BLOCK_MB):
         for values in block:
@@ -55,21 +55,21 @@ def agglomerate(
     linkage: Linkage = "ward",
     distance: Distance = "euclidean",
 ) -> NDArray[np.int64]:
-    """`(n,)` cluster codes of bottom-up clustering, cut where `clusters` are left.
+    """`(n,)` cluster codes of bottom-up clustering, which stops when `clusters` clusters are left.
 
-    Exact, and the partition of scikit-learn's `AgglomerativeClustering`: both use SciPy's nearest-neighbour
-    chains (Müllner 2011, arXiv 1109.2378), n^2 steps on the condensed distances and one copy of them. 25,000
-    images take 5 GB whatever the width of the embeddings.
+    The result is exact and equals that of scikit-learn's `AgglomerativeClustering`: both use SciPy's
+    nearest-neighbour chains (Müllner 2011, arXiv 1109.2378). This takes n^2 steps, and memory for the
+    condensed distances and one copy of them: 5 GB for 25,000 images, whatever the width of the embeddings.
 
     Args:
         embeddings: `(n, d)`.
         clusters: 1 to n.
-        linkage: `ward` (least growth of squared distances to the cluster's mean; euclidean only), or the
+        linkage: `ward` (least increase of squared distances to the cluster's mean; euclidean only), or the
             mean (`average`), largest (`complete`) or smallest (`single`) distance between two clusters.
-        distance: Between images.
+        distance: Distance between images.
 
     Raises:
-        FingerprintsError: If there are more clusters than images, or Ward is to use cosine distances.
+        FingerprintsError: If there are more clusters than images, or `ward` is used with cosine distances.
     """
     n = len(embeddings)
     check_clusters(clusters=clusters, images=n)
@@ -77,12 +77,12 @@ def agglomerate(
         raise FingerprintsError(
             f"Ward's linkage needs euclidean distances, not {distance}.",
             where="decision.distance",
-            fix="decision.distance=euclidean, or decision.linkage=average",
+            fix="give decision.distance=euclidean, or decision.linkage=average",
         )
     if clusters == n:
         return np.arange(n, dtype=np.int64)
     merges = hierarchy.linkage(condensed_distances(embeddings, distance=distance), method=linkage)
-    # Row t joins two earlier nodes into node n + t. The first n - clusters rows are all that happened.
+    # Row t joins two earlier nodes into node n + t. Only the first n - clusters merges are applied.
     kept = merges[: n - clusters, :2].astype(np.int64)
     parents = np.repeat(np.arange(n, n + len(kept)), 2)
     graph = coo_array((np.ones(2 * len(kept)), (parents, kept.ravel())), shape=(2 * n, 2 * n))
@@ -91,7 +91,7 @@ def agglomerate(
 
 @dataclass(frozen=True, kw_only=True)
 class Hierarchical(Clustering):
-    """Agglomerative clustering; see `agglomerate`. Nothing in it is random."""
+    """Agglomerative clustering; see `agglomerate`. It is deterministic."""
 
     settings: HierarchicalSettings
 

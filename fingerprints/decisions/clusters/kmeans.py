@@ -11,14 +11,14 @@ from fingerprints.decisions.clusters.speed import kmeans_engine
 from fingerprints.decisions.contract import Embeddings
 from fingerprints.decisions.settings import KMeansSettings
 
-ROUNDS = 300  # of each start at most
+ROUNDS = 300  # maximum of iterations per start
 
 
 @dataclass(frozen=True, kw_only=True)
 class KMeans(Clustering):
-    """k-means: the best of several starts by the sum of squared distances.
+    """k-means: of several starts, the one with the smallest sum of squared distances is kept.
 
-    Starts are by k-means++ (Arthur and Vassilvitskii 2007), or `random` images as first means.
+    The first means come from k-means++ (Arthur and Vassilvitskii 2007), or are random images (`random`).
     """
 
     settings: KMeansSettings
@@ -35,5 +35,5 @@ class KMeans(Clustering):
         return cluster_names(model.fit_predict(embeddings))
 
     def _facts(self) -> dict[str, Any]:
-        """Also the library that computed here."""
+        """Facts of every clustering, and the library that computed this one."""
         return {**super()._facts(), "engine": kmeans_engine(self.settings.speed)[1]}

@@ -1,4 +1,4 @@
-"""Names of clusters, and several labellings of the same images: aligned, and counted as votes."""
+"""Names of clusters; aligning several labellings of the same images, and voting between them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def cluster_names(codes: NDArray[np.integer]) -> NDArray[np.str_]:
 
 
 def renamed(labels: Labels) -> Labels:
-    """The same clusters, named by first occurrence again: one may have vanished."""
+    """The same clusters, named again by first occurrence, because a cluster may have disappeared."""
     return cluster_names(np.unique(labels, return_inverse=True)[1])
 
 
 def align(labels: Labels, reference: Labels) -> Labels:
-    """`(n,)` labels renamed to those of the reference that they agree with best.
+    """`(n,)` labels renamed to the reference labels that they agree with best.
 
-    The Hungarian method pairs names one to one; a name that is left over takes the reference's name that
-    it overlaps most with.
+    The Hungarian method pairs names one to one; each name without a partner gets the reference name that it
+    overlaps with most.
     """
     names, codes = np.unique(labels, return_inverse=True)
     targets, target_codes = np.unique(reference, return_inverse=True)
@@ -43,22 +43,22 @@ def align(labels: Labels, reference: Labels) -> Labels:
 
 
 def majority(labels: Sequence[Labels]) -> Labels:
-    """`(n,)` most frequent of several labels of each unit; a tie goes to the first voter that is in it.
+    """`(n,)` most frequent label of each unit; if labels tie, the one of the earliest voter wins.
 
     Raises:
-        FingerprintsError: If there is no voter, or they do not speak of the same number of units.
+        FingerprintsError: If there is no voter, or voters have different numbers of units.
     """
     if len({len(voter) for voter in labels}) != 1:
         raise FingerprintsError(
-            f"A vote needs labels of the same units; there are {[len(voter) for voter in labels]}.",
+            f"All voters must label the same units; numbers of labels: {[len(voter) for voter in labels]}.",
             where="votes",
-            fix="give at least one array of labels, all of one length",
+            fix="give at least one array of labels, all of the same length",
         )
     table = np.stack([np.asarray(voter, dtype=str) for voter in labels])
-    support = (table[:, None, :] == table[None, :, :]).sum(axis=1)  # votes for what each voter says
+    support = (table[:, None, :] == table[None, :, :]).sum(axis=1)  # votes for the label of each voter
     return table[support.argmax(axis=0), np.arange(table.shape[1])]
 
 
 def vote(clusterings: Sequence[Labels]) -> Labels:
-    """Majority of several clusterings after each is aligned with the first."""
+    """Majority of several clusterings; each is first aligned with the first one."""
     return majority([clusterings[0], *(align(labels, clusterings[0]) for labels in clusterings[1:])])

@@ -1,4 +1,4 @@
-"""A clustering inside another one."""
+"""Clusterings that are used inside another one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from fingerprints.decisions.clusters.clustering import Clustering
 
 
 def member(name: str, *, clusters: int, seed: int) -> Clustering:
-    """The clustering of that name with its default settings."""
+    """The clustering with this name and its default settings."""
     settings = settings_class("decision", name)()
     return part_of(settings)(settings=settings, clusters=clusters, seed=seed)

@@ -13,24 +13,24 @@ from fingerprints.decisions.clusters.labels import Labels, cluster_names
 from fingerprints.decisions.contract import Embeddings
 from fingerprints.decisions.settings import MixtureSettings
 
-ROUNDS = 100  # of each start at most
+ROUNDS = 100  # maximum of iterations per start
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture(Clustering):
-    """Gaussian mixture by expectation maximisation; an image goes to its most probable component.
+    """Gaussian mixture by expectation maximisation; an image gets its most probable component.
 
-    The four ways to start are those of Goa's runs [O24]. A full covariance of 2,048 features has two million
-    cells, which a few hundred images cannot estimate: `diag` unless features were reduced.
+    The four initialisations are those of Goa's runs [O24]. A full covariance of 2,048 features has two
+    million parameters, too many for a few hundred images: use `diag` unless features are reduced.
     """
 
     settings: MixtureSettings
 
     def cluster(self, embeddings: Embeddings) -> Labels:
-        """Clusters of `(n, d)` embeddings; fewer than asked for where a component wins no image.
+        """Clusters of `(n, d)` embeddings; fewer than requested if a component gets no image.
 
         Raises:
-            FingerprintsError: If the images cannot estimate the covariance.
+            FingerprintsError: If the covariance cannot be estimated from the images.
         """
         settings = self.settings
         model = GaussianMixture(
@@ -43,13 +43,13 @@ class Mixture(Clustering):
             random_state=self.seed,
         )
         try:
-            # float64: the densities of a thousand features span more than float32 can.
+            # float64: densities of a thousand features exceed the range of float32.
             codes = model.fit_predict(embeddings.astype(np.float64))
         except ValueError as error:
             raise FingerprintsError(
                 f"The Gaussian mixture cannot estimate its {settings.covariance} covariance from"
                 f" {len(embeddings)} images of {embeddings.shape[1]} features: {error}",
                 where="decision.covariance, decision.regularise",
-                fix="decision.covariance=diag, a larger decision.regularise, or reduction=pca before it",
+                fix="give decision.covariance=diag, a larger decision.regularise, or reduction=pca",
             ) from error
         return cluster_names(codes)

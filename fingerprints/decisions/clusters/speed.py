@@ -1,4 +1,4 @@
-"""Which library computes: scikit-learn, or Intel's faster one (extra `speed`) where it pays.
+"""Choice of the k-means library: scikit-learn, or Intel's scikit-learn-intelex (extra `speed`).
 
 It pays for k-means only: about twice as fast (`python -m benchmarks.decisions`). The support vector machine
 is as fast without it, because kernel values come from matrix products. It has no agglomerative clustering or
@@ -21,8 +21,8 @@ def kmeans_engine(speed: Speed) -> tuple[type[Any], str]:
     """The k-means class to use, and its package with version.
 
     Args:
-        speed: `off` for scikit-learn, `auto` for scikit-learn-intelex where it is installed, `on` for an
-            error where it is not.
+        speed: `off` for scikit-learn, `auto` for scikit-learn-intelex if it is installed, `on` for
+            scikit-learn-intelex or an error.
 
     Raises:
         FingerprintsError: If `speed` is `on` and the package is not installed.

@@ -1,1 +1,1 @@
-"""Scores of `usage`: how likely a real image trained the generator."""
+"""Scores of `usage`: how likely the generator was trained on a real image."""

@@ -1,6 +1,6 @@
-"""Distance to the own part's generated set, in embedding space.
+"""Distance from a real image to the generated images of the same part, in embedding space.
 
-The papers do not describe the decision of the Siamese network for `usage`; the rules here are our reading.
+The papers do not describe how the Siamese network decides `usage`; the rules here are our interpretation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REFERENCES = "references"
 
 
 def learn(settings: DistanceSettings, fitting: Fitting) -> dict[str, Embeddings]:
-    """The training part's real images as references, if there are to be any; `(0, 0)` for none."""
+    """The real training images as references if `reference=training`; otherwise an array `(0, 0)`."""
     none = np.empty((0, 0), np.float32)
     return {REFERENCES: fitting.part.real.embeddings if settings.reference == "training" else none}
 
@@ -27,14 +27,14 @@ def learn(settings: DistanceSettings, fitting: Fitting) -> dict[str, Embeddings]
 def score(settings: DistanceSettings, part: Part, learned: Mapping[str, Embeddings]) -> NDArray[np.floating]:
     """`(n,)` closeness of each query to the generated images of its part.
 
-    The raw score is minus the distance to the generated set. With references every distance is first
-    divided by how far its two ends are from the nearest references, as local scaling does (Zelnik-Manor and
-    Perona 2004, section 2.1), and the score is minus the log: an image that is far from everything is no
-    evidence; two that are nearer to each other than either is to other real images are (calibration by a
-    reference set: Chen et al. 2020, arXiv 1909.03935, section 4.4).
+    The raw score is minus the distance to the generated set. With references, local scaling is applied first
+    (Zelnik-Manor and Perona 2004, section 2.1): each distance is divided by the geometric mean of the
+    distances from its two images to their nearest references, and the score is minus the log. A generated
+    image near a real image counts as evidence only if they are closer to each other than to other real images
+    (calibration by a reference set: Chen et al. 2020, arXiv 1909.03935, section 4.4).
 
-    Scores are standardised by those of the generated images themselves, each left out of its own set, so
-    that two generators, and a threshold between them, can be compared.
+    Scores are standardised by the scores of the generated images against the other generated images, so that
+    scores and thresholds of different generators can be compared.
 
     Raises:
         FingerprintsError: If there are fewer than 2 generated images.
@@ -42,9 +42,9 @@ def score(settings: DistanceSettings, part: Part, learned: Mapping[str, Embeddin
     generated, references = part.references.embeddings, learned[REFERENCES]
     if len(generated) < 2:
         raise FingerprintsError(
-            f"Scores need at least 2 generated images; there are {len(generated)}.",
+            f"Distance scores need at least 2 generated images; there are {len(generated)}.",
             where="generated images of the part",
-            fix="give more images that the generator made",
+            fix="give more images of this generator",
         )
     raw = _closeness(settings, part.queries.embeddings, generated, references, leave_one_out=False)
     if not settings.standardise:

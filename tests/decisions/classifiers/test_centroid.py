@@ -77,5 +77,5 @@ def test_fit_on(fit_on: FitOn) -> None:
 
 
 def test_a_class_without_images_is_refused() -> None:
-    with pytest.raises(FingerprintsError, match="without a real image: t4"):
+    with pytest.raises(FingerprintsError, match="have no real image: t4"):
         fitted("centroid", part(0), (*CLASSES, "t4"))

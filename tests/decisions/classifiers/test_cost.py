@@ -72,7 +72,7 @@ def test_groups_stay_whole() -> None:
 
 
 def test_one_group_a_class_is_refused() -> None:
-    with pytest.raises(FingerprintsError, match="one group only"):
+    with pytest.raises(FingerprintsError, match="are in one group"):
         fitted("svm", drawn_part(group_size=90), CLASSES, C=None)
 
 

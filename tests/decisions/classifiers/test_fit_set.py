@@ -55,7 +55,7 @@ def test_an_image_without_group_is_its_own() -> None:
     [
         ("a", {"real": "aaaa"}, "only 'a'"),
         ("ab", {"real": "aaaa"}, "only 'a'"),
-        ("abc", {}, "Classes without a real image: c"),
+        ("abc", {}, "These classes have no real image: c"),
         ("ab", {"real": ""}, "no real images(.|\n)*fit_on=generated"),
         ("ab", {"real": "xxyy"}, "have none"),
     ],
