@@ -75,7 +75,7 @@ class DbscanRerank(Clustering):
         """Clusters of `(n, d)` embeddings.
 
         Raises:
-            FingerprintsError: As the earlier clustering and `dense_regions`.
+            FingerprintsError: If the earlier clustering or `dense_regions` raises it.
         """
         settings = self.settings
         regions = dense_regions(embeddings, quantile=settings.quantile, min_samples=settings.min_samples)

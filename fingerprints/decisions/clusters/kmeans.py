@@ -11,7 +11,7 @@ from fingerprints.decisions.clusters.speed import kmeans_engine
 from fingerprints.decisions.contract import Embeddings
 from fingerprints.decisions.settings import KMeansSettings
 
-ROUNDS = 300  # maximum of iterations per start
+ROUNDS = 300  # maximum number of iterations per start
 
 
 @dataclass(frozen=True, kw_only=True)

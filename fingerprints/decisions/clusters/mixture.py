@@ -13,7 +13,7 @@ from fingerprints.decisions.clusters.labels import Labels, cluster_names
 from fingerprints.decisions.contract import Embeddings
 from fingerprints.decisions.settings import MixtureSettings
 
-ROUNDS = 100  # maximum of iterations per start
+ROUNDS = 100  # maximum number of iterations per start
 
 
 @dataclass(frozen=True, kw_only=True)

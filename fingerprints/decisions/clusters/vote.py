@@ -24,7 +24,7 @@ class Vote(Clustering):
         """Clusters of `(n, d)` embeddings.
 
         Raises:
-            FingerprintsError: As the voters.
+            FingerprintsError: If a voter raises it.
         """
         voters = [member(name, clusters=self.clusters, seed=self.seed) for name in self.settings.voters]
         return renamed(vote([voter.cluster(embeddings) for voter in voters]))
