@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import SVC
 
 from fingerprints.core import fitted_state as fitted
 from fingerprints.core.errors import FingerprintsError
@@ -65,6 +69,18 @@ def test_types_that_are_not_trusted_are_named_and_not_built(
     unknown = skops.io.get_untrusted_types(file=tmp_path / "part.model.skops")
     monkeypatch.setattr(fitted, "TRUSTED", tuple(unknown))
     assert load_fitted(tmp_path, stem="part").estimators["model"].transform("[1]") == [1]
+
+
+def test_a_trusted_wrapper_trusts_nothing_inside_it(tmp_path: Path) -> None:
+    """`functools.partial` holds the kernel of a machine; any other function in it is refused."""
+    kernel = functools.partial(rbf_kernel, gamma=0.5)
+    save_fitted(replace(STATE, estimators={"model": SVC(kernel=kernel)}), tmp_path, stem="part")
+    assert load_fitted(tmp_path, stem="part").estimators["model"].kernel.keywords == {"gamma": 0.5}
+    for function in (json.loads, os.system):
+        other = SVC(kernel=functools.partial(function, "{}"))
+        save_fitted(replace(STATE, estimators={"model": other}), tmp_path, stem="part")
+        with pytest.raises(FingerprintsError, match=rf"not trusted:\n +\S*{function.__name__}"):
+            load_fitted(tmp_path, stem="part")
 
 
 @pytest.mark.parametrize("name", ["part.safetensors", "part.model.skops"])
