@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from fingerprints.core.errors import FingerprintsError, nearest
 
+_SCHEMA_OF = "schema_of_"
 MISSING: Any = "???"  # how OmegaConf marks a value that must be given
 _OPTION = "option"
 S = TypeVar("S")
@@ -301,7 +302,23 @@ def schema(cls: type) -> type:
             made.append((item.name, kind, field(default=MISSING)))
         else:
             made.append((item.name, kind, field(default_factory=functools.partial(_plain, default))))
-    return make_dataclass(f"{cls.__name__}Schema", made)
+    name = f"{_SCHEMA_OF}{cls.__module__}.{cls.__name__}".replace(".", "__")
+    return make_dataclass(name, made, namespace={"__module__": __name__})
+
+
+def __getattr__(name: str) -> Any:
+    """Find schemas by name, so that a job in another process derives its own.
+
+    Otherwise launchers would send copies of them, with copies of `dataclasses.MISSING`, which is compared by
+    identity.
+    """
+    if not name.startswith(_SCHEMA_OF):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, cls = name.removeprefix(_SCHEMA_OF).replace("__", ".").rpartition(".")
+    try:
+        return schema(getattr(importlib.import_module(module), cls))
+    except ModuleNotFoundError as error:
+        raise AttributeError(str(error)) from error
 
 
 def _filled(kind: type, default: Any) -> Callable[[], Any]:

@@ -43,6 +43,18 @@ def test_a_failing_job_is_said_at_once_and_stops_no_other(command, words, tmp_pa
     assert f"resume={sweep}" in printed
 
 
+def test_jobs_side_by_side_find_what_jobs_one_by_one_find(command, subset_root, tmp_path):
+    """Their configurations go to other processes."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = ["experiment=features_subtask2", "encoder=lbp", f"data.root={subset_root()}", *FAST, "seed=0,1"]
+    found = {}
+    for name, option in (("alone", []), ("beside", ["sweep=side_by_side"])):
+        code, printed = command(train, "-m", *words, *option, f"hydra.sweep.dir={tmp_path / name}")
+        assert code == 0, printed
+        found[name] = [(tmp_path / name / job / "predictions.csv").read_text() for job in ("0", "1")]
+    assert found["alone"] == found["beside"]
+
+
 def test_a_stopped_sweep_goes_on_where_it_stopped(command, finished_run, tmp_path, monkeypatch):
     single = finished_run(name="single")
     steps = torch.load(single.folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from dataclasses import FrozenInstanceError, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -155,3 +156,16 @@ def test_every_key_is_described_with_default_choices_and_bounds():
 def test_values_are_written_as_the_command_line_spells_them():
     words = [as_word(value) for value in (None, True, (1, 2), Path("a"), 0.5, "x")]
     assert words == ["null", "true", "[1,2]", "a", "0.5", "x"]
+
+
+def test_a_schema_is_found_by_its_name_in_another_process() -> None:
+    """Launchers send configurations to processes; a copy of a schema would hold a copy of `MISSING`."""
+    from fingerprints.config.schema import ROOTS
+    from fingerprints.data.settings import DataSettings
+
+    for cls in (*ROOTS.values(), DataSettings):
+        assert pickle.loads(pickle.dumps(schema(cls))) is schema(cls)
+    with pytest.raises(AttributeError, match="no attribute 'strange'"):
+        _ = options.strange
+    with pytest.raises(AttributeError, match="nowhere"):
+        _ = options.schema_of_nowhere__Settings
