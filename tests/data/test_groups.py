@@ -19,7 +19,8 @@ Write = Callable[[Path, Sequence[Sequence[str]]], None]
 def read(tmp_path: Path, write_rows: Write) -> Callable[..., tuple[list[str | None], int]]:
     def make(rows: Sequence[Sequence[str]], names: Sequence[str]) -> tuple[list[str | None], int]:
         write_rows(tmp_path / "groups.csv", rows)
-        return read_groups(tmp_path / "groups.csv", names)
+        table = read_groups(tmp_path / "groups.csv", names)
+        return table.groups, table.unmatched
 
     return make
 
@@ -59,8 +60,9 @@ def test_group_names_stay_text(read: Callable) -> None:
     assert read([("file", "group"), ("a", "007"), ("b", "NA")], ["a.png", "b.png"])[0] == ["007", "NA"]
 
 
-def test_row_without_a_file_matches_nothing(read: Callable) -> None:
-    assert read([("file", "group"), ("a.png", "p1"), ("", "p2")], ["a.png", "b.png"])[0] == ["p1", None]
+def test_row_without_a_file_is_an_error(read: Callable) -> None:
+    with pytest.raises(FingerprintsError, match="line 3: no file"):
+        read([("file", "group"), ("a.png", "p1"), ("", "p2")], ["a.png", "b.png"])
 
 
 def test_two_groups_for_one_file_are_an_error(read: Callable) -> None:
@@ -88,7 +90,7 @@ def test_missing_and_empty_tables_are_errors(tmp_path: Path) -> None:
     with pytest.raises(FingerprintsError, match="does not exist"):
         read_groups(tmp_path / "none.csv", [])
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(FingerprintsError, match="cannot be read"):
+    with pytest.raises(FingerprintsError, match="group table is empty"):
         read_groups(tmp_path / "empty.csv", [])
 
 
@@ -154,11 +156,15 @@ def test_near_pairs_agree_with_brute_force(threshold: float, block: int) -> None
     assert {(i, j): pytest.approx(r, abs=1e-5) for i, j, r in found} == expected
 
 
-def test_file_names_can_be_left_out_of_it(tmp_path: Path, write_rows: Write) -> None:
-    write_rows(tmp_path / "groups.csv", [("file", "group"), ("x/a.png", "p1")])
-    names = ["x/a.png", "y/a.png"]
-    assert read_groups(tmp_path / "groups.csv", names)[0] == ["p1", "p1"]
-    assert read_groups(tmp_path / "groups.csv", names, by_file_name=False)[0] == ["p1", None]
+def test_a_row_that_matches_by_path_means_no_other_image(read: Callable) -> None:
+    assert read([("file", "group"), ("x/a.png", "p1")], ["x/a.png", "y/a.png"]) == (["p1", None], 0)
+
+
+def test_a_file_name_may_be_shared_by_images_or_not(tmp_path: Path, write_rows: Write) -> None:
+    write_rows(tmp_path / "groups.csv", [("file", "group"), ("a.png", "p1"), ("b.png", "p2")])
+    names = ["x/a.png", "y/a.png", "x/b.png"]
+    assert read_groups(tmp_path / "groups.csv", names).groups == ["p1", "p1", "p2"]
+    assert read_groups(tmp_path / "groups.csv", names, shared=False).groups == [None, None, "p2"]
 
 
 @pytest.mark.parametrize("size", [20, 48, 50, 100])
