@@ -74,7 +74,7 @@ def test_answers_come_in_the_order_of_the_truth(workshop):
     (run.folder / "run.csv").write_text("g2,1\ng0,0\ng1,0\n")
     assert read_answers(run, read_truth(run)).tolist() == ["not_used", "not_used", "used"]
     (run.folder / "run.csv").unlink()
-    with pytest.raises(FingerprintsError, match="cannot be read"):
+    with pytest.raises(FingerprintsError, match="run file does not exist"):
         read_answers(run, read_truth(run))
 
 

@@ -595,7 +595,9 @@ class TestTruth:
 
     def test_repeated_id(self, root: Path, prepared: Prepared) -> None:
         add_lines(root / "test_truth.csv", "unknown_000.png,t1")
-        with pytest.raises(FingerprintsError, match="id 'unknown_000' is repeated"):
+        with pytest.raises(
+            FingerprintsError, match=r"'unknown_000' and 'unknown_000\.png' are the image 'unknown_000'"
+        ):
             prepared(root, "subset")
 
     def test_label_that_training_lacks(self, root: Path, prepared: Prepared) -> None:

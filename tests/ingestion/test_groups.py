@@ -34,7 +34,7 @@ def test_a_table_goes_before_patient_ids_and_folders_after(
     taken = take(groups=str(tree / "groups.csv"))
     assert taken.facts["groups_from"] == {"group table": 4, "patient id": 2}
     assert members(tree / "out") == [1, 1, 2, 2]
-    assert "1 row(s) of the group table match no image" in taken.describe()
+    assert "1 row(s) of groups.csv match no image" in taken.describe()
     write_dicom(folder / "secretward/IM9", 9, PatientID="")
     facts = take(groups="folders", out=tree / "other").facts
     assert facts["groups_from"] == {"folder": 4, "patient id": 3}
