@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +13,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fingerprints.core.errors import FingerprintsError, listing
-from fingerprints.data.names import find, spellings
+from fingerprints.data.names import find, spellings, with_candidates
 from fingerprints.data.tables import Row, first_is_header, read_rows
 
 THUMBNAIL = 16
+SHOWN = 20
+"""Images in a message for which rows that they could mean are looked up."""
 
 
 class GroupTable(NamedTuple):
@@ -28,12 +30,25 @@ class GroupTable(NamedTuple):
             group.
         alone: Positions of the images with an empty cell.
         unmatched: Number of rows that match no image.
+        files: The files of all rows.
     """
 
     table: str
     groups: list[str | None]
     alone: list[int]
     unmatched: int
+    files: list[str]
+
+    def lacking(self, names: Sequence[str], *, needed: Collection[str] | None = None) -> list[str]:
+        """The images without a row, for messages, with the rows that they could mean.
+
+        Args:
+            names: As they were given to `read_groups`.
+            needed: The names that must have a row; by default all.
+        """
+        missing = [name for name, group in zip(names, self.groups, strict=True) if group is None]
+        missing = [name for name in missing if needed is None or name in needed]
+        return [*(with_candidates(name, self.files) for name in missing[:SHOWN]), *missing[SHOWN:]]
 
     def notes(self, *, alone: str = "each is a group of its own") -> list[str]:
         """What the user should know about the table; `alone` says what is done with empty cells."""
@@ -89,7 +104,7 @@ def read_groups(
     cells = [None if at is None else given[files[at]] for at in found]
     alone = [row for row, cell in enumerate(cells) if cell == ""]
     groups = [f"alone: {name}" if cell == "" else cell for name, cell in zip(names, cells, strict=True)]
-    return GroupTable(path.name, groups, alone, unmatched)
+    return GroupTable(path.name, groups, alone, unmatched, files)
 
 
 def _check_rows(rows: Sequence[Row], *, headed: bool, path: Path) -> None:

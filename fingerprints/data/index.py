@@ -293,21 +293,18 @@ def _add_given_groups(table: pd.DataFrame, settings: DataSettings, notes: list[s
         path = settings.root / "groups.csv"
     if path is None:
         return False
-    read = read_groups(
-        path,
-        list(table["path"]),
-        give="give an existing file (data.groups=CSV), or leave data.groups out",
-    )
+    names, give = list(table["path"]), "give an existing file (data.groups=CSV), or leave data.groups out"
+    read = read_groups(path, names, give=give)
     notes += read.notes()
-    given = pd.Series(read.groups, index=table.index, dtype=object)
-    missing = table.loc[given.isna() & (table["domain"] == "real"), "path"]
-    if len(missing):
+    lacking = read.lacking(names, needed=set(table.loc[table["domain"] == "real", "path"]))
+    if lacking:
         raise FingerprintsError(
-            f"{len(missing)} real image(s) have no group:\n{listing(list(missing))}",
+            f"{len(lacking)} real image(s) have no group:\n{listing(lacking)}",
             where=path,
             fix="add a row for every real image (path relative to data.root, or file name); leave the group "
             "empty if it is not known",
         )
+    given = pd.Series(read.groups, index=table.index, dtype=object)
     table["group"] = given.where(given.notna(), table["group"]).astype(str)
     return True
 

@@ -52,10 +52,16 @@ def same_file(one: str, other: str) -> bool:
     return spellings(one).path_without_ending == spellings(other).path_without_ending
 
 
-def occurs(name: str, known: Sequence[str]) -> bool:
-    """Whether a name means one or several of the known names."""
+def candidates(name: str, known: Sequence[str]) -> list[str]:
+    """The known names that a name could mean."""
     own = set(spellings(name))
-    return any(not own.isdisjoint(spellings(other)) for other in known)
+    return [other for other in known if not own.isdisjoint(spellings(other))]
+
+
+def with_candidates(name: str, known: Sequence[str]) -> str:
+    """A name that matches nothing, for messages; if it could mean several known names, with these."""
+    found = candidates(name, known)
+    return f"{name} (could be {' or '.join(found[:3])})" if len(found) > 1 else name
 
 
 def find(names: Sequence[str], known: Sequence[str], *, by_file: bool = True) -> list[int | None]:

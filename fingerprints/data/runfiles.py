@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.files import write_atomically
 from fingerprints.core.tasks import Task
-from fingerprints.data.names import find
+from fingerprints.data.names import find, with_candidates
 from fingerprints.data.tables import Row, first_is_header, is_number, read_rows
 
 FORM = "<image id>,<label>"
@@ -69,7 +69,8 @@ class LabelTable:
         if missing:
             parts.append(f"{len(missing)} image(s) have no line:\n{listing(missing, 5)}")
         if unknown:
-            parts.append(f"{len(unknown)} id(s) match no image:\n{listing(unknown, 5)}")
+            shown = [*(with_candidates(name, ids) for name in unknown[:5]), *unknown[5:]]
+            parts.append(f"{len(unknown)} id(s) match no image:\n{listing(shown, 5)}")
         if parts:
             parts += [table.header_note() for table in (self, other) if table is not None and table.header]
             if not self.header and found[0] is None:

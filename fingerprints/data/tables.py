@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.data.names import has_image_ending, occurs, same_file
+from fingerprints.data.names import candidates, has_image_ending, same_file
 
 DELIMITERS = (",", ";", "\t")
 
@@ -158,7 +158,7 @@ def first_is_header(
     if any(is_number(cell) for cell in first[2:]) or _alike(value, others):
         return False
     if names is not None:
-        return not occurs(name, names) or any(same_file(name, cells[0]) for cells in below)
+        return not candidates(name, names) or any(same_file(name, cells[0]) for cells in below)
     if any(character.isdigit() for character in name):
         return False
     return bool(below) or is_value is not None

@@ -161,7 +161,7 @@ def held_out(names: list[str], settings: SegmentSettings) -> NDArray[np.bool_]:
         found = read_groups(settings.groups, names)
         for note in found.notes():
             print(f"note: {note}", file=sys.stderr)
-        lacking = [name for name, group in zip(names, found.groups, strict=True) if group is None]
+        lacking = found.lacking(names)
         if lacking:
             raise FingerprintsError(
                 f"{len(lacking)} images have no group:\n{listing(lacking)}",

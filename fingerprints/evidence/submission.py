@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.tasks import Task, get_task
 from fingerprints.data.groups import read_groups
-from fingerprints.data.names import occurs
+from fingerprints.data.names import candidates
 from fingerprints.data.runfiles import LabelTable, is_header, labels_in, read_rows_of_labels
 
 
@@ -62,14 +62,13 @@ def read_submission(*, task_name: str, predictions: Path, truth: Path, groups: P
     of_image: list[str | None] = list(ids)
     if groups is not None:
         found = read_groups(groups, ids)
-        of_image = found.groups
+        of_image, lacking = found.groups, found.lacking(ids)
         notes += found.notes()
-        missing = [i for i, group in zip(ids, of_image, strict=True) if group is None]
-        if missing:
+        if lacking:
             raise FingerprintsError(
-                f"{len(missing)} image(s) have no group, for example {missing[0]}.",
+                f"{len(lacking)} image(s) have no group:\n{listing(lacking)}",
                 where=groups,
-                fix="give a row for every image: file,group",
+                fix="give a row for every image: file,group; leave the group empty if it is not known",
             )
     return Submission(
         task=task,
@@ -90,7 +89,7 @@ def _tables(task: Task, *, predictions: Path, truth: Path) -> tuple[LabelTable, 
     # If both files begin with the same cell, it is the first image or the name of the column.
     images = [row.cells[0] for row in answers if row.cells]
     alike = bool(first) and answers[0].cells[:1] == first
-    known = None if alike and not occurs(first[0], images[1:]) else images
+    known = None if alike and not candidates(first[0], images[1:]) else images
     labels = {row.cells[1] for row in answers[1:] if len(row.cells) > 1}
     header = is_header(true, task, images=known, elsewhere=labels if known is None else ())
     of_truth = labels_in(true, task, path=truth, kind="truth file", header=header)

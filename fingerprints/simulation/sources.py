@@ -129,7 +129,7 @@ def _given_groups(folder: Path, table: Path | None, names: list[str]) -> tuple[l
             return None, []
         table = beside[0]
     found = read_groups(table, names)
-    missing = [name for name, group in zip(names, found.groups, strict=True) if group is None]
+    missing = found.lacking(names)
     if missing:
         raise FingerprintsError(
             f"The group table lacks {len(missing)} of {len(names)} images:\n{listing(missing, 5)}",

@@ -7,12 +7,13 @@ import unicodedata
 import pytest
 
 from fingerprints.data.names import (
+    candidates,
     find,
     has_image_ending,
-    occurs,
     plain,
     same_file,
     spellings,
+    with_candidates,
     without_ending,
 )
 
@@ -90,9 +91,11 @@ def test_two_names_may_mean_one_image() -> None:
     assert find(["a", "a.png", "b"], ["a", "b"]) == [0, 0, 1]
 
 
-def test_an_ambiguous_name_occurs_all_the_same() -> None:
-    assert occurs("a", ["p1/a.png", "p2/a.png"])
-    assert not occurs("file", ["p1/a.png", "p2/files.png"])
+def test_an_ambiguous_name_is_shown_with_what_it_could_mean() -> None:
+    assert candidates("a", ["p1/a.png", "b", "p2/a.png"]) == ["p1/a.png", "p2/a.png"]
+    assert candidates("file", ["p1/a.png", "p2/files.png"]) == []
+    assert with_candidates("a", ["p1/a.png", "p2/a.png"]) == "a (could be p1/a.png or p2/a.png)"
+    assert with_candidates("b", ["p1/a.png", "p2/b.png"]) == "b"
 
 
 def test_the_same_file_under_two_spellings() -> None:
