@@ -207,6 +207,8 @@ def labels_in(rows: Sequence[Row], task: Task, *, path: Path, kind: str, header:
     if problems:
         if not header and len(rows[0].cells) > 2:
             fix += ", or name the further columns in a first line: id,label,score"
+            if not rows[0].cells[0]:
+                fix += "; leave out row numbers, which are the first column here (pandas: index=False)"
         raise FingerprintsError(
             f"The {kind} has {len(problems)} bad line(s):\n{listing(problems)}", where=path, fix=fix
         )

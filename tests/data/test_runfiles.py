@@ -131,6 +131,11 @@ def test_scores_without_a_header_say_how_to_name_them(tmp_path: Path) -> None:
         read(tmp_path, "a,1,0.9\nb,0,0.1\n")
 
 
+def test_row_numbers_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FingerprintsError, match="leave out row numbers"):
+        read(tmp_path, ",id,label\n0,a,1\n1,b,0\n")
+
+
 AWKWARD = [
     *("x.png", "x", "x.png.jpg", "NA", "nan", "001", "1", "id", "file", "a,b", 'a"b', "a b", "a;b", "a\tb"),
     *("\u00fcber", unicodedata.normalize("NFD", "\u00f6ber"), "two\nlines", "'", "#1", "-", "1e3", "label"),
