@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.data.layout import IMAGE_SUFFIXES
 
 
@@ -50,6 +52,22 @@ def spellings(name: str) -> Spellings:
 def same_file(one: str, other: str) -> bool:
     """Whether two names differ at most by their image ending and the way in which folders are separated."""
     return spellings(one).path_without_ending == spellings(other).path_without_ending
+
+
+def require_writable(names: Sequence[str]) -> None:
+    """Check that tables and reports can hold the names.
+
+    Raises:
+        FingerprintsError: If names are not UTF-8 (Python then has surrogates in place of their bytes) or hold
+            a carriage return; the error lists them.
+    """
+    bad = [ascii(name)[1:-1] for name in names if re.search(r"[\ud800-\udfff\r]", name)]
+    if bad:
+        raise FingerprintsError(
+            f"{len(bad)} file name(s) are not UTF-8 or hold a carriage return, so no run file can name them:"
+            f"\n{listing(bad)}",
+            fix="rename these files",
+        )
 
 
 def candidates(name: str, known: Sequence[str]) -> list[str]:

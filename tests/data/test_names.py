@@ -6,11 +6,13 @@ import unicodedata
 
 import pytest
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.names import (
     candidates,
     find,
     has_image_ending,
     plain,
+    require_writable,
     same_file,
     spellings,
     with_candidates,
@@ -80,6 +82,15 @@ def test_the_known_name_that_means_the_same(
     names: list[str], known: list[str], expected: list[int | None]
 ) -> None:
     assert find(names, known) == expected
+
+
+def test_names_that_no_table_can_hold_are_named() -> None:
+    require_writable(["sch\u00e4del.png", "two\nlines", "NA", " "])
+    with pytest.raises(FingerprintsError, match="2 file name") as error:
+        require_writable(["x/\udce4.png", "a", "b\rc"])
+    assert r"x/\udce4.png" in str(error.value)
+    assert r"b\rc" in str(error.value)
+    str(error.value).encode()
 
 
 def test_folders_can_be_required() -> None:
