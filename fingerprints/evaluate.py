@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 from fingerprints.config.launch import Place, launch
 from fingerprints.config.roots import EvaluateSettings
@@ -16,7 +17,8 @@ usage: python -m fingerprints.evaluate task=TASK predictions=run.csv truth=truth
   predictions=run.csv  <image id>,<label>; with a header it may have score columns, like the
                        predictions.csv of a run folder (they are needed for AUC)
   truth=truth.csv      <image id>,<label>, header optional
-  groups=CSV           patient of each image (file,group): intervals resample patients
+  groups=CSV           patient of each image (file,group): intervals resample patients; an image with
+                       an empty group is a group of its own
   out=metrics.json     also write the figures to a file
   resamples=1000 permutations=999 seed=0
 """
@@ -59,6 +61,8 @@ def _job(config: EvaluateSettings, place: Place) -> None:
         out = config.out
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    for note in submission.notes:
+        print(f"note: {note}", file=sys.stderr)
     print(f"{submission.task.name}: {evaluation.n:,} images in {evaluation.n_groups:,} groups")
     for name, estimate in evaluation.metrics.items():
         if estimate.value is None:

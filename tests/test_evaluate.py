@@ -78,3 +78,26 @@ def test_patients_are_counted_and_nothing_is_written_unasked(
     run(tmp_path, **files, groups=tmp_path / "groups.csv")
     assert "20 images in 10 groups" in capsys.readouterr().out
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_headers_and_empty_groups_are_noted_and_count_as_nothing(
+    files: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, **files)
+    plain = capsys.readouterr()
+    assert plain.err == ""
+    for name in ("truth", "predictions"):
+        files[name].write_text("image_path,predicted_class\n" + files[name].read_text())
+    groups = tmp_path / "groups.csv"
+    groups.write_text(groups.read_text().replace(",p0", ","))
+    run(tmp_path, **files)
+    headed = capsys.readouterr()
+    assert headed.out == plain.out
+    assert headed.err.splitlines() == [
+        f"note: line 1 of {name}.csv (image_path,predicted_class) was read as a header"
+        for name in ("truth", "run")
+    ]
+    run(tmp_path, **files, groups=groups)
+    noted = capsys.readouterr()
+    assert "20 images in 11 groups" in noted.out
+    assert "note: 2 image(s) have an empty group in groups.csv" in noted.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from fingerprints.comparison.tables import is_clustering
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.groups import read_groups
-from fingerprints.data.layout import Source, scan
-from fingerprints.data.runfiles import match_labels, read_labels
+from fingerprints.data.layout import ImageFile, Source, scan
+from fingerprints.data.names import find
+from fingerprints.data.runfiles import LabelTable, read_labels
 from fingerprints.evidence.paired import match_clusters
 from fingerprints.runs.folder import RUN_FILE, RunRecord
 
@@ -55,9 +57,6 @@ def read_truth(record: RunRecord) -> Truth:
             fix="train again to get paired comparisons",
         )
     folder, task = record.path(root), record.task
-    labels = read_labels(folder / name, task, kind="truth file")
-    ids = list(labels)
-    names, generators = ids, [""] * len(ids)
     levels = record.by_generator("test")
     by_generator = bool(levels) and "" not in levels
     sources = [
@@ -65,11 +64,13 @@ def read_truth(record: RunRecord) -> Truth:
         for source in record.setting("data.sources") or []
         if source["part"] == "test" and source["domain"] == task.unit
     ]
-    files = {file.id: file for file in scan(folder, sources)} if sources else {}
-    if set(ids) <= set(files):
-        names = [files[i].name for i in ids]
+    files = scan(folder, sources) if sources else []
+    table, ids, places = _matched(record, folder / name, files)
+    names, generators = ids, [""] * len(ids)
+    if places is not None:
+        names = [files[at].name for at in places]
         if by_generator:
-            generators = [files[i].generator for i in ids]
+            generators = [files[at].generator for at in places]
     elif by_generator:
         raise FingerprintsError(
             "Images of the test part no longer exist, so that the generator of each image is unknown.",
@@ -79,12 +80,31 @@ def read_truth(record: RunRecord) -> Truth:
     groups, grouped_by = _groups(record, folder, names)
     return Truth(
         ids=tuple(ids),
-        labels=np.array(list(labels.values())),
+        labels=np.array(table.labels),
         groups=np.array(groups),
         generators=np.array(generators),
-        classes=task.classes or tuple(sorted(set(labels.values()))),
+        classes=task.classes or tuple(sorted(set(table.labels))),
         grouped_by=grouped_by,
     )
+
+
+def _matched(
+    record: RunRecord, path: Path, files: Sequence[ImageFile]
+) -> tuple[LabelTable, list[str], list[int] | None]:
+    """The truth file, the id of the image of each of its rows, and the place of its file, if all are there.
+
+    Without the files, the images are those of the run's own run file.
+    """
+    task = record.task
+    known = [file.id for file in files]
+    own = record.folder / RUN_FILE
+    if not known and own.is_file():
+        known = list(read_labels(own, task, kind="run file", header=False).ids)
+    table = read_labels(path, task, kind="truth file", images=known or None)
+    found = [at for at in find(table.ids, known) if at is not None]
+    if len(set(found)) < len(table.ids):
+        return table, list(table.ids), None
+    return table, [known[at] for at in found], found if files else None
 
 
 def _groups(record: RunRecord, folder: Path, names: list[str]) -> tuple[list[str], str]:
@@ -95,12 +115,11 @@ def _groups(record: RunRecord, folder: Path, names: list[str]) -> tuple[list[str
         if record.task.unit == "real":
             alone = "no groups (patients) were given: each image is a group, so intervals are too narrow"
         return names, alone
-    found, _ = read_groups(path, names)
-    if not any(group is not None for group in found):
+    found = read_groups(path, names)
+    if not any(group is not None for group in found.groups):
         return names, "each generated image is a group of its own"
-    return [
-        name if group is None else group for name, group in zip(names, found, strict=True)
-    ], f"groups of {path.name}"
+    groups = [name if group is None else group for name, group in zip(names, found.groups, strict=True)]
+    return groups, "; ".join([f"groups of {path.name}", *found._replace(unmatched=0).notes()])
 
 
 def read_answers(record: RunRecord, truth: Truth) -> NDArray[np.str_]:
@@ -110,8 +129,8 @@ def read_answers(record: RunRecord, truth: Truth) -> NDArray[np.str_]:
         FingerprintsError: If the run file is missing or has other images.
     """
     path = record.folder / RUN_FILE
-    labels = read_labels(path, record.task, kind="run file")
-    return np.array(match_labels(labels, truth.ids, path=path, kind="run file"))
+    table = read_labels(path, record.task, kind="run file", header=False)
+    return np.array(table.labels_of(truth.ids))
 
 
 def matched_answers(record: RunRecord, truth: Truth) -> NDArray[np.str_]:

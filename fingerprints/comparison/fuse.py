@@ -220,16 +220,19 @@ def _read(records: Sequence[RunRecord], truth: Truth | None) -> tuple[list[str],
     """Ids of the images, and the answers of every run."""
     if truth is not None:
         return list(truth.ids), [read_answers(record, truth) for record in records]
-    found = [read_labels(record.folder / RUN_FILE, record.task, kind="run file") for record in records]
-    ids = list(found[0])
-    strange = [r.name for r, labels in zip(records, found, strict=True) if set(labels) != set(ids)]
+    found = [
+        read_labels(record.folder / RUN_FILE, record.task, kind="run file", header=False)
+        for record in records
+    ]
+    ids = list(found[0].ids)
+    strange = [r.name for r, table in zip(records, found, strict=True) if set(table.ids) != set(ids)]
     if strange:
         raise FingerprintsError(
             f"These runs have other images than '{records[0].name}':\n{listing(strange)}",
             where="runs",
             fix="choose runs with the same test part",
         )
-    return ids, [np.array([labels[i] for i in ids]) for labels in found]
+    return ids, [np.array(table.labels_of(ids)) for table in found]
 
 
 def _config(

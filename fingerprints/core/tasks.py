@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -64,7 +65,7 @@ class Task:
 
     def from_run(self, text: str) -> str:
         """The label for a text in a run file or truth file (`1` -> `used`)."""
-        text = text.strip()
+        text = unicodedata.normalize("NFC", text).strip()  # macOS decomposes accents in folder names
         for label, written in self.run_labels.items():
             if text in (written, label):
                 return label

@@ -3,89 +3,97 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fingerprints.core.errors import FingerprintsError, listing
-from fingerprints.data.layout import IMAGE_SUFFIXES
+from fingerprints.data.names import find, spellings, with_candidates
+from fingerprints.data.tables import Row, first_is_header, read_rows
 
 THUMBNAIL = 16
+SHOWN = 20
+"""Images in a message for which rows that they could mean are looked up."""
+
+
+class GroupTable(NamedTuple):
+    """The groups of images, as a table gives them.
+
+    Attributes:
+        table: Name of the file.
+        groups: The group of each image, `None` if it has no row. An image with an empty cell is alone in its
+            group.
+        alone: Positions of the images with an empty cell.
+        unmatched: Number of rows that match no image.
+        files: The files of all rows.
+    """
+
+    table: str
+    groups: list[str | None]
+    alone: list[int]
+    unmatched: int
+    files: list[str]
+
+    def lacking(self, names: Sequence[str], *, needed: Collection[str] | None = None) -> list[str]:
+        """The images without a row, for messages, with the rows that they could mean.
+
+        Args:
+            names: As they were given to `read_groups`.
+            needed: The names that must have a row; by default all.
+        """
+        missing = [name for name, group in zip(names, self.groups, strict=True) if group is None]
+        missing = [name for name in missing if needed is None or name in needed]
+        return [*(with_candidates(name, self.files) for name in missing[:SHOWN]), *missing[SHOWN:]]
+
+    def notes(self, *, alone: str = "each is a group of its own") -> list[str]:
+        """What the user should know about the table; `alone` says what is done with empty cells."""
+        found = [f"{self.unmatched:,} row(s) of {self.table} match no image"] if self.unmatched else []
+        if self.alone:
+            found.append(f"{len(self.alone):,} image(s) have an empty group in {self.table}: {alone}")
+        return found
 
 
 def read_groups(
-    path: Path, names: Sequence[str], *, by_file_name: bool = True
-) -> tuple[list[str | None], int]:
-    """Read the group of each image from a CSV with two columns, file and group; their names do not matter.
+    path: Path, names: Sequence[str], *, shared: bool = True, give: str = "give an existing file: groups=CSV"
+) -> GroupTable:
+    """Read the group of each image from a table with two columns, file and group; a header is optional.
 
-    An image matches by its path relative to the data root (the extension is optional), else by its file
-    name if that is unique in the CSV.
+    An image matches a row by its path relative to the data root, else by its file name; the image ending is
+    optional. A file name matches only if no other row has it, and its row matches no image by path.
 
     Args:
-        path: The CSV file.
-        names: Relative paths, POSIX style.
-        by_file_name: Whether an image may match by its file name alone.
-
-    Returns:
-        A group or `None` for each name, and the number of rows of the CSV that matched no image.
+        path: The table.
+        names: Ids, or paths relative to the data root, POSIX style.
+        shared: Whether a row that gives only a file name may stand for several images of that name.
+        give: How to name another table, for messages.
 
     Raises:
-        FingerprintsError: If the file is missing, is not a table of two columns, or gives one file
-            two groups.
+        FingerprintsError: If the file is missing or bad (`tables.read_rows`), a row has no file or other than
+            two fields, or one file has two groups.
     """
-    if not path.is_file():
-        raise FingerprintsError(
-            "The group table does not exist.",
-            where=path,
-            fix="give an existing file (data.groups=CSV), or leave data.groups out",
-        )
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise FingerprintsError(
-            f"The group table cannot be read: {error}",
-            where=path,
-            fix="give a CSV with a header and two columns, file and group",
-        ) from error
-    columns = table.shape[1] + (not isinstance(table.index, pd.RangeIndex))  # pandas hides a surplus field
-    if columns != 2:
-        raise FingerprintsError(
-            f"The group table has {columns} columns, not 2.",
-            where=path,
-            fix="give a CSV with a header and two columns, file and group",
-        )
-    by_path = _by_path(table, path)
-    stems = Counter(key.rsplit("/", 1)[-1] for key in by_path)
-    by_name = {key.rsplit("/", 1)[-1]: key for key in by_path if stems[key.rsplit("/", 1)[-1]] == 1}
-    used: set[str] = set()
-    groups: list[str | None] = []
-    for name in names:
-        key = _without_suffix(name)
-        if key not in by_path and by_file_name:
-            key = by_name.get(key.rsplit("/", 1)[-1], "")
-        groups.append(by_path.get(key))
-        used.add(key)
-    return groups, len(by_path.keys() - used)
-
-
-def _by_path(table: pd.DataFrame, path: Path) -> dict[str, str]:
-    """Group of each file, by path without extension.
-
-    Raises:
-        FingerprintsError: If a file has two groups.
-    """
-    by_path: dict[str, str] = {}
+    rows = read_rows(path, kind="group table", form="<file>,<group>", give=give)
+    headed = first_is_header(rows, names=names)
+    _check_rows(rows, headed=headed, path=path)
+    given: dict[str, str] = {}
     conflicts = []
-    for file, group in zip(table.iloc[:, 0], table.iloc[:, 1], strict=True):
-        key = _without_suffix(str(file).strip().replace("\\", "/").removeprefix("./"))
-        if not key:
-            continue
-        if by_path.setdefault(key, str(group)) != str(group):
+    for _, (file, group) in rows[headed:]:
+        if given.setdefault(file, group) != group:
+            conflicts.append(file)
+    files = list(given)
+    found = _rows_of(names, files, shared=shared)
+    taken = {at for at in found if at is not None}
+    used = {spellings(files[at]).path_without_ending: at for at in taken}
+    unmatched = 0
+    for at, file in enumerate(files):
+        same = used.get(spellings(file).path_without_ending)
+        if at not in taken and same is None:
+            unmatched += 1
+        elif at not in taken and given[files[same or 0]] != given[file]:
             conflicts.append(file)
     if conflicts:
         raise FingerprintsError(
@@ -93,12 +101,51 @@ def _by_path(table: pd.DataFrame, path: Path) -> dict[str, str]:
             where=path,
             fix="keep one row per file",
         )
-    return by_path
+    cells = [None if at is None else given[files[at]] for at in found]
+    alone = [row for row, cell in enumerate(cells) if cell == ""]
+    groups = [f"alone: {name}" if cell == "" else cell for name, cell in zip(names, cells, strict=True)]
+    return GroupTable(path.name, groups, alone, unmatched, files)
 
 
-def _without_suffix(name: str) -> str:
-    head, _, suffix = name.rpartition(".")
-    return head if f".{suffix.lower()}" in IMAGE_SUFFIXES else name
+def _check_rows(rows: Sequence[Row], *, headed: bool, path: Path) -> None:
+    if len(rows[0].cells) > 2 and len({len(row.cells) for row in rows}) == 1:
+        raise FingerprintsError(
+            f"The group table has {len(rows[0].cells)} columns, not 2.",
+            where=path,
+            fix="keep two columns, file and group",
+        )
+    problems = []
+    for line, cells in rows[headed:]:
+        if not any(cells):
+            problems.append(f"line {line}: empty")
+        elif len(cells) != 2:
+            problems.append(f"line {line}: {len(cells)} fields, not 2")
+        elif not cells[0]:
+            problems.append(f"line {line}: no file")
+    if problems:
+        raise FingerprintsError(
+            f"The group table has {len(problems)} bad line(s):\n{listing(problems)}",
+            where=path,
+            fix="write lines <file>,<group>; leave the group empty if it is not known",
+        )
+
+
+def _rows_of(names: Sequence[str], files: Sequence[str], *, shared: bool) -> list[int | None]:
+    """The row of each image: by path, else by file name."""
+    found = find(names, files, by_file=False)
+    taken = {at for at in found if at is not None}
+    free = [at for at in range(len(files)) if at not in taken]
+    lone = [row for row, at in enumerate(found) if at is None]
+    if not shared:
+        count = Counter(spellings(name).file_without_ending for name in names)
+        lone = [row for row in lone if count[spellings(names[row]).file_without_ending] == 1]
+    own = Counter(
+        key for key, _ in {(s.file_without_ending, s.path_without_ending) for s in map(spellings, files)}
+    )
+    usable = [at for at in free if own[spellings(files[at]).file_without_ending] == 1]
+    for row, at in zip(lone, find([names[row] for row in lone], [files[at] for at in usable]), strict=True):
+        found[row] = None if at is None else usable[at]
+    return found
 
 
 def near_duplicate_groups(

@@ -18,7 +18,8 @@ from fingerprints.core.tasks import NONE, Task
 from fingerprints.data.decode import Preprocessing
 from fingerprints.data.groups import near_duplicate_groups, read_groups
 from fingerprints.data.layout import ImageFile, scan
-from fingerprints.data.runfiles import match_labels, read_labels
+from fingerprints.data.names import plain
+from fingerprints.data.runfiles import read_labels
 from fingerprints.data.settings import DataSettings, Remedy
 from fingerprints.data.splits import fewest_groups, hold_out, k_folds
 from fingerprints.data.store import ImageStore, open_store
@@ -274,6 +275,7 @@ def require_unique(ids: pd.Series, paths: pd.Series, root: Path) -> None:
     Raises:
         FingerprintsError: If images share an id; the error lists them (`paths`, indexed as `ids`).
     """
+    ids = ids.map(plain)
     repeated = ids[ids.duplicated(keep=False)]
     if len(repeated):
         shared = sorted(paths[repeated.index])
@@ -291,17 +293,18 @@ def _add_given_groups(table: pd.DataFrame, settings: DataSettings, notes: list[s
         path = settings.root / "groups.csv"
     if path is None:
         return False
-    read, unmatched = read_groups(path, list(table["path"]))
-    if unmatched:
-        notes.append(f"{unmatched} row(s) of {path.name} match no image")
-    given = pd.Series(read, index=table.index, dtype=object)
-    missing = table.loc[given.isna() & (table["domain"] == "real"), "path"]
-    if len(missing):
+    names, give = list(table["path"]), "give an existing file (data.groups=CSV), or leave data.groups out"
+    read = read_groups(path, names, give=give)
+    notes += read.notes()
+    lacking = read.lacking(names, needed=set(table.loc[table["domain"] == "real", "path"]))
+    if lacking:
         raise FingerprintsError(
-            f"{len(missing)} real image(s) have no group:\n{listing(list(missing))}",
+            f"{len(lacking)} real image(s) have no group:\n{listing(lacking)}",
             where=path,
-            fix="add a row for every real image (path relative to data.root, or file name)",
+            fix="add a row for every real image (path relative to data.root, or file name); leave the group "
+            "empty if it is not known",
         )
+    given = pd.Series(read.groups, index=table.index, dtype=object)
     table["group"] = given.where(given.notna(), table["group"]).astype(str)
     return True
 
@@ -441,8 +444,8 @@ def _add_truth(table: pd.DataFrame, task: Task, settings: DataSettings, classes:
     units = table[(table["split"] == "test") & (table["domain"] == task.unit)]
     if units.empty or not path.is_file():
         return False
-    labels = read_labels(path, task, kind="truth file")
-    matched = match_labels(labels, list(units["id"]), path=path, kind="truth file")
+    ids = list(units["id"])
+    matched = read_labels(path, task, kind="truth file", images=ids, classes=classes).labels_of(ids)
     strange = sorted(set(matched) - set(classes)) if not task.clusters else []
     if strange:
         raise FingerprintsError(

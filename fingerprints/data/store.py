@@ -26,6 +26,7 @@ from fingerprints.core.files import locked, replacing
 from fingerprints.core.progress import Progress
 from fingerprints.data.decode import Decoded, Preprocessing, decode
 from fingerprints.data.layout import ImageFile
+from fingerprints.data.names import require_writable
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,9 @@ def open_store(
         progress: Called repeatedly while decoding.
 
     Raises:
-        FingerprintsError: If the cache folder cannot be written.
+        FingerprintsError: If the cache folder cannot be written, or file names are not UTF-8.
     """
+    require_writable([file.name for file in files])
     folder = cache / store_key(files, preprocessing)
     built = False
     if not folder.is_dir():

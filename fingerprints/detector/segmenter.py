@@ -158,15 +158,17 @@ def held_out(names: list[str], settings: SegmentSettings) -> NDArray[np.bool_]:
     """
     groups: list[str] = list(names)
     if settings.groups is not None:
-        found, _ = read_groups(settings.groups, names)
-        lacking = [name for name, group in zip(names, found, strict=True) if group is None]
+        found = read_groups(settings.groups, names)
+        for note in found.notes():
+            print(f"note: {note}", file=sys.stderr)
+        lacking = found.lacking(names)
         if lacking:
             raise FingerprintsError(
                 f"{len(lacking)} images have no group:\n{listing(lacking)}",
                 where=settings.groups,
                 fix="give each image a row in the table",
             )
-        groups = [str(group) for group in found]
+        groups = [str(group) for group in found.groups]
     if len(set(groups)) < 2:
         raise FingerprintsError(
             "All pairs are in one group, so that they cannot be split.",

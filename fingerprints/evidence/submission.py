@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.tasks import Task, get_task
 from fingerprints.data.groups import read_groups
-from fingerprints.data.runfiles import image_id, match_labels, read_labels
+from fingerprints.data.names import candidates
+from fingerprints.data.runfiles import LabelTable, is_header, labels_in, read_rows_of_labels
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Submission:
         predicted: `(n,)`.
         scores: `(n,)`, `(n, C)`, or `None` if the run file has labels only.
         groups: `(n,)`; each image is its own group if none are given.
+        notes: How the files were read: headers, and images whose group is not known.
     """
 
     task: Task
@@ -34,6 +35,7 @@ class Submission:
     predicted: NDArray[np.str_]
     scores: NDArray[np.float64] | None
     groups: NDArray[np.str_]
+    notes: tuple[str, ...] = ()
 
 
 def read_submission(*, task_name: str, predictions: Path, truth: Path, groups: Path | None) -> Submission:
@@ -44,11 +46,12 @@ def read_submission(*, task_name: str, predictions: Path, truth: Path, groups: P
             image has no group.
     """
     task = get_task(task_name)
-    true = read_labels(truth, task, kind="truth file")
-    ids = list(true)
-    answers = read_labels(predictions, task, kind="run file")
-    predicted = match_labels(answers, ids, path=predictions, kind="run file")
-    classes = task.classes or tuple(sorted(set(true.values())))
+    true, answers = _tables(task, predictions=predictions, truth=truth)
+    ids = list(true.ids)
+    rows = answers.rows_of(ids, other=true)
+    predicted = [answers.labels[row] for row in rows]
+    notes = [table.header_note() for table in (true, answers) if table.header]
+    classes = task.classes or tuple(sorted(set(true.labels)))
     strange = sorted(set(predicted) - set(classes))
     if strange and not task.clusters:
         raise FingerprintsError(
@@ -58,36 +61,49 @@ def read_submission(*, task_name: str, predictions: Path, truth: Path, groups: P
         )
     of_image: list[str | None] = list(ids)
     if groups is not None:
-        of_image, _ = read_groups(groups, ids)
-        missing = [i for i, group in zip(ids, of_image, strict=True) if group is None]
-        if missing:
+        found = read_groups(groups, ids)
+        of_image, lacking = found.groups, found.lacking(ids)
+        notes += found.notes()
+        if lacking:
             raise FingerprintsError(
-                f"{len(missing)} image(s) have no group, for example {missing[0]}.",
+                f"{len(lacking)} image(s) have no group:\n{listing(lacking)}",
                 where=groups,
-                fix="give a row for every image: file,group",
+                fix="give a row for every image: file,group; leave the group empty if it is not known",
             )
     return Submission(
         task=task,
         classes=classes,
-        truth=np.array(list(true.values())),
+        truth=np.array(true.labels),
         predicted=np.array(predicted),
-        scores=_scores(predictions, ids, task, classes),
+        scores=_scores(answers, rows, task, classes),
         groups=np.array(of_image, dtype=str),
+        notes=tuple(notes),
     )
 
 
-def _scores(path: Path, ids: list[str], task: Task, classes: tuple[str, ...]) -> NDArray[np.float64] | None:
-    """Score columns of a run file that has them under their names."""
-    table = pd.read_csv(path, dtype=str, header=None, nrows=1)
-    wanted = ["score"] if task.positive is not None else [f"score_{name}" for name in classes]
-    if not set(wanted) <= set(table.iloc[0].astype(str).str.strip()):
+def _tables(task: Task, *, predictions: Path, truth: Path) -> tuple[LabelTable, LabelTable]:
+    """The truth file and the run file. Each helps to recognise the header of the other one."""
+    true = read_rows_of_labels(truth, kind="truth file")
+    answers = read_rows_of_labels(predictions, kind="run file")
+    first = true[0].cells[:1]
+    # If both files begin with the same cell, it is the first image or the name of the column.
+    images = [row.cells[0] for row in answers if row.cells]
+    alike = bool(first) and answers[0].cells[:1] == first
+    known = None if alike and not candidates(first[0], images[1:]) else images
+    labels = {row.cells[1] for row in answers[1:] if len(row.cells) > 1}
+    header = is_header(true, task, images=known, elsewhere=labels if known is None else ())
+    of_truth = labels_in(true, task, path=truth, kind="truth file", header=header)
+    header = is_header(
+        answers, task, images=of_truth.ids, classes=None if task.clusters else set(of_truth.labels)
+    )
+    return of_truth, labels_in(answers, task, path=predictions, kind="run file", header=header)
+
+
+def _scores(
+    answers: LabelTable, rows: list[int], task: Task, classes: tuple[str, ...]
+) -> NDArray[np.float64] | None:
+    """Score columns of a run file that has them under their names, in the order of the rows."""
+    numbers = answers.numbers(["score"] if task.positive is not None else [f"score_{c}" for c in classes])
+    if numbers is None:
         return None
-    table = pd.read_csv(path, skipinitialspace=True, dtype={0: str})
-    table.index = pd.Index([image_id(str(i)) for i in table.iloc[:, 0]])
-    try:
-        scores = table.loc[ids, wanted].to_numpy(dtype=np.float64)
-    except ValueError as error:
-        raise FingerprintsError(
-            f"A score is not a number: {error}", where=path, fix=f"write numbers in {', '.join(wanted)}"
-        ) from error
-    return scores[:, 0] if task.positive is not None else scores
+    return numbers[rows, 0] if task.positive is not None else numbers[rows]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.decode import Unusable
 from fingerprints.data.groups import read_groups
-from fingerprints.data.layout import IMAGE_SUFFIXES
 from fingerprints.ingestion.scan import SourceFile
 from fingerprints.ingestion.settings import FOLDERS
 
 # Where a group came from, in the words of the summary.
 TABLE, PATIENT, FOLDER, CLUSTER = "group table", "patient id", "folder", "near-duplicate cluster"
+ALONE = "image without a known group"
 
 
-def table_groups(groups: str | None, files: Sequence[SourceFile]) -> tuple[dict[str, str], int]:
+def table_groups(groups: str | None, files: Sequence[SourceFile]) -> tuple[dict[str, str], list[str]]:
     """The groups in the group table.
 
     Args:
@@ -25,36 +23,20 @@ def table_groups(groups: str | None, files: Sequence[SourceFile]) -> tuple[dict[
         files: The images.
 
     Returns:
-        Groups by file name, and the number of rows that match no image; empty and 0 without a table.
+        Groups by file name, empty for an image with an empty cell, and notes; without a table there are none.
 
     Raises:
         FingerprintsError: If the table does not exist or cannot be read.
     """
     if groups is None or groups == FOLDERS:
-        return {}, 0
-    path = Path(groups)
-    if not path.is_file():
-        raise FingerprintsError(
-            "The group table does not exist.",
-            where=path,
-            fix=f"give an existing file (groups=CSV), or use groups={FOLDERS}",
-        )
+        return {}, []
     names = [file.name for file in files]
-    by_path, _ = read_groups(path, names, by_file_name=False)
-    by_name, unmatched = read_groups(path, names)
     # Scanners use the same file names for every patient, so match by name only if one file has that name.
-    stems = Counter(_stem(name) for name in names)
-    given = {}
-    for name, sure, likely in zip(names, by_path, by_name, strict=True):
-        group = sure if sure is not None or stems[_stem(name)] > 1 else likely
-        if group is not None:
-            given[name] = group
-    return given, unmatched
-
-
-def _stem(name: str) -> str:
-    path = PurePosixPath(name)
-    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
+    give = f"give an existing file (groups=CSV), or use groups={FOLDERS}"
+    found = read_groups(Path(groups), names, shared=False, give=give)
+    given = {name: group for name, group in zip(names, found.groups, strict=True) if group is not None}
+    notes = found.notes(alone="the DICOM patient id counts, and without one each is a group of its own")
+    return given | {names[row]: "" for row in found.alone}, notes
 
 
 def group_of(
@@ -65,16 +47,20 @@ def group_of(
     Args:
         file: The file.
         patient: Its DICOM patient id; empty if there is none.
-        given: Groups of `table_groups`.
+        given: Groups of `table_groups`. With an empty one the patient id counts; a file without an id is then
+            a group of its own.
         groups: The setting.
 
     Raises:
         Unusable: If the file has no group.
     """
-    if file.name in given:
-        return TABLE, given[file.name]
+    own = given.get(file.name)
+    if own:
+        return TABLE, own
     if patient:
         return PATIENT, patient
+    if own is not None:
+        return ALONE, f"\0{file.name}"
     if groups == FOLDERS and "/" in file.name:
         return FOLDER, file.name.rsplit("/", 1)[0]
     if file.dicom:

@@ -86,7 +86,7 @@ def ingest(settings: IntakeSettings, *, progress: Progress | None = None) -> Int
     check_places(settings)
     files, others = scan(settings.images)
     _require_images(files, others, settings.images)
-    given, unmatched = table_groups(settings.groups, files)
+    given, notes = table_groups(settings.groups, files)
     found, bad = read_all(files, given=given, settings=settings, window=window, progress=progress)
     require_usable(found, bad, settings=settings)
     names, pictures = anonymise(found, near_duplicate=settings.near_duplicate, salt=settings.salt)
@@ -106,7 +106,7 @@ def ingest(settings: IntakeSettings, *, progress: Progress | None = None) -> Int
         out=settings.out,
         facts=facts,
         worst=tuple((names[i], names[j], r) for i, j, r in pairs[:PAIRS_SHOWN]),
-        notes=tuple(_notes(facts, unmatched=unmatched, pairs=len(pairs))),
+        notes=(*notes, *_notes(facts, pairs=len(pairs))),
     )
 
 
@@ -150,10 +150,8 @@ def _facts(
     }
 
 
-def _notes(facts: Mapping[str, Any], *, unmatched: int, pairs: int) -> list[str]:
+def _notes(facts: Mapping[str, Any], *, pairs: int) -> list[str]:
     notes = []
-    if unmatched:
-        notes.append(f"{unmatched:,} row(s) of the group table match no image")
     if facts["ignored_files"]:
         notes.append(f"{facts['ignored_files']:,} file(s) are not images and were ignored")
     if len(facts["native_sizes"]) > 1:

@@ -77,8 +77,9 @@ def read_images(
     kept = np.sort(first)  # a copy of a member must not be a non-member or in another subset
     notes = [f"{len(names) - len(kept)} copies of other images left out"] if len(kept) < len(names) else []
     images = np.array(store.images[kept])
+    given, more = _given_groups(folder, groups, names, kept=kept.tolist())
+    notes += more
     names = [names[row] for row in kept]
-    given = _given_groups(folder, groups, names)
     if given is None:
         clusters = near_duplicate_groups(images, threshold=NEAR_DUPLICATE)
         notes.append(
@@ -120,21 +121,24 @@ def _decoded(
     return files, store
 
 
-def _given_groups(folder: Path, table: Path | None, names: list[str]) -> list[str] | None:
+def _given_groups(
+    folder: Path, table: Path | None, names: list[str], *, kept: list[int]
+) -> tuple[list[str] | None, list[str]]:
+    """The groups of the kept images by the table, if there is one, and notes."""
     if table is None:
         beside = [path for path in (folder / "groups.csv", folder.parent / "groups.csv") if path.is_file()]
         if not beside:
-            return None
+            return None, []
         table = beside[0]
-    groups, _ = read_groups(table, names)
-    missing = [name for name, group in zip(names, groups, strict=True) if group is None]
+    found = read_groups(table, names)
+    missing = found.lacking(names, needed={names[row] for row in kept})
     if missing:
         raise FingerprintsError(
             f"The group table lacks {len(missing)} of {len(names)} images:\n{listing(missing, 5)}",
             where=table,
             fix="give a row (file,group) for each image",
         )
-    return [str(group) for group in groups]
+    return [str(found.groups[row]) for row in kept], found.notes()
 
 
 def phantom_images(

@@ -7,7 +7,9 @@ import pytest
 
 from fingerprints.comparison.answers import matched_answers, read_answers, read_truth
 from fingerprints.core.errors import FingerprintsError
-from tests.comparison.conftest import figure
+from fingerprints.data.runfiles import write_run_file
+from tests.comparison.conftest import CLASSES, figure
+from tests.comparison.conftest import _lines as write_rows
 
 SOURCES = [{"pattern": "test/*", "domain": "real", "part": "test", "label": None, "generator": None}]
 TWO_GENERATORS = [{**SOURCES[0], "pattern": "test/{generator}/*"}]
@@ -74,8 +76,50 @@ def test_answers_come_in_the_order_of_the_truth(workshop):
     (run.folder / "run.csv").write_text("g2,1\ng0,0\ng1,0\n")
     assert read_answers(run, read_truth(run)).tolist() == ["not_used", "not_used", "used"]
     (run.folder / "run.csv").unlink()
-    with pytest.raises(FingerprintsError, match="cannot be read"):
+    with pytest.raises(FingerprintsError, match="run file does not exist"):
         read_answers(run, read_truth(run))
+
+
+def test_a_truth_file_may_name_files_below_a_header(workshop):
+    labels = workshop.truth(n=4)
+    path = workshop.folder / "data" / "test_truth.csv"
+    rows = [f"test/g{number}.png;{label}\n" for number, label in enumerate(labels)]
+    path.write_text("".join(["picture;origin\n", *rows]))
+    run = run_of(workshop, labels, test={"accuracy": figure(1.0)})
+    truth = read_truth(run)  # without images, the run file knows their ids
+    assert truth.ids == ("g0", "g1", "g2", "g3")
+    assert truth.labels.tolist() == read_answers(run, truth).tolist() == labels
+    put_images(workshop, *(f"test/g{i}.png" for i in range(4)))
+    run.config["data"]["sources"] = [{**SOURCES[0], "domain": "generated"}]
+    assert read_truth(run).ids == truth.ids
+
+
+def test_awkward_ids_of_own_run_files_are_read_back(workshop):
+    ids = ["x.png", "x", "NA", "001", "a,b", 'q"', "id", "u\u0308"]
+    labels = [CLASSES[number % 3] for number in range(len(ids))]
+    workshop.truth(n=3)
+    write_rows(
+        workshop.folder / "data" / "test_truth.csv",
+        [(f"{i}.png", x) for i, x in zip(ids, labels, strict=True)],
+    )
+    run = run_of(workshop, labels[:3], test={"accuracy": figure(1.0)})
+    write_run_file(run.folder / "run.csv", ids, labels, run.task)
+    put_images(workshop, *(f"test/{i}.png" for i in ids))
+    for sources in ([], [{**SOURCES[0], "domain": "generated"}]):
+        run.config["data"]["sources"] = sources
+        truth = read_truth(run)
+        assert truth.ids == tuple(ids) or not sources
+        assert read_answers(run, truth).tolist() == truth.labels.tolist() == labels
+
+
+def test_an_empty_group_is_said(workshop):
+    run = run_of(workshop, workshop.truth(n=3, task="usage"), task="usage")
+    (workshop.folder / "data" / "groups.csv").write_text("g0, p\ng1,\ng2,p \n")
+    truth = read_truth(run)
+    assert [truth.groups[0] == group for group in truth.groups] == [True, False, True]
+    assert truth.grouped_by == (
+        "groups of groups.csv; 1 image(s) have an empty group in groups.csv: each is a group of its own"
+    )
 
 
 def test_names_of_clusters_become_names_of_classes(workshop):

@@ -65,7 +65,7 @@ def test_without_data_there_are_no_differences_but_a_note(three):
     shutil.rmtree(three.folder / "data")
     found = compare(data, **DRAWS)
     assert found.rows == ()
-    assert "No paired differences: The truth file cannot be read" in found.notes[0]
+    assert "No paired differences: The truth file does not exist" in found.notes[0]
 
 
 def test_a_run_about_other_images_is_left_out_by_name(three):

@@ -19,7 +19,8 @@ Write = Callable[[Path, Sequence[Sequence[str]]], None]
 def read(tmp_path: Path, write_rows: Write) -> Callable[..., tuple[list[str | None], int]]:
     def make(rows: Sequence[Sequence[str]], names: Sequence[str]) -> tuple[list[str | None], int]:
         write_rows(tmp_path / "groups.csv", rows)
-        return read_groups(tmp_path / "groups.csv", names)
+        table = read_groups(tmp_path / "groups.csv", names)
+        return table.groups, table.unmatched
 
     return make
 
@@ -59,8 +60,9 @@ def test_group_names_stay_text(read: Callable) -> None:
     assert read([("file", "group"), ("a", "007"), ("b", "NA")], ["a.png", "b.png"])[0] == ["007", "NA"]
 
 
-def test_row_without_a_file_matches_nothing(read: Callable) -> None:
-    assert read([("file", "group"), ("a.png", "p1"), ("", "p2")], ["a.png", "b.png"])[0] == ["p1", None]
+def test_row_without_a_file_is_an_error(read: Callable) -> None:
+    with pytest.raises(FingerprintsError, match="line 3: no file"):
+        read([("file", "group"), ("a.png", "p1"), ("", "p2")], ["a.png", "b.png"])
 
 
 def test_two_groups_for_one_file_are_an_error(read: Callable) -> None:
@@ -88,7 +90,7 @@ def test_missing_and_empty_tables_are_errors(tmp_path: Path) -> None:
     with pytest.raises(FingerprintsError, match="does not exist"):
         read_groups(tmp_path / "none.csv", [])
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(FingerprintsError, match="cannot be read"):
+    with pytest.raises(FingerprintsError, match="group table is empty"):
         read_groups(tmp_path / "empty.csv", [])
 
 
@@ -154,11 +156,15 @@ def test_near_pairs_agree_with_brute_force(threshold: float, block: int) -> None
     assert {(i, j): pytest.approx(r, abs=1e-5) for i, j, r in found} == expected
 
 
-def test_file_names_can_be_left_out_of_it(tmp_path: Path, write_rows: Write) -> None:
-    write_rows(tmp_path / "groups.csv", [("file", "group"), ("x/a.png", "p1")])
-    names = ["x/a.png", "y/a.png"]
-    assert read_groups(tmp_path / "groups.csv", names)[0] == ["p1", "p1"]
-    assert read_groups(tmp_path / "groups.csv", names, by_file_name=False)[0] == ["p1", None]
+def test_a_row_that_matches_by_path_means_no_other_image(read: Callable) -> None:
+    assert read([("file", "group"), ("x/a.png", "p1")], ["x/a.png", "y/a.png"]) == (["p1", None], 0)
+
+
+def test_a_file_name_may_be_shared_by_images_or_not(tmp_path: Path, write_rows: Write) -> None:
+    write_rows(tmp_path / "groups.csv", [("file", "group"), ("a.png", "p1"), ("b.png", "p2")])
+    names = ["x/a.png", "y/a.png", "x/b.png"]
+    assert read_groups(tmp_path / "groups.csv", names).groups == ["p1", "p1", "p2"]
+    assert read_groups(tmp_path / "groups.csv", names, shared=False).groups == [None, None, "p2"]
 
 
 @pytest.mark.parametrize("size", [20, 48, 50, 100])
@@ -190,3 +196,68 @@ def test_thumbnails_are_centred_block_means_of_unit_length(size: int, side: int)
     expected = means / np.linalg.norm(means, axis=1, keepdims=True)
     for block in (2, 1024):
         np.testing.assert_allclose(thumbnails(images, side=side, block=block), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("header", [[], [("file", "group")], [("Bildname", "Patient-ID")]])
+def test_a_header_is_optional(read: Callable, header: list[tuple[str, str]]) -> None:
+    rows = [*header, ("a.png", "p1"), ("b.png", "p2"), ("c.png", "p1")]
+    assert read(rows, ["real/a.png", "real/b.png", "real/c.png"]) == (["p1", "p2", "p1"], 0)
+
+
+def test_a_first_row_is_an_image_if_its_name_could_mean_several(read: Callable) -> None:
+    assert read([("a", "Smith"), ("b", "Jones")], ["t1/a.png", "t2/a.png", "b.png"]) == (
+        ["Smith", "Smith", "Jones"],
+        0,
+    )
+
+
+@pytest.mark.parametrize("names", [["file.png", "b.png"], ["real/file.png", "real/b.png"]])
+def test_an_image_may_be_called_as_the_column_is(read: Callable, names: list[str]) -> None:
+    assert read([("file", "group"), ("file.png", "p1"), ("b.png", "p2")], names) == (["p1", "p2"], 0)
+    assert read([("file", "p1"), ("b", "p2")], names) == (["p1", "p2"], 0)
+
+
+def test_blanks_around_a_group_make_no_other_group(read: Callable) -> None:
+    rows = [("file", "group"), ("a", "P 1"), ("b", " P 1"), ("c", "P 1 "), ("d", "P\xa01\t")]
+    groups, _ = read(rows, ["a.png", "b.png", "c.png", "d.png"])
+    assert groups == ["P 1", "P 1", "P 1", "P\xa01"]
+
+
+def test_an_empty_group_means_alone_and_is_counted(tmp_path: Path, write_rows: Write) -> None:
+    names = ["a.png", "b.png", "c.png", "d.png"]
+    write_rows(tmp_path / "t.csv", [("file", "group"), ("a", ""), ("b", "p"), ("c", " "), ("x", "")])
+    table = read_groups(tmp_path / "t.csv", names)
+    assert len({*table.groups}) == 4
+    assert (table.groups[1], table.groups[3], table.alone) == ("p", None, [0, 2])
+    assert table.notes() == [
+        "1 row(s) of t.csv match no image",
+        "2 image(s) have an empty group in t.csv: each is a group of its own",
+    ]
+    assert table.notes(alone="they are refused")[1].endswith("t.csv: they are refused")
+    assert table.lacking(names) == ["d.png"]
+    assert table.lacking(names, needed={"a.png"}) == []
+
+
+def test_an_empty_group_and_another_one_for_a_file_are_an_error(read: Callable) -> None:
+    with pytest.raises(FingerprintsError, match=r"two groups:\n +a"):
+        read([("file", "group"), ("a.png", ""), ("a", "p1")], ["a.png"])
+
+
+def test_rows_that_an_image_could_mean_are_named(tmp_path: Path, write_rows: Write) -> None:
+    write_rows(tmp_path / "t.csv", [("file", "group"), ("t1/a.png", "p"), ("t2/a.png", "q")])
+    assert read_groups(tmp_path / "t.csv", ["a"]).lacking(["a"]) == ["a (could be t1/a.png or t2/a.png)"]
+
+
+@pytest.mark.parametrize("suffixes", [("", ".png"), (".png", ".png.png")])
+@pytest.mark.parametrize("folder", ["", "real/"])
+def test_one_ending_is_cut_once(read: Callable, folder: str, suffixes: tuple[str, str]) -> None:
+    rows = [("file", "group"), (f"{folder}a{suffixes[0]}", "p1"), (f"{folder}a{suffixes[1]}", "p2")]
+    assert read(rows, ["real/a.png", "real/a.png.png"]) == (["p1", "p2"], 0)
+
+
+def test_uneven_lines_are_named_by_number(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file,group\na.png,p1\n\nb.png\nc.png,p,q\nd.png,p1\n")
+    with pytest.raises(FingerprintsError, match="3 bad line") as error:
+        read_groups(tmp_path / "t.csv", ["a.png"])
+    for text in ("line 3: empty", "line 4: 1 fields, not 2", "line 5: 3 fields, not 2"):
+        assert text in str(error.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from PIL import Image
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.groups import near_duplicate_groups
-from fingerprints.data.index import COLUMNS, Index
+from fingerprints.data.index import COLUMNS, Index, require_unique
 from fingerprints.data.settings import Source
 
 Root = Callable[..., Path]
@@ -133,6 +134,18 @@ class TestSubset:
         index, _ = prepared(root, "subset", groups=tmp_path / "mine.csv")
         assert set(index.select(domain="real")["group"]) == {group for _, group in rows}
         assert index.notes == ("1 row(s) of mine.csv match no image",)
+
+    def test_images_with_an_empty_group_are_alone(self, subset_root: Root, prepared: Prepared) -> None:
+        root = subset_root()
+        given = prepared(root, "subset")[0].select(domain="real")["group"]
+        emptied = ["real/t1/t1_000.png", "real/t1/t1_001.png"]
+        regroup(root, lambda file, group: " " if file in emptied else f"{group} ")
+        index, _ = prepared(root, "subset")
+        groups = index.select(domain="real").set_index("path")["group"]
+        assert groups[emptied].nunique() == 2
+        assert not set(groups[emptied]) & set(given)
+        assert groups.drop(emptied).tolist() == given.iloc[2:].tolist()
+        assert index.notes == ("2 image(s) have an empty group in groups.csv: each is a group of its own",)
 
     def test_shuffled_labels_are_permuted_within_a_domain(
         self, subset_root: Root, prepared: Prepared
@@ -452,8 +465,18 @@ class TestDuplicateIds:
         root = usage_root(generators=("a", "b"), groups=False)
         source, folder = root / "test/a/real_unknown/a_unknown_000.png", root / "test/b/real_unknown"
         (folder / "b_unknown_000.png").rename(folder / source.name)
-        with pytest.raises(FingerprintsError, match="Duplicate ids: 2 images share 1"):
+        with pytest.raises(FingerprintsError, match="Duplicate ids: 2 images share 1") as error:
             prepared(root, "usage_2024")
+        for name in ("a", "b"):
+            assert f"test/{name}/real_unknown/a_unknown_000.png" in str(error.value)
+
+    def test_names_that_differ_only_by_accents_or_blanks(self) -> None:
+        apart = unicodedata.normalize("NFD", "\u00fc")
+        for one, other in (("\u00fc", apart), ("a", " a"), ("NA", "NA ")):
+            ids, paths = pd.Series([one, "x", other]), pd.Series(["p/1.png", "p/2.png", "q/3.png"])
+            with pytest.raises(FingerprintsError, match=r"share 1 id\(s\):\n +p/1.png\n +q/3.png"):
+                require_unique(ids, paths, Path())
+        require_unique(pd.Series(["a.png", "a", "A", "NA", "nan"]), pd.Series(list("abcde")), Path())
 
 
 class TestOverlap:
@@ -587,6 +610,14 @@ class TestTruth:
         with pytest.raises(FingerprintsError, match=r"1 id\(s\) match no image:\n +stranger"):
             prepared(root, "subset")
 
+    @pytest.mark.parametrize("header", ["image_path,predicted_class", "id,label", "Bild;Klasse"])
+    def test_header(self, root: Path, prepared: Prepared, header: str) -> None:
+        path = root / "test_truth.csv"
+        given = prepared(root, "subset")[0].select(split="test")["label"].tolist()
+        text = f"{header}\n{path.read_text()}"
+        path.write_text(text.replace(",", ";") if ";" in header else text)
+        assert prepared(root, "subset")[0].select(split="test")["label"].tolist() == given
+
     def test_missing_id(self, root: Path, prepared: Prepared) -> None:
         lines = (root / "test_truth.csv").read_text().splitlines(keepends=True)
         (root / "test_truth.csv").write_text("".join(lines[1:]))
@@ -595,7 +626,9 @@ class TestTruth:
 
     def test_repeated_id(self, root: Path, prepared: Prepared) -> None:
         add_lines(root / "test_truth.csv", "unknown_000.png,t1")
-        with pytest.raises(FingerprintsError, match="id 'unknown_000' is repeated"):
+        with pytest.raises(
+            FingerprintsError, match=r"'unknown_000' and 'unknown_000\.png' are the image 'unknown_000'"
+        ):
             prepared(root, "subset")
 
     def test_label_that_training_lacks(self, root: Path, prepared: Prepared) -> None:

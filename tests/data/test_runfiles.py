@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import get_task
-from fingerprints.data.runfiles import image_id, match_labels, read_labels, write_run_file
+from fingerprints.data.runfiles import LabelTable, read_labels, write_run_file
 
 USAGE, SUBSET = get_task("usage"), get_task("subset")
 EXPECTED = {"a": "used", "b": "not_used"}
 
 
-def read(tmp_path: Path, text: str, task: str = "usage") -> dict[str, str]:
+def read(tmp_path: Path, text: str, task: str = "usage", images: list[str] | None = None) -> LabelTable:
     path = tmp_path / "run.csv"
     path.write_bytes(text.encode())
-    return read_labels(path, get_task(task), kind="run file")
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("a", "a"),
-        ("a.png", "a"),
-        ("a.PNG", "a"),
-        ("x/y/a.tiff", "a"),
-        ("x\\a.jpg", "a"),
-        (" a ", "a"),
-        ("1.2.840", "1.2.840"),
-        ("1.2.840.png", "1.2.840"),
-        ("a.csv", "a.csv"),
-    ],
-)
-def test_id_is_the_file_name_without_an_image_extension(text: str, name: str) -> None:
-    assert image_id(text) == name
+    return read_labels(path, get_task(task), kind="run file", images=images)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +39,13 @@ def test_id_is_the_file_name_without_an_image_extension(text: str, name: str) ->
     ],
 )
 def test_ways_to_write_a_run_file(tmp_path: Path, text: str) -> None:
-    assert read(tmp_path, text) == EXPECTED
+    for images in (None, ["a", "b"]):
+        assert read(tmp_path, text, images=images).labels_of(["a", "b"]) == ["used", "not_used"]
 
 
 def test_file_order_is_kept_and_other_tasks_keep_their_labels(tmp_path: Path) -> None:
-    labels = read(tmp_path, "z,t2\na,t1\nm,t2\n", "subset")
-    assert list(labels.items()) == [("z", "t2"), ("a", "t1"), ("m", "t2")]
+    table = read(tmp_path, "z,t2\na,t1\nm,t2\n", "subset")
+    assert (table.ids, table.labels) == (("z", "a", "m"), ("t2", "t1", "t2"))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +55,7 @@ def test_file_order_is_kept_and_other_tasks_keep_their_labels(tmp_path: Path) ->
         ("a,1\nb,0,0.3\n", "line 2: 3 fields, not 2"),
         ("id,label,score\na,1\n", "line 2: 2 fields, not 3"),
         ("a,1\n\nb,0\n", "line 2: empty"),
-        ("a,1\nb,0\na.png,0\n", "line 3: id 'a' is repeated"),
+        ("a,1\nb,0\na ,0\n", "line 3: id 'a' is repeated"),
         ("a,1\nb,2\n", "line 2: label '2' is not one of 0, 1"),
         ("a,1\nb,yes\n", "line 2: label 'yes' is not one of 0, 1"),
         ("a,1\n,0\n", "line 2: empty field"),
@@ -93,31 +78,87 @@ def test_all_bad_lines_are_counted(tmp_path: Path) -> None:
 
 
 def test_missing_file_and_no_text_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(FingerprintsError, match="truth file cannot be read"):
+    with pytest.raises(FingerprintsError, match="truth file does not exist"):
         read_labels(tmp_path / "none.csv", USAGE, kind="truth file")
     (tmp_path / "image.png").write_bytes(b"\x89PNG\xff\xfe\x00")
     with pytest.raises(FingerprintsError, match="not a text file"):
         read_labels(tmp_path / "image.png", USAGE, kind="truth file")
 
 
-def test_labels_follow_the_order_of_ids() -> None:
-    assert match_labels(EXPECTED, ["b", "a"], path=Path("x"), kind="run file") == ["not_used", "used"]
+def test_labels_follow_the_order_of_ids(tmp_path: Path) -> None:
+    assert read(tmp_path, "a,1\nb,0\n").labels_of(["b", "a"]) == ["not_used", "used"]
 
 
-def test_missing_and_unknown_ids_are_named() -> None:
+def test_what_does_not_fit_the_images_is_named(tmp_path: Path) -> None:
     with pytest.raises(FingerprintsError, match="does not fit") as error:
-        match_labels(EXPECTED, ["b", "c", "d"], path=Path("x.csv"), kind="run file")
+        read(tmp_path, "a,1\nb,0\nb.png,1\n").labels_of(["b", "c", "d"])
     text = str(error.value)
+    assert "lines 2 and 3: 'b' and 'b.png' are the image 'b'" in text
     assert "2 image(s) have no line:\n    c\n    d" in text
     assert "1 id(s) match no image:\n    a" in text
-    assert "x.csv" in text
+    assert "line 1 was read as an image, not as a header" in text
+    assert str(tmp_path / "run.csv") in text
+
+
+def test_a_header_is_named_where_it_matters(tmp_path: Path) -> None:
+    table = read(tmp_path, "scan,answer\nb,0\n")
+    assert table.header == ("scan", "answer")
+    with pytest.raises(FingerprintsError, match=r"line 1 of run.csv \(scan,answer\) was read as a header"):
+        table.labels_of(["a", "b"])
+
+
+def test_further_columns_are_numbers(tmp_path: Path) -> None:
+    table = read(tmp_path, "id,label,note,score\na,1,NA,0.9\nb,0,,-1e-3\n")
+    np.testing.assert_allclose(table.numbers(["score"]), [[0.9], [-0.001]])
+    assert table.numbers(["score", "other"]) is None
+    assert read(tmp_path, "a,1\nb,0\n").numbers(["score"]) is None
+
+
+@pytest.mark.parametrize("cell", ["", "nan", "inf", "0,5", "x"])
+def test_a_score_that_is_no_finite_number_is_named(tmp_path: Path, cell: str) -> None:
+    table = read(tmp_path, f'id,label,score\na,1,0.9\nb,0,"{cell}"\n')
+    with pytest.raises(FingerprintsError, match=f"not a number:\n    line 3: '{cell}'"):
+        table.numbers(["score"])
+
+
+def test_two_score_columns_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FingerprintsError, match="two columns 'score'"):
+        read(tmp_path, "id,label,score,score\na,1,0.9,0.1\n").numbers(["score"])
+
+
+def test_scores_without_a_header_say_how_to_name_them(tmp_path: Path) -> None:
+    with pytest.raises(FingerprintsError, match=r"line 1: 3 fields, not 2[^?]*first line: id,label,score"):
+        read(tmp_path, "a,1,0.9\nb,0,0.1\n")
+
+
+def test_row_numbers_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FingerprintsError, match="leave out row numbers"):
+        read(tmp_path, ",id,label\n0,a,1\n1,b,0\n")
+
+
+AWKWARD = [
+    *("x.png", "x", "x.png.jpg", "NA", "nan", "001", "1", "id", "file", "a,b", 'a"b', "a b", "a;b", "a\tb"),
+    *("\u00fcber", unicodedata.normalize("NFD", "\u00f6ber"), "two\nlines", "'", "#1", "-", "1e3", "label"),
+]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_own_run_files_read_back(tmp_path: Path, order: int) -> None:
+    ids = AWKWARD[::order]
+    labels = [f"t{number % 3}" for number in range(len(ids))]
+    write_run_file(tmp_path / "run.csv", ids, labels, SUBSET)
+    own = read_labels(tmp_path / "run.csv", SUBSET, kind="run file", header=False)
+    assert own.labels_of(ids) == labels
+    given = read_labels(tmp_path / "run.csv", SUBSET, kind="run file", images=ids)
+    assert given.labels_of(ids[::-1]) == labels[::-1]
 
 
 def test_written_file_is_what_the_challenge_takes(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "run.csv"
     write_run_file(path, ["a", "b"], ["used", "not_used"], USAGE)
     assert path.read_bytes() == b"a,1\nb,0\n"
-    assert read_labels(path, USAGE, kind="run file") == EXPECTED
+    table = read_labels(path, USAGE, kind="run file")
+    assert dict(zip(table.ids, table.labels, strict=True)) == EXPECTED
     write_run_file(path, ["x"], ["t1"], SUBSET)
     assert path.read_bytes() == b"x,t1\n"
     assert [p.name for p in path.parent.iterdir()] == ["run.csv"]

@@ -231,3 +231,10 @@ def test_cache_that_cannot_be_written_is_named(tmp_path: Path, images: Path) -> 
         opened(images, tmp_path / "file" / "cache")
     assert str(tmp_path / "file") in str(error.value)
     assert "paths.store" in str(error.value)
+
+
+def test_names_that_are_not_utf_8_are_refused_before_any_work(images: Path, tmp_path: Path) -> None:
+    files = scan(images, [Source("*", "real", "train")])
+    with pytest.raises(FingerprintsError, match=r"1 file name\(s\) are not UTF-8"):
+        open_store([*files, files[0]._replace(name="\udce4.png")], SIZE, cache=tmp_path / "store")
+    assert not (tmp_path / "store").exists()

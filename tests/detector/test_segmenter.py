@@ -99,6 +99,14 @@ def test_groups_stay_together(settings, tmp_path, write_rows):
         held_out(names[:1], settings)
 
 
+def test_pairs_without_a_known_group_are_alone_and_noted(settings, tmp_path, write_rows, capsys):
+    names = sorted(path.name for path in settings.images.iterdir())
+    write_rows(tmp_path / "groups.csv", [(name, "") for name in names])
+    held = held_out(names, replace(settings, groups=tmp_path / "groups.csv", validation=0.4))
+    assert 0 < held.sum() < len(names)
+    assert f"note: {len(names)} image(s) have an empty group" in capsys.readouterr().err
+
+
 def test_bad_pairs_are_one_message(settings, tmp_path, write_image):
     write_image(settings.masks / "p0_0.png", size=32)
     write_image(settings.masks / "p0_1.png", 5)

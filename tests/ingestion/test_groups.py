@@ -34,11 +34,26 @@ def test_a_table_goes_before_patient_ids_and_folders_after(
     taken = take(groups=str(tree / "groups.csv"))
     assert taken.facts["groups_from"] == {"group table": 4, "patient id": 2}
     assert members(tree / "out") == [1, 1, 2, 2]
-    assert "1 row(s) of the group table match no image" in taken.describe()
+    assert "1 row(s) of groups.csv match no image" in taken.describe()
     write_dicom(folder / "secretward/IM9", 9, PatientID="")
     facts = take(groups="folders", out=tree / "other").facts
     assert facts["groups_from"] == {"folder": 4, "patient id": 3}
     assert members(tree / "other") == [1, 1, 1, 2, 2]
+
+
+def test_an_empty_group_gives_way_to_the_patient_id_or_means_alone(
+    folder: Path, take: Callable[..., Intake], write_rows: Callable
+) -> None:
+    rows = [("secretward/IM1", " "), ("IM3.ima", ""), ("a", ""), ("b", ""), ("c", " q")]
+    write_rows(folder.parent / "groups.csv", rows)
+    taken = take(groups=str(folder.parent / "groups.csv"))
+    assert taken.facts["groups_from"] == {
+        "group table": 1,
+        "image without a known group": 2,
+        "patient id": 3,
+    }
+    assert members(folder.parent / "out") == [1, 1, 1, 1, 2]
+    assert "3 image(s) have an empty group in groups.csv: the DICOM patient id counts" in taken.describe()
 
 
 def test_a_file_name_in_the_table_stands_for_one_file_only(
@@ -72,6 +87,8 @@ def test_pictures_without_a_group_are_named(
     [
         ("a/1.png", "", "table.csv", ("group table", "p")),
         ("b/1.dcm", "ID", "folders", ("patient id", "ID")),
+        ("a/2.dcm", "ID", "table.csv", ("patient id", "ID")),
+        ("a/2.dcm", "", "table.csv", ("image without a known group", "\0a/2.dcm")),
         ("b/1.png", "", "folders", ("folder", "b")),
         ("b/1.png", "", None, ("near-duplicate cluster", "")),
         ("1.png", "", "folders", "no group"),
@@ -83,7 +100,7 @@ def test_the_surest_source_of_a_group_counts(
     name: str, patient: str, groups: str | None, expected: tuple[str, str] | str
 ) -> None:
     file = SourceFile(path=f"/{name}", name=name, dicom=name.endswith("dcm"))
-    given = {"a/1.png": "p"}
+    given = {"a/1.png": "p", "a/2.dcm": ""}
     if isinstance(expected, tuple):
         assert group_of(file, patient=patient, given=given, groups=groups) == expected
     else:

@@ -38,7 +38,7 @@ def test_pictures_and_dicom_files_become_one_set(folder: Path, take: Callable[..
     for file, group in rows[1:]:
         assert file.startswith(f"images/{group}_000")
     names = [path.name for path in (out / "images").iterdir()]
-    assert None not in read_groups(out / "groups.csv", names)[0]
+    assert None not in read_groups(out / "groups.csv", names).groups
 
 
 def test_folders_that_hold_nothing_are_refused(tmp_path: Path, take: Callable[..., Intake]) -> None:

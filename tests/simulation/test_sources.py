@@ -42,11 +42,26 @@ def test_without_a_table_near_duplicates_stand_in_and_that_is_said(folder, tmp_p
     assert "clusters of near-duplicates" in real.notes[-1]
 
 
-def test_a_copy_of_an_image_counts_once(folder, tmp_path, write_image):
+def test_a_copy_of_an_image_counts_once(folder, tmp_path, write_image, write_rows):
     write_image(folder / "p9/copy.png", 3)
     real = read(folder, tmp_path)
     assert len(real.images) == 6
     assert "1 copies" in real.notes[0]
+    names = ["copy", *map(str, range(6))]
+    write_rows(tmp_path / "groups.csv", [("file", "group"), *((name, f"g{name}") for name in names)])
+    real = read(folder, tmp_path)
+    assert real.groups == [f"g{number}" for number in range(6)]
+    assert len(real.notes) == 1
+
+
+def test_an_empty_group_is_noted_and_a_missing_one_is_refused(folder, tmp_path, write_rows):
+    write_rows(tmp_path / "groups.csv", [(f"{n}.png", "" if n < 2 else "p") for n in range(6)])
+    real = read(folder, tmp_path)
+    assert len(set(real.groups)) == 3
+    assert real.notes == ("2 image(s) have an empty group in groups.csv: each is a group of its own",)
+    write_rows(tmp_path / "groups.csv", [(f"{n}.png", "p") for n in range(5)])
+    with pytest.raises(FingerprintsError, match=r"lacks 1 of 6 images:\n +p2/5.png"):
+        read(folder, tmp_path)
 
 
 def test_pixels_names_and_groups_are_in_the_fingerprint(folder, tmp_path, write_rows, write_image):
