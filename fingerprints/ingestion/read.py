@@ -9,8 +9,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from PIL import Image
 
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.progress import Progress
-from fingerprints.data.decode import Unusable, read_picture
+from fingerprints.data.decode import Unusable, read_picture, why_unusable
 from fingerprints.data.groups import thumbnails
 from fingerprints.data.store import interruptible
 from fingerprints.ingestion.dicom import Window, is_dicom, read_dicom
@@ -40,6 +39,7 @@ class Picture:
         thumbnail: Row of `data.groups.thumbnails`.
         origin: Where its group came from: a constant of `ingestion.groups`.
         group: Its group: first as given by the source, later hashed.
+        narrow: Whether it is nearly black because of its bits, see `data.decode.Decoded`.
     """
 
     source: str
@@ -50,6 +50,7 @@ class Picture:
     thumbnail: NDArray[np.float32]
     origin: str = ""
     group: str = ""
+    narrow: bool = False
 
 
 def read_all(
@@ -89,10 +90,10 @@ def _read(
     file: SourceFile, given: Mapping[str, str], settings: IntakeSettings, window: Window
 ) -> list[Picture] | Unusable:
     try:
-        if Path(file.path).stat().st_size == 0:
-            raise Unusable("cannot be read", "the file is empty")
+        narrow = False
         if not file.dicom:
-            frames: tuple[NDArray[np.uint8], ...] = (read_picture(file.path),)
+            picture, narrow = read_picture(file.path)
+            frames: tuple[NDArray[np.uint8], ...] = (picture,)
             patient = ""
         elif not is_dicom(file.path):
             raise Unusable("cannot be read", "'DICM' is missing at offset 128, so it is not a DICOM file")
@@ -103,14 +104,11 @@ def _read(
             frames, patient = slices.frames, slices.patient
         origin, group = group_of(file, patient=patient, given=given, groups=settings.groups)
         return [
-            _picture(file.name, number, pixels, origin, group, size=settings.size)
+            replace(_picture(file.name, number, pixels, origin, group, size=settings.size), narrow=narrow)
             for number, pixels in enumerate(frames, start=1)
         ]
-    except Unusable as why:
-        return why
     except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, struct.error and more
-        text = str(error).replace(f"'{file.path}'", "the file").replace(file.path, "the file")
-        return Unusable("cannot be read", text or type(error).__name__)
+        return why_unusable(file.path, error)
 
 
 def _picture(

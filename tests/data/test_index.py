@@ -392,12 +392,12 @@ class TestBadImages:
     def test_all_are_named(self, root: Path, prepared: Prepared) -> None:
         with pytest.raises(FingerprintsError, match=r"2 image\(s\) cannot be read") as error:
             prepared(root, "subset")
-        assert "real/t1/t1_003.png: cannot identify" in str(error.value)
-        assert "generated/gen_t2/gen_t2_001.png: the file is empty" in str(error.value)
+        assert "real/t1/t1_003.png: cannot be read: its content is not PNG" in str(error.value)
+        assert "generated/gen_t2/gen_t2_001.png: cannot be read: the file is empty" in str(error.value)
 
     def test_skipping_counts_them(self, root: Path, prepared: Prepared) -> None:
         index, store = prepared(root, "subset", on_bad_image="skip")
-        assert index.notes[0] == "2 unreadable image(s) skipped"
+        assert index.notes[0] == "2 unreadable image(s) skipped: cannot be read (2)"
         assert len(index.table) == len(store.images) - 2
         row = index.table[index.table["id"] == "t1_004"]
         pixels = np.asarray(Image.open(root / "real/t1/t1_004.png"))
