@@ -190,7 +190,8 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
     """The only page of an image file, decoded and upright.
 
     Raises:
-        Unusable: If it has several pages or frames.
+        Unusable: If it has several pages or frames, or only low values in channels of 16 bits, of which
+            Pillow keeps the upper 8.
         OSError: As `decode`.
     """
     # Not by its path: Pillow would map the file into memory, and scramble a TIFF that must be turned.
@@ -198,7 +199,13 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
         pages = getattr(image, "n_frames", 1)
         if pages > 1:
             raise Unusable("several pages", f"{pages}; save each page as its own file")
+        deep = any(";16" in str(tile) for tile in image.tile) and not image.mode.startswith("I")
         image.load()  # turns a TIFF as its orientation says
+        if (
+            deep
+            and np.asarray(image)[..., : len(image.getbands()) - ("A" in image.mode)].max() <= NARROW >> 8
+        ):
+            raise Unusable("nearly black", "its channels have 16 bits and low values; save it as grey")
         yield image if image.format == "TIFF" else _upright(image)
 
 

@@ -160,14 +160,15 @@ def as_mask(values: NDArray, path: Path) -> NDArray[np.bool_]:
     inner = _inner(grey)
     whole = values.dtype.kind in "iu" or (levels % 1 == 0).all()
     even = inner & _even(values)[1:-1, 1:-1]
-    if (whole and levels[-1] <= _LABELS) or (even.mean() > _EVEN_SHARE and len(levels) <= _LABELS):
+    few = len(levels) <= _LABELS and even.any() and even.mean() > _EVEN_SHARE
+    if few or (whole and levels[-1] <= _LABELS):
         shown = ", ".join(f"{level:g}" for level in levels[:8]) + (", ..." if len(levels) > 8 else "")
         raise FingerprintsError(
             f"The file is not a mask but a map of labels: it holds the values {shown}.",
             where=path,
             fix="save a file of two values: one in all lungs, and 0 elsewhere",
         )
-    if inner.mean() > _GREY_SHARE:
+    if inner.any() and inner.mean() > _GREY_SHARE:
         raise FingerprintsError(
             f"The file is not a mask: {inner.mean():.0%} of its pixels are neither dark nor bright.",
             where=path,

@@ -257,6 +257,34 @@ def test_12_bits_in_a_file_of_16_are_noticed(tmp_path: Path) -> None:
     assert narrow_notes(3, 5)[0].startswith("3 of 5 images have 16 bits but no value above 4,095")
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 255), (0, 4095)])
+def test_channels_of_16_bits_do_not_lose_low_values_in_silence(tmp_path: Path, low: int, high: int) -> None:
+    import struct
+    import zlib
+
+    def png(path: Path, values: np.ndarray, kind: int) -> Path:
+        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+        content = b"\x89PNG\r\n\x1a\n"
+        header = struct.pack(">IIBBBBB", 48, 48, 16, kind, 0, 0, 0)
+        for name, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+            content += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        path.write_bytes(content)
+        return path
+
+    bits = noise(48, 48, high=2).astype(np.uint16)
+    for kind, channels in ((2, 3), (4, 2), (6, 4)):  # colour, grey with alpha, colour with alpha
+        for scale, refused in ((high, True), (65_535, False)):
+            values = np.repeat((low + bits * (scale - low))[..., None], channels, axis=2)
+            if kind != 2:
+                values[..., -1] = 65_535
+            path = png(tmp_path / "a.png", values.reshape(48, -1), kind)
+            if refused:
+                with pytest.raises(Unusable, match="nearly black: its channels have 16 bits"):
+                    read_values(path)
+            else:
+                assert np.array_equal(read_values(path), bits * 255)
+
+
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
 def test_orientation_is_applied_alike_in_every_format(tmp_path: Path, name: str, turn: int) -> None:

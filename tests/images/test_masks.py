@@ -147,6 +147,8 @@ def test_empty_and_full_masks(tmp_path, write_image):
         mode = Image.fromarray(np.zeros((9, 9), dtype)).mode
         assert not read_mask(write_image(tmp_path / "e.png", np.zeros((9, 9), dtype), mode=mode)).any()
         assert read_mask(write_image(tmp_path / "f.png", np.ones((9, 9), dtype), mode=mode)).all()
+    tiny = write_image(tmp_path / "t.png", np.array([[0, 200, 255]], np.uint8))
+    assert read_mask(tiny).tolist() == [[False, True, True]]
 
 
 @pytest.mark.parametrize("values", [(0, 1, 2), (0, 3, 4, 5), (0, 9, 10), (0, 85, 170, 255), (0, 100, 255)])
