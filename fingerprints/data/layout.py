@@ -160,14 +160,12 @@ def _folders(
     for name in _subfolders(folder, dead=True):
         match = compiled.fullmatch(name)
         if match is not None:
-            yield from _folders(
-                os.path.join(folder, name), f"{below}{name}/", rest, {**fields, **match.groupdict()}
-            )
+            inner = os.path.join(folder, name)
+            rest_of_it = rest if os.path.isdir(inner) else []
+            yield from _folders(inner, f"{below}{name}/", rest_of_it, {**fields, **match.groupdict()})
 
 
 def _subfolders(folder: str, *, dead: bool = False) -> list[str]:
-    if not os.path.isdir(folder):
-        return []
     with os.scandir(folder) as entries:
         return sorted(
             e.name

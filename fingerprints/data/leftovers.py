@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fingerprints.data.embedded import FACTS
 from fingerprints.data.layout import IMAGE_SUFFIXES
-from fingerprints.data.walk import Found, cannot_be_read, walk
+from fingerprints.data.walk import Found, cannot_be_read, printable, walk
 
 # Endings of tables and texts that lie beside images and are nobody's image.
 _DOCUMENTS = frozenset(
@@ -105,5 +105,5 @@ def sort_out(files: Iterable[Found]) -> LeftOut:
 
 def _counts(parts: Counter[str]) -> str:
     ordered = sorted(parts.items(), key=lambda part: (-part[1], part[0]))
-    shown = [f"{name or 'no ending'} ({count:,})" for name, count in ordered[:_SHOWN]]
+    shown = [f"{printable(name) or 'no ending'} ({count:,})" for name, count in ordered[:_SHOWN]]
     return ", ".join(shown) + (", ..." if len(parts) > _SHOWN else "")

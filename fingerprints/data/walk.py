@@ -39,6 +39,11 @@ def is_litter(name: str) -> bool:
     return name.startswith(".") or name.lower() in _LITTER
 
 
+def printable(name: str) -> str:
+    """A file name with characters that every terminal and file can hold."""
+    return os.fsencode(name).decode(errors="replace")
+
+
 def is_dead(entry: os.DirEntry[str]) -> bool:
     """Whether an entry is a link that leads nowhere."""
     return entry.is_symlink() and not os.path.exists(entry.path)

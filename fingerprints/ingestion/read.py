@@ -20,6 +20,7 @@ from fingerprints.core.progress import Progress
 from fingerprints.data.decode import Unusable, read_picture, why_unusable
 from fingerprints.data.groups import thumbnails
 from fingerprints.data.store import interruptible
+from fingerprints.data.walk import printable
 from fingerprints.ingestion.dicom import Window, is_dicom, read_dicom
 from fingerprints.ingestion.groups import group_of
 from fingerprints.ingestion.scan import SourceFile
@@ -149,7 +150,7 @@ def require_usable(
         FingerprintsError: If there are such files; the error lists each file and the reason.
     """
     if bad and settings.on_bad_image == "error":
-        lines = [f"{_shown(name)}: {why}" for name, why in bad.items()]
+        lines = [f"{printable(name)}: {why}" for name, why in bad.items()]
         fix = "repair or remove them, or continue without them: on_bad_image=skip"
         if any(why.reason in ("no patient id", "no group") for why in bad.values()):
             fix += f"; if patients are missing: groups=CSV or groups={FOLDERS}"
@@ -162,8 +163,3 @@ def require_usable(
             where=settings.images,
             fix="give CT slices as DICOM files, or grey pictures",
         )
-
-
-def _shown(name: str) -> str:
-    """A file name with characters that every terminal can print."""
-    return os.fsencode(name).decode(errors="replace")

@@ -198,7 +198,9 @@ def tiff(path: Path, values: np.ndarray, **tags: object) -> Path:
     bits = values.dtype.itemsize * 8
     entries = {256: values.shape[1], 257: values.shape[0], 258: bits, 259: 1, 262: 1, 273: 0, 277: 1}
     entries |= {278: values.shape[0], 279: values.nbytes, 339: sign}
-    entries |= {{"photometric": 262, "orientation": 274}[name]: number for name, number in tags.items()}
+    entries |= {
+        {"width": 256, "photometric": 262, "bits": 258}[name]: number for name, number in tags.items()
+    }
     entries[273] = 8 + 2 + 12 * len(entries) + 4
     directory = b"".join(struct.pack("<HHII", tag, 4, 1, entries[tag]) for tag in sorted(entries))
     head = b"II*\0" + struct.pack("<IH", 8, len(entries))
@@ -283,6 +285,17 @@ def test_channels_of_16_bits_do_not_lose_low_values_in_silence(tmp_path: Path, l
                     read_values(path)
             else:
                 assert np.array_equal(read_values(path), bits * 255)
+
+
+def test_white_of_a_file_of_12_bits_is_4095(tmp_path: Path) -> None:
+    values = noise(48, 48, high=4096, dtype=np.uint16)
+    values.flat[:3] = (0, 4095, 2048)
+    left, right = values.reshape(-1, 2).T
+    packed = np.stack([left >> 4, (left & 15) << 4 | right >> 8, right & 255], axis=1).astype(np.uint8)
+    path = tiff(tmp_path / "a.tif", packed.reshape(48, -1), bits=12, width=48)
+    decoded = decode(path, SIZE)
+    assert np.abs(decoded.pixels - values * (255 / 4095)).max() <= 0.51
+    assert not decoded.narrow
 
 
 @pytest.mark.parametrize("turn", range(1, 9))

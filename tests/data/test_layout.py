@@ -120,7 +120,7 @@ def test_a_link_that_leads_nowhere_is_listed_like_an_image(tmp_path: Path) -> No
     assert [f.id for f in scan(tmp_path, [Source("**/*", "real", "train")])] == ["1", "2"]
 
 
-@pytest.mark.parametrize("pattern", ["{label}/*", "t2/*"])
+@pytest.mark.parametrize("pattern", ["{label}/*", "t2/*", "t2/{generator}/*"])
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_a_folder_that_is_a_link_to_nowhere_is_an_error(tmp_path: Path, pattern: str, part: str) -> None:
     touch(tmp_path, "t1/1.png")

@@ -65,3 +65,12 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("os.scandir", refuse)
     with pytest.raises(FingerprintsError, match="cannot be read: Permission denied"):
         left_out(tmp_path, [])
+
+
+def test_names_that_are_no_text_can_be_printed_and_written(tmp_path: Path) -> None:
+    latin = b"\xe4".decode("utf-8", "surrogateescape")  # a letter in Latin-1, as on old servers
+    touch(tmp_path, f"{latin}rzte/1.png", f"{latin}rzte/2.{latin}")
+    notes = left_out(tmp_path, []).notes()
+    assert len(notes) == 2
+    assert "\N{REPLACEMENT CHARACTER}rzte/ (1)" in notes[0]
+    assert " ".join(notes).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fingerprints.data.walk import cannot_be_read, is_dead, is_litter, walk
+from fingerprints.data.walk import cannot_be_read, is_dead, is_litter, printable, walk
 
 
 def names(root: Path) -> list[tuple[str, str]]:
@@ -45,3 +45,8 @@ def test_litter_of_systems_is_not_met(tmp_path: Path) -> None:
 def test_the_error_names_the_folder() -> None:
     error = cannot_be_read(PermissionError(13, "Permission denied", "/x/y"), Path("/x"))
     assert (error.what, error.where) == ("The images cannot be read: Permission denied.", "/x/y")
+
+
+def test_names_of_any_bytes_can_be_printed() -> None:
+    assert printable(os.fsdecode(b"\xe4.png")) == "\N{REPLACEMENT CHARACTER}.png"
+    assert printable("\u00e4.png") == "\u00e4.png"
