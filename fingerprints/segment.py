@@ -11,7 +11,7 @@ Train a U-Net on images and lung masks, and compare it with the default mask on 
 usage: python -m fingerprints.segment images=DIR masks=DIR out=DIR [KEY=VALUE ...]
 
   images=DIR        PNG, JPEG, BMP and TIFF files, with or without subfolders
-  masks=DIR         their masks, bright in the lungs: same relative path, or same file name
+  masks=DIR         their masks, bright in the lungs, of two values: same relative path, or same file name
   out=DIR           folder to make: segmenter.safetensors, dice.json, overlays.png
   size=128          side of the network's input in pixels; its masks are resized to the image size
   epochs=120        number of passes over the training pairs

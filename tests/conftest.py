@@ -144,7 +144,7 @@ def write_dicom() -> Callable[..., Path]:
         }
         values |= header
         if values["BitsStored"] is not None:
-            values["HighBit"] = values["BitsStored"] - 1
+            values.setdefault("HighBit", values["BitsStored"] - 1)
         data.file_meta = pydicom.dataset.FileMetaDataset()
         data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         for name, value in values.items():

@@ -104,3 +104,16 @@ def test_it_works_without_torch(tmp_path, write_dicom):
     assert done.returncode == 0, done.stderr
     assert "TORCH False" in done.stdout
     assert done.stderr == ""
+
+
+def test_perfusion_maps_are_refused_by_name(command, tmp_path, write_dicom):
+    kind = ["DERIVED", "SECONDARY", "AXIAL", "CT_PERFUSION", "MTT"]
+    write_dicom(tmp_path / "in/a", ImageType=kind, RescaleType="US")
+    write_dicom(tmp_path / "in/b", 1)
+    code, printed = command(ingest, "images=in", "out=out")
+    assert code == 2
+    assert "a: a perfusion map: its image type says PERFUSION" in printed
+    assert not (tmp_path / "out").exists()
+    code, printed = command(ingest, "images=in", "out=out", "on_bad_image=skip", "size=48")
+    assert code == 0, printed
+    assert "skipped: 1 (a perfusion map)" in printed

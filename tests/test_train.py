@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from fingerprints import evaluate, predict, train
 from fingerprints.config.schema import options
@@ -336,6 +337,14 @@ def spoil(name):
             real[0].write_bytes(real[0].read_bytes()[:60])
             real[1].write_text("not an image")
             real[2].write_bytes(b"")
+        elif name == "links to nowhere":
+            for file in real[:2]:
+                file.unlink()
+                file.symlink_to(f"/not/fetched/{file.name}")
+        elif name == "pages":
+            page = Image.open(real[0]).copy()
+            real[0].unlink()
+            page.save(real[0].with_suffix(".tif"), save_all=True, append_images=[page])
         elif name == "duplicate id":
             real[0].with_suffix(".jpg").write_bytes(real[0].read_bytes())
         elif name == "unknown truth":
@@ -356,6 +365,8 @@ BAD = {
     "gen without real": "t1 have generated but no real",
     "empty folder": "No images in 1 folder",
     "truncated": "3 image(s) cannot be read",
+    "links to nowhere": "it is a link to a file that does not exist",
+    "pages": "several pages: 2",
     "duplicate id": "Duplicate ids",
     "unknown truth": "nobody",
     "missing truth": "no line",
@@ -374,7 +385,7 @@ def test_bad_data_are_said_in_plain_words(name, subset_root, prepared):
 
 
 # A fault of each kind: of the folders, the files, the ids, the truth.
-@pytest.mark.parametrize("name", ["no generated", "truncated", "duplicate id", "unknown truth"])
+@pytest.mark.parametrize("name", ["no generated", "truncated", "pages", "duplicate id", "unknown truth"])
 def test_bad_input_is_one_message_and_leaves_no_run_folder(name, command, subset_root, tmp_path):
     root = subset_root()
     spoil(name)(root)

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.progress import Progress
 from fingerprints.core.tasks import NONE, Task
-from fingerprints.data.decode import Preprocessing
+from fingerprints.data.decode import Preprocessing, counted, narrow_notes
 from fingerprints.data.groups import near_duplicate_groups, read_groups
 from fingerprints.data.layout import ImageFile, scan
+from fingerprints.data.leftovers import left_out
 from fingerprints.data.names import plain
 from fingerprints.data.runfiles import read_labels
 from fingerprints.data.settings import DataSettings, Remedy
@@ -101,7 +102,7 @@ def prepare(
         )
     # First the checks that need only file names, because decoding takes time.
     files = scan(settings.root, settings.sources)
-    notes: list[str] = []
+    notes = left_out(settings.root, [file.name for file in files]).notes()
     table = _table(files, task)
     classes = _check_classes(table, task, settings.root)
     _check_ids(table, task, settings.root)
@@ -155,10 +156,13 @@ def check_readable(
                 where=Path(files[0].path).parent if len(files) == 1 else None,
                 fix="repair or remove them, or continue without them: data.on_bad_image=skip",
             )
-        notes.append(f"{len(bad)} unreadable image(s) skipped")
+        notes.append(f"{len(bad)} unreadable image(s) skipped: {counted(list(store.errors.values()))}")
     readable = np.setdiff1d(np.arange(len(files)), list(store.errors))
     if len(readable) == 0:
-        raise FingerprintsError("None of the images can be read.", fix="check the folder")
+        raise FingerprintsError(
+            f"None of the images can be read: {counted(list(store.errors.values()))}.", fix="check the folder"
+        )
+    notes += narrow_notes(len(store.narrow), len(readable))
     sizes, counts = np.unique(store.native_sizes[readable], axis=0, return_counts=True)
     if len(sizes) > 1:
         order = np.argsort(-counts)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.tasks import Domain
 from fingerprints.data.settings import PartName, Source
+from fingerprints.data.walk import cannot_be_read, is_dead, is_litter
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 FIELDS = ("label", "generator")
@@ -47,11 +48,12 @@ class ImageFile(NamedTuple):
 def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
     """All image files of a layout, sorted by source and name.
 
-    The test part is optional, but if one of its sources has images, all must have images.
+    The test part is optional, but if one of its sources has images, all must have images. A link that leads
+    nowhere is listed like an image, so that reading it reports the error.
 
     Raises:
-        FingerprintsError: If the root is not a folder, a source of the training part matches nothing,
-            a matched folder holds no image, or the test part is incomplete.
+        FingerprintsError: If the root is not a folder or a folder cannot be read, a source of the training
+            part matches nothing, a matched folder holds no image, or the test part is incomplete.
     """
     if not root.is_dir():
         raise FingerprintsError(
@@ -63,7 +65,10 @@ def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
     empty_test: list[Source] = []
     found_test = False
     for source in sources:
-        matched = list(_match_source(root, source))
+        try:
+            matched = list(_match_source(root, source))
+        except OSError as error:
+            raise cannot_be_read(error, root) from error
         if not matched and source.part == "train":
             raise FingerprintsError(
                 f"No {source.domain} images match '{source.pattern}'.",
@@ -97,16 +102,20 @@ def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
     compiled = _component(last)
     empty: list[str] = []
     for folder, below, fields in _folders(str(root), "", folders, {}):
+        if not os.path.isdir(folder):
+            empty.append(f"{folder} (a link that leads nowhere)")
+            continue
         count = 0
         with os.scandir(folder) as entries:
-            names = sorted((e.name, e) for e in entries if not e.name.startswith("."))
+            names = sorted((e.name, e) for e in entries if not is_litter(e.name))
         for name, entry in names:
             match = compiled.fullmatch(name)
             if match is None or os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES:
                 continue
-            if not entry.is_file():
+            dead = is_dead(entry)
+            if not dead and not entry.is_file():
                 continue
-            stat = entry.stat()
+            stat = entry.stat(follow_symlinks=not dead)
             found = {**fields, **match.groupdict()} if compiled.groups else fields
             count += 1
             yield ImageFile(
@@ -132,7 +141,10 @@ def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
 def _folders(
     folder: str, below: str, components: Sequence[str], fields: dict[str, str]
 ) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Folders that match the components, depth first: path, path relative to the root, fields of the path."""
+    """Folders that match the components, depth first: path, path relative to the root, fields of the path.
+
+    A link that leads nowhere counts as a folder, unless its name is that of an image.
+    """
     if not components:
         yield folder, below, fields
         return
@@ -140,20 +152,42 @@ def _folders(
     if head == "**":
         yield from _folders(folder, below, rest, fields)
         for name in _subfolders(folder):
-            yield from _folders(os.path.join(folder, name), f"{below}{name}/", components, fields)
+            inner = os.path.join(folder, name)
+            if not _leads_back(inner):
+                yield from _folders(inner, f"{below}{name}/", components, fields)
         return
     compiled = _component(head)
-    for name in _subfolders(folder):
+    for name in _subfolders(folder, dead=True):
         match = compiled.fullmatch(name)
         if match is not None:
-            yield from _folders(
-                os.path.join(folder, name), f"{below}{name}/", rest, {**fields, **match.groupdict()}
-            )
+            inner = os.path.join(folder, name)
+            rest_of_it = rest if os.path.isdir(inner) else []
+            yield from _folders(inner, f"{below}{name}/", rest_of_it, {**fields, **match.groupdict()})
 
 
-def _subfolders(folder: str) -> list[str]:
+def _subfolders(folder: str, *, dead: bool = False) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+        return sorted(
+            e.name
+            for e in entries
+            if not is_litter(e.name)
+            and (
+                e.is_dir()
+                or (dead and is_dead(e) and os.path.splitext(e.name)[1].lower() not in IMAGE_SUFFIXES)
+            )
+        )
+
+
+def _leads_back(folder: str) -> bool:
+    """Whether a folder is a link to a folder above it."""
+    if not os.path.islink(folder):
+        return False
+    target, above = os.path.realpath(folder), os.path.dirname(folder)
+    while above != os.path.dirname(above):
+        if os.path.realpath(above) == target:
+            return True
+        above = os.path.dirname(above)
+    return False
 
 
 def _component(text: str) -> re.Pattern[str]:

@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike, NDArray
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import locked, replacing
 from fingerprints.core.progress import Progress
-from fingerprints.data.decode import Decoded, Preprocessing, decode
+from fingerprints.data.decode import Decoded, Preprocessing, decode, why_unusable
 from fingerprints.data.layout import ImageFile
 from fingerprints.data.names import require_writable
 
@@ -41,6 +41,7 @@ class ImageStore:
         native_sizes: `(n, 2)` width and height of each file; 0 if it could not be read.
         errors: Row -> why the file could not be read.
         built: Whether this call decoded the files (`False`: found on disk).
+        narrow: Rows of images of 16 bits whose values end at 4,095 or lower.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class ImageStore:
     native_sizes: NDArray[np.int32]
     errors: dict[int, str]
     built: bool
+    narrow: tuple[int, ...] = ()
 
     def cached(self, name: str, compute: Callable[[], NDArray]) -> NDArray:
         """An array derived from the store's pixels, computed once and saved in the same folder."""
@@ -142,6 +144,7 @@ def open_store(
         native_sizes=np.load(folder / "native_sizes.npy", allow_pickle=False),
         errors={int(row): why for row, why in facts["errors"].items()},
         built=built,
+        narrow=tuple(facts["narrow"]),
     )
 
 
@@ -163,6 +166,7 @@ def _build(
         digests = np.zeros(n, dtype="S32")
         native_sizes = np.zeros((n, 2), dtype=np.int32)
         errors: dict[int, str] = {}
+        narrow: list[int] = []
         shown = time.monotonic()
         with interruptible(ThreadPoolExecutor(workers or os.cpu_count())) as pool:
             for row, result in enumerate(pool.map(lambda f: _try_decode(f.path, preprocessing), files)):
@@ -172,13 +176,14 @@ def _build(
                     images[row] = result.pixels
                     digests[row] = result.digest.hex().encode()
                     native_sizes[row] = result.native_size
+                    narrow += [row] if result.narrow else []
                 if progress is not None and (row + 1 == n or time.monotonic() - shown > 0.1):
                     shown = time.monotonic()
                     progress("decoding images", row + 1, n)
         images.flush()
         np.save(part / "digests.npy", digests)
         np.save(part / "native_sizes.npy", native_sizes)
-        facts = {"preprocessing": preprocessing.describe(), "images": n, "errors": errors}
+        facts = {"preprocessing": preprocessing.describe(), "images": n, "errors": errors, "narrow": narrow}
         (part / "store.json").write_text(json.dumps(facts, indent=1))
         part.rename(folder)
     except BaseException:
@@ -199,11 +204,7 @@ def _try_decode(path: str, preprocessing: Preprocessing) -> Decoded | str:
     try:
         return decode(path, preprocessing)
     except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, struct.error and more
-        file = Path(path)
-        if file.exists() and file.stat().st_size == 0:
-            return "the file is empty"
-        text = str(error).replace(f"'{path}'", "the file").replace(path, "the file")
-        return text or type(error).__name__
+        return str(why_unusable(path, error))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from fingerprints.data.datamodule import PixelSource
 from fingerprints.data.decode import Preprocessing
 from fingerprints.data.index import check_readable, require_unique
 from fingerprints.data.layout import ImageFile, scan
+from fingerprints.data.leftovers import left_out
 from fingerprints.data.settings import Remedy, Source
 from fingerprints.data.store import ImageStore, open_store
 from fingerprints.decisions.contract import Images, Part
@@ -59,11 +60,19 @@ def predict_folder(
     unit, other = task.unit, "generated" if task.unit == "real" else "real"
     files = scan(images, [Source("*", domain=unit, part="train")])
     require_unique(pd.Series([f.id for f in files]), pd.Series([f.name for f in files]), images)
-    count = len(files)
+    count, missing = len(files), left_out(images, [file.name for file in files])
+    notes = missing.notes(documents=True)
     if generated is not None:
-        files += scan(generated, [Source("*", domain=other, part="train")])  # type: ignore[arg-type]
-    store, readable = _seen(run, files, images, cache=cache, on_bad_image=on_bad_image)
+        references_found = scan(generated, [Source("*", domain=other, part="train")])  # type: ignore[arg-type]
+        files += references_found
+        if generated.resolve() != images.resolve():
+            notes += left_out(generated, [file.name for file in references_found]).notes()
+    store, readable = _seen(run, files, images, cache=cache, on_bad_image=on_bad_image, notes=notes)
     units, references = readable[readable < count], readable[readable >= count]
+    if without := missing.total + count - len(units):
+        print(
+            f"note: {without:,} file(s) in {images} get no line in the run file, see above", file=sys.stderr
+        )
     trainer = make_trainer(
         TrainerSettings(accelerator=accelerator, precision=run.config["trainer"]["precision"])
     )
@@ -92,13 +101,18 @@ def _check_folders(task: Task, generated: Path | None) -> None:
 
 
 def _seen(
-    run: Run, files: list[ImageFile], images: Path, *, cache: Path, on_bad_image: Remedy
+    run: Run,
+    files: list[ImageFile],
+    images: Path,
+    *,
+    cache: Path,
+    on_bad_image: Remedy,
+    notes: list[str],
 ) -> tuple[ImageStore, NDArray[np.int64]]:
     """The images as input of the encoder, and the rows that could be read; notes go to the console."""
     store = open_store(
         files, Preprocessing(run.config["data"]["size"]), cache=cache, progress=console_progress()
     )
-    notes: list[str] = []
     try:
         readable = check_readable(
             files,

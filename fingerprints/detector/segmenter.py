@@ -15,12 +15,13 @@ from PIL import Image
 
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.files import write_atomically
-from fingerprints.data.decode import Preprocessing, decode
+from fingerprints.data.decode import Preprocessing, decode, narrow_notes, why_unusable
 from fingerprints.data.groups import read_groups
+from fingerprints.data.leftovers import left_out
 from fingerprints.data.splits import hold_out
 from fingerprints.detector.settings import SegmentSettings
 from fingerprints.images.lungs import lung_masks
-from fingerprints.images.masks import dice, image_files, match_masks, read_mask
+from fingerprints.images.masks import as_mask, dice, image_files, mask_values, match_masks, resized_mask
 from fingerprints.images.unet import check_side, predict_masks, save_unet
 from fingerprints.training.hardware import resolve
 from fingerprints.training.segmenter import SegmenterSettings, fit_segmenter
@@ -39,11 +40,13 @@ class Pairs:
         names: n paths relative to the folder of images.
         images: `(n, size, size)` uint8.
         masks: `(n, size, size)`.
+        notes: Files that were left out, empty masks, and images that are nearly black.
     """
 
     names: list[str]
     images: NDArray[np.uint8]
     masks: NDArray[np.bool_]
+    notes: tuple[str, ...] = ()
 
 
 def segment(settings: SegmentSettings) -> dict[str, Any]:
@@ -84,9 +87,9 @@ def segment(settings: SegmentSettings) -> dict[str, Any]:
         for name, a, b, t in zip(names, ours, default, truth, strict=True)
     ]
     figures: dict[str, Any] = {
-        "mean": {key: float(np.mean([row[key] for row in rows])) for key in ("segmenter", "threshold")},
-        "least": {key: float(np.min([row[key] for row in rows])) for key in ("segmenter", "threshold")},
+        **_summary(rows),
         "held_out": rows,
+        "notes": list(pairs.notes),
         "trained_on": [name for name, out in zip(pairs.names, held, strict=True) if not out],
         "size": settings.size,
         "seed": settings.seed,
@@ -106,14 +109,33 @@ def segment(settings: SegmentSettings) -> dict[str, Any]:
     return figures
 
 
+def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and lowest Dice over the pairs that have one, and the number of the others (two empty masks).
+
+    Returns:
+        `mean`, `least` and `undefined`, by kind of mask; mean and least are `None` if no pair has a Dice.
+    """
+    out: dict[str, Any] = {"mean": {}, "least": {}, "undefined": {}}
+    for key in ("segmenter", "threshold"):
+        values = [row[key] for row in rows if row[key] is not None]
+        out["mean"][key] = float(np.mean(values)) if values else None
+        out["least"][key] = float(np.min(values)) if values else None
+        out["undefined"][key] = len(rows) - len(values)
+    return out
+
+
 def describe(figures: dict[str, Any], out: Path) -> str:
     """The figures, in words."""
-    mean, least = figures["mean"], figures["least"]
-    return (
+    said = []
+    for key, name in (("segmenter", "segmenter"), ("threshold", "default mask")):
+        mean, least, without = (figures[part][key] for part in ("mean", "least", "undefined"))
+        text = f"{name} mean {mean:.4f}, lowest {least:.4f}" if mean is not None else f"{name} undefined"
+        said.append(text + (f" (without {without} pairs of two empty masks)" if without else ""))
+    notes = "".join(f"note: {note}\n" for note in figures["notes"])
+    return notes + (
         f"trained on {len(figures['trained_on'])} pairs in {figures['seconds']:.0f} s; "
         f"Dice on {len(figures['held_out'])} held-out pairs: "
-        f"segmenter mean {mean['segmenter']:.4f}, lowest {least['segmenter']:.4f}; "
-        f"default mask mean {mean['threshold']:.4f}, lowest {least['threshold']:.4f}\n"
+        f"{'; '.join(said)}\n"
         f"{out / OVERLAYS}: given masks in red, masks of the segmenter in green, default masks in blue\n"
         f"use it with region=lung region.mask=unet region.weights={out / WEIGHTS}"
     )
@@ -123,8 +145,8 @@ def read_pairs(images: Path, masks: Path, *, size: int) -> Pairs:
     """Every image of a folder with its mask, at `size` pixels a side.
 
     Raises:
-        FingerprintsError: If a folder is missing or empty, an image has no mask, or files cannot be read,
-            differ in size or are not masks; the message lists all of them.
+        FingerprintsError: If a folder is missing or empty, an image has no mask, all masks are empty, or
+            files cannot be read, differ in size or are not masks; the message lists all of them.
     """
     if not images.is_dir():
         raise FingerprintsError(
@@ -132,11 +154,15 @@ def read_pairs(images: Path, masks: Path, *, size: int) -> Pairs:
         )
     files = image_files(images)
     if not files:
-        raise FingerprintsError("The folder holds no images.", where=images, fix="images=DIR, masks=DIR")
+        others = left_out(images, []).notes(documents=True)
+        raise FingerprintsError(
+            "\n".join(["The folder holds no images.", *others]), where=images, fix="images=DIR, masks=DIR"
+        )
     names = [file.relative_to(images).as_posix() for file in files]
-    read: list[tuple[NDArray[np.uint8], NDArray[np.bool_]]] = []
+    read: list[tuple[NDArray[np.uint8], NDArray[np.bool_], bool]] = []
     bad: list[str] = []
-    for name, file, mask in zip(names, files, match_masks(masks, names), strict=True):
+    matched = match_masks(masks, names)
+    for name, file, mask in zip(names, files, matched, strict=True):
         try:
             read.append(_read_pair(file, mask, size))
         except FingerprintsError as error:
@@ -147,7 +173,36 @@ def read_pairs(images: Path, masks: Path, *, size: int) -> Pairs:
             where=images,
             fix="replace these files, or take them out of both folders",
         )
-    return Pairs(names, np.stack([image for image, _ in read]), np.stack([mask for _, mask in read]))
+    stacked = np.stack([mask for _, mask, _ in read])
+    notes = [
+        *left_out(images, names).notes(),
+        *_unused_note(masks, len(matched)),
+        *narrow_notes(sum(narrow for _, _, narrow in read), len(names)),
+        *_empty_note(stacked, masks),
+    ]
+    return Pairs(names, np.stack([image for image, _, _ in read]), stacked, tuple(notes))
+
+
+def _unused_note(masks: Path, used: int) -> list[str]:
+    """The note about masks that belong to no image."""
+    count = len(image_files(masks))
+    return [f"{count - used:,} of {count:,} masks belong to no image"] if count > used else []
+
+
+def _empty_note(masks: NDArray[np.bool_], folder: Path) -> list[str]:
+    """The note about empty masks `(n, S, S)`.
+
+    Raises:
+        FingerprintsError: If all are empty: there is nothing to learn.
+    """
+    empty = int((~masks.any(axis=(1, 2))).sum())
+    if empty == len(masks):
+        raise FingerprintsError(
+            "All masks are empty.",
+            where=folder,
+            fix="give masks that are brighter in the lungs than elsewhere",
+        )
+    return [f"{empty:,} of {len(masks):,} masks are empty"] if empty else []
 
 
 def held_out(names: list[str], settings: SegmentSettings) -> NDArray[np.bool_]:
@@ -210,18 +265,19 @@ def _resized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))
 
 
-def _read_pair(file: Path, mask: Path, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _read_pair(file: Path, mask: Path, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_], bool]:
+    """Image and mask `(size, size)`, and whether the image is narrow (see `Decoded`)."""
     try:
         image = decode(file, Preprocessing(size))
-        with Image.open(mask) as opened:
-            own = opened.size
     except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, struct.error and more
-        raise FingerprintsError(f"cannot be read: {error or type(error).__name__}") from error
+        raise FingerprintsError(str(why_unusable(file, error))) from error
+    values = mask_values(mask)
+    own = values.shape[::-1]
     if image.native_size != own:
         raise FingerprintsError(
             "the image has {} x {} pixels, its mask {} x {}".format(*image.native_size, *own)
         )
-    return image.pixels, read_mask(mask, size=size)
+    return image.pixels, resized_mask(as_mask(values, mask), size=size), image.narrow
 
 
 def _progress() -> list[Any]:

@@ -9,18 +9,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.files import digest
-from fingerprints.data.decode import Preprocessing, decode
+from fingerprints.data.decode import read_values, why_unusable
 from fingerprints.data.layout import IMAGE_SUFFIXES
+from fingerprints.data.walk import cannot_be_read, walk
 from fingerprints.images.lungs import lung_masks
 from fingerprints.images.settings import MaskedRegionSettings
 
 # Increase this number when the same settings give other masks, so that old caches are not read.
-MASK_VERSION = 1
+MASK_VERSION = 2
 # A file with a larger share of grey pixels than this is a picture, not a mask saved as JPEG.
 _GREY_SHARE = 0.05
+# A file with a larger share of even grey areas than this holds several labels; outlines are never even.
+_EVEN_SHARE = 0.0005
+_LABELS = 32  # whole numbers up to this value are labels, not grey levels
 
 Block = Callable[[NDArray[np.uint8], int], NDArray[np.bool_]]
 
@@ -62,10 +67,10 @@ def mask_source(
     return MaskSource(facts, lambda images, start: lung_masks(images))
 
 
-def dice(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Dice coefficient in [0, 1] of two masks of the same shape; 1 if both are empty."""
+def dice(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float | None:
+    """Dice coefficient in [0, 1] of two masks of the same shape; `None` (0 / 0) if both are empty."""
     both = int(mask.sum()) + int(truth.sum())
-    return 1.0 if both == 0 else 2 * int((mask & truth).sum()) / both
+    return None if both == 0 else 2 * int((mask & truth).sum()) / both
 
 
 def match_masks(folder: Path, names: Sequence[str]) -> list[Path]:
@@ -115,39 +120,117 @@ def match_masks(folder: Path, names: Sequence[str]) -> list[Path]:
     return found
 
 
-def read_mask(path: Path, *, size: int) -> NDArray[np.bool_]:
-    """Read a mask file as `(size, size)`: true above half of its brightest grey level.
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Read a mask file as `(H, W)`, in the file's own size.
+
+    The values that the file stores are divided into two, whatever their type: 0 and 1, 0 and 255, 0 and
+    65,535, 0.0 and 1.0, black and white, or two colours. The brighter of two values is true; of grey levels,
+    as in a mask saved as JPEG, those above half of the brightest are. A file with one value is all true,
+    or all false if the value is 0.
 
     Raises:
-        FingerprintsError: If it cannot be read, or is a picture with many grey levels.
+        FingerprintsError: If it cannot be read, or is a picture with many grey levels or a map of labels.
+    """
+    return as_mask(mask_values(path), path)
+
+
+def mask_values(path: Path) -> NDArray:
+    """The values of a mask file `(H, W)`, see `data.decode.read_values`.
+
+    Raises:
+        FingerprintsError: If it cannot be read.
     """
     try:
-        pixels = decode(path, Preprocessing(size)).pixels
+        return read_values(path)
     except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, struct.error and more
         raise FingerprintsError(
-            f"The mask cannot be read: {error or type(error).__name__}", where=path, fix="replace the file"
+            f"The mask cannot be used: {why_unusable(path, error)}", where=path, fix="replace the file"
         ) from error
-    share = pixels / max(int(pixels.max()), 1)
-    mask = share > 0.5
-    # Only count grey pixels away from outlines, because resizing makes outlines grey.
+
+
+def as_mask(values: NDArray, path: Path) -> NDArray[np.bool_]:
+    """The mask `(H, W)` of a file's values; see `read_mask`."""
+    levels = np.unique(values)
+    if len(levels) <= 2:
+        _require_visible(path, levels)
+        return values > (0 if len(levels) == 1 else levels[0])
+    share = values / levels[-1]
     grey = (share > 0.1) & (share < 0.9)
-    inner = grey[1:-1, 1:-1] & grey[:-2, 1:-1] & grey[2:, 1:-1] & grey[1:-1, :-2] & grey[1:-1, 2:]
-    if inner.mean() > _GREY_SHARE:
+    # Only grey areas count, because resizing makes outlines grey.
+    inner = _inner(grey)
+    whole = values.dtype.kind in "iu" or (levels % 1 == 0).all()
+    even = inner & _even(values)[1:-1, 1:-1]
+    few = len(levels) <= _LABELS and even.any() and even.mean() > _EVEN_SHARE
+    if few or (whole and levels[-1] <= _LABELS):
+        shown = ", ".join(f"{level:g}" for level in levels[:8]) + (", ..." if len(levels) > 8 else "")
+        raise FingerprintsError(
+            f"The file is not a mask but a map of labels: it holds the values {shown}.",
+            where=path,
+            fix="save a file of two values: one in all lungs, and 0 elsewhere",
+        )
+    if inner.any() and inner.mean() > _GREY_SHARE:
         raise FingerprintsError(
             f"The file is not a mask: {inner.mean():.0%} of its pixels are neither dark nor bright.",
             where=path,
             fix="give an image of two grey levels, bright in the lungs",
         )
-    return mask
+    return share > 0.5
+
+
+def resized_mask(mask: NDArray[np.bool_], *, size: int) -> NDArray[np.bool_]:
+    """A mask `(H, W)` as `(size, size)`: true where more than half of the area is true."""
+    if mask.shape == (size, size):
+        return mask
+    pixels = Image.fromarray(np.where(mask, 255, 0).astype(np.uint8))
+    return np.asarray(pixels.resize((size, size), Image.Resampling.BILINEAR)) > 127
+
+
+def _inner(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels `(H - 2, W - 2)` that are true with all four neighbours."""
+    return mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
+
+
+def _even(values: NDArray) -> NDArray[np.bool_]:
+    """Pixels `(H, W)` that have the value of all four neighbours; false along the border."""
+    even = np.zeros(values.shape, dtype=bool)
+    middle = values[1:-1, 1:-1]
+    even[1:-1, 1:-1] = (
+        (middle == values[:-2, 1:-1])
+        & (middle == values[2:, 1:-1])
+        & (middle == values[1:-1, :-2])
+        & (middle == values[1:-1, 2:])
+    )
+    return even
+
+
+def _require_visible(path: Path, levels: NDArray) -> None:
+    """Refuse a mask of one grey level that is drawn in what the grey levels leave out: colours or alpha."""
+    with Image.open(path) as image:
+        drawn = len(levels) == 1 and image.mode not in ("1", "L", "F") and not image.mode.startswith("I")
+        bands = [np.asarray(band) for band in image.split()] if drawn else []
+    if any(band.min() != band.max() for band in bands):
+        raise FingerprintsError(
+            "The mask cannot be used: it is drawn in its transparency or in colours of one brightness.",
+            where=path,
+            fix="save it in grey: bright in the lungs, black elsewhere",
+        )
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Image files in a folder and its subfolders, sorted by path, without hidden files."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+    """Image files in a folder and its subfolders, sorted by path, without litter.
+
+    A link that leads nowhere is listed, so that reading it reports the error.
+
+    Raises:
+        FingerprintsError: If a folder cannot be read.
+    """
+    try:
+        found = [
+            file for file in walk(folder) if file.suffix in IMAGE_SUFFIXES and file.kind in ("file", "dead")
+        ]
+    except OSError as error:
+        raise cannot_be_read(error, folder) from error
+    return sorted(Path(file.path) for file in found)
 
 
 def _unet_source(weights: Path, device: str) -> MaskSource:
@@ -171,6 +254,13 @@ def _folder_source(folder: Path, names: Sequence[str | None] | None) -> MaskSour
     rows = [row for row, name in enumerate(names) if name is not None]
     matched = match_masks(folder, [name for name in names if name is not None])
     files: dict[int, Path] = dict(zip(rows, matched, strict=True))
+    dead = [file for file in matched if not file.exists()]
+    if dead:
+        raise FingerprintsError(
+            f"{len(dead)} mask(s) are links that lead nowhere:\n{listing(dead)}",
+            where=folder,
+            fix="fetch or restore the files that they name",
+        )
     stats = {row: file.stat() for row, file in files.items()}
     listed = [[row, str(file), stats[row].st_size, stats[row].st_mtime_ns] for row, file in files.items()]
 
@@ -178,7 +268,7 @@ def _folder_source(folder: Path, names: Sequence[str | None] | None) -> MaskSour
         masks = np.zeros(images.shape, dtype=bool)
         for at in range(len(images)):
             if start + at in files:
-                masks[at] = read_mask(files[start + at], size=images.shape[-1])
+                masks[at] = resized_mask(read_mask(files[start + at]), size=images.shape[-1])
         return masks
 
     return MaskSource({"mask": "folder", "version": MASK_VERSION, "files": listed}, block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,8 +24,19 @@ SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 TOLERANCE = 35.0
 
 _DICOMDIR = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage
-# Types of rescaled values that are Hounsfield units, or that give no unit.
-_HOUNSFIELD = ("HU", "HU_MOD", "US", "")
+# Types of rescaled values. In CT, no type means Hounsfield units (PS3.3 C.8.2.1). "US" gives no unit:
+# scanners write it into plain slices too, but a derived image must state its unit.
+_HOUNSFIELD, _UNSPECIFIED = ("HU", ""), "US"
+# What ImageType and FrameType say of images whose values are computed from several slices or energies, and
+# are no density of one slice. Words are separated by "\\", "_", "-", "/" and blanks.
+_MAPS = {
+    "a perfusion map": "PERFUSION CBF CBV RCBF RCBV MTT RMTT TTP TMAX TTD PBV PBF PERMEABILITY PENUMBRA",
+    "a map of energies": (
+        "IODINE VMI MONO MONOE MONOENERGETIC MONOENERGY VNC VNCA VUE ZEFF EFFZ MAT MATERIAL GSI FUSED "
+        "Z_EFF EFF_ATOMIC_NUM EFFECTIVE_Z ELECTRON_DENSITY VIRTUAL_NON_CONTRAST"
+    ),
+}
+_COLOURED = ("COLOR", "TRUE_COLOR", "MIXED")  # values of PixelPresentation
 
 
 @dataclass(frozen=True)
@@ -150,12 +162,27 @@ def _check_kind(data: Dataset) -> None:
     kinds += [_text(item, "FrameType") for item in _every(data, "CTImageFrameTypeSequence")]
     if any("LOCALIZER" in kind or "SCOUT" in kind for kind in kinds):
         raise Unusable("a localizer, not a slice")
-    if data.SamplesPerPixel != 1:
+    for kind in kinds:
+        _refuse_maps(kind.upper())
+    if data.SamplesPerPixel != 1 or _text(data, "PixelPresentation") in _COLOURED:
         raise Unusable("a colour picture", "slices must be grey")
     if _text(data, "BurnedInAnnotation") == "YES":
         raise Unusable("burned-in annotation", "the pixels may name the patient")
     if not _text(data, "PhotometricInterpretation").startswith("MONOCHROME"):
         raise Unusable("no grey values", _text(data, "PhotometricInterpretation"))
+    stored, high = int(data.BitsStored), data.get("HighBit")
+    if stored > int(data.BitsAllocated) or (high is not None and int(high) != stored - 1):
+        raise Unusable(
+            "bits that do not fit", f"{stored} of {data.BitsAllocated} bits, the highest is {high}"
+        )
+
+
+def _refuse_maps(kind: str) -> None:
+    """Refuse an image whose ImageType or FrameType, in capitals, says that its values are no density."""
+    text = "_".join(["", *re.split(r"[\\_\s/-]+", kind), ""])
+    for what, names in _MAPS.items():
+        if found := [name for name in names.split() if f"_{name}_" in text]:
+            raise Unusable(what, f"its image type says {found[0]}, so its values are no density")
 
 
 def _frames(data: Dataset, window: Window) -> Iterator[NDArray[np.uint8]]:
@@ -166,7 +193,10 @@ def _frames(data: Dataset, window: Window) -> Iterator[NDArray[np.uint8]]:
     # Read before any frame is decoded, so that errors are found before the slow part.
     turns = [_turn(_functional(data, number, "PlaneOrientationSequence")) for number in range(count)]
     scales = [
-        _rescale(_functional(data, number, "PixelValueTransformationSequence")) for number in range(count)
+        _rescale(
+            _functional(data, number, "PixelValueTransformationSequence"), derived=_derived(data, number)
+        )
+        for number in range(count)
     ]
     inverted = data.PhotometricInterpretation == "MONOCHROME1"
     # Without `indices`, pydicom 3.0 fails on compressed frames whose sign or bits it must correct.
@@ -210,13 +240,23 @@ def _every(data: Dataset, name: str) -> Iterator[Dataset]:
             yield from item.get(name) or []
 
 
-def _rescale(item: Dataset) -> tuple[float, float]:
+def _derived(data: Dataset, number: int) -> bool:
+    """Whether a frame is derived: by its own FrameType, else by ImageType."""
+    frame = _text(_functional(data, number, "CTImageFrameTypeSequence"), "FrameType")
+    return (frame or _text(data, "ImageType")).upper().startswith("DERIVED")
+
+
+def _rescale(item: Dataset, *, derived: bool) -> tuple[float, float]:
     slope, intercept = item.get("RescaleSlope"), item.get("RescaleIntercept")
     if slope is None or intercept is None:
         raise Unusable("not in Hounsfield units", "no rescale slope and intercept")
     kind = _text(item, "RescaleType")
-    if kind not in _HOUNSFIELD:
+    if kind == _UNSPECIFIED and derived:
+        raise Unusable("not in Hounsfield units", f"a derived image without a unit (rescale type {kind})")
+    if kind not in (*_HOUNSFIELD, _UNSPECIFIED):
         raise Unusable("not in Hounsfield units", f"rescaled values are {kind}")
+    if float(slope) == 0 or not (math.isfinite(slope) and math.isfinite(intercept)):
+        raise Unusable("not in Hounsfield units", f"rescale slope {slope}, intercept {intercept}")
     return float(slope), float(intercept)
 
 

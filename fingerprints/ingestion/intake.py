@@ -14,8 +14,9 @@ from typing import Any
 from fingerprints import __version__
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.progress import Progress
-from fingerprints.data.decode import Unusable
+from fingerprints.data.decode import Unusable, narrow_notes
 from fingerprints.data.layout import IMAGE_SUFFIXES
+from fingerprints.data.leftovers import LeftOut
 from fingerprints.ingestion.anonymise import anonymise
 from fingerprints.ingestion.copies import identical, near_duplicates
 from fingerprints.ingestion.dicom import Window, parse_window, require_pydicom
@@ -99,21 +100,27 @@ def ingest(settings: IntakeSettings, *, progress: Progress | None = None) -> Int
         from_dicom=sum(picture.source in dicom for picture in pictures),
         pairs=count,
         bad=bad,
-        others=others,
+        others=others.total,
     )
     write(settings, names=names, pictures=pictures, pairs=pairs, facts=facts, progress=progress)
     return Intake(
         out=settings.out,
         facts=facts,
         worst=tuple((names[i], names[j], r) for i, j, r in pairs[:PAIRS_SHOWN]),
-        notes=(*notes, *_notes(facts, pairs=len(pairs))),
+        notes=(
+            *notes,
+            *others.notes(documents=True),
+            *narrow_notes(sum(picture.narrow for picture in pictures), len(pictures)),
+            *_notes(facts, pairs=len(pairs)),
+        ),
     )
 
 
-def _require_images(files: Sequence[SourceFile], others: int, folder: Path) -> None:
+def _require_images(files: Sequence[SourceFile], others: LeftOut, folder: Path) -> None:
     if not files:
+        only = f", only {others.total:,} other file(s)" if others.total else ""
         raise FingerprintsError(
-            f"The folder holds no image{f', only {others:,} other file(s)' if others else ''}.",
+            "\n".join([f"The folder holds no image{only}.", *others.notes(documents=True)]),
             where=folder,
             fix=f"give a folder of DICOM files or images ({', '.join(sorted(IMAGE_SUFFIXES))})",
         )
@@ -152,8 +159,6 @@ def _facts(
 
 def _notes(facts: Mapping[str, Any], *, pairs: int) -> list[str]:
     notes = []
-    if facts["ignored_files"]:
-        notes.append(f"{facts['ignored_files']:,} file(s) are not images and were ignored")
     if len(facts["native_sizes"]) > 1:
         notes.append(
             f"images of {len(facts['native_sizes'])} sizes were resized, which leaves traces in the pixels"

@@ -9,8 +9,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +17,10 @@ from PIL import Image
 
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.progress import Progress
-from fingerprints.data.decode import Unusable, read_picture
+from fingerprints.data.decode import Unusable, read_picture, why_unusable
 from fingerprints.data.groups import thumbnails
 from fingerprints.data.store import interruptible
+from fingerprints.data.walk import printable
 from fingerprints.ingestion.dicom import Window, is_dicom, read_dicom
 from fingerprints.ingestion.groups import group_of
 from fingerprints.ingestion.scan import SourceFile
@@ -40,6 +40,7 @@ class Picture:
         thumbnail: Row of `data.groups.thumbnails`.
         origin: Where its group came from: a constant of `ingestion.groups`.
         group: Its group: first as given by the source, later hashed.
+        narrow: Whether it is nearly black because of its bits, see `data.decode.Decoded`.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Picture:
     thumbnail: NDArray[np.float32]
     origin: str = ""
     group: str = ""
+    narrow: bool = False
 
 
 def read_all(
@@ -89,10 +91,10 @@ def _read(
     file: SourceFile, given: Mapping[str, str], settings: IntakeSettings, window: Window
 ) -> list[Picture] | Unusable:
     try:
-        if Path(file.path).stat().st_size == 0:
-            raise Unusable("cannot be read", "the file is empty")
+        narrow = False
         if not file.dicom:
-            frames: tuple[NDArray[np.uint8], ...] = (read_picture(file.path),)
+            picture, narrow = read_picture(file.path)
+            frames: tuple[NDArray[np.uint8], ...] = (picture,)
             patient = ""
         elif not is_dicom(file.path):
             raise Unusable("cannot be read", "'DICM' is missing at offset 128, so it is not a DICOM file")
@@ -103,14 +105,11 @@ def _read(
             frames, patient = slices.frames, slices.patient
         origin, group = group_of(file, patient=patient, given=given, groups=settings.groups)
         return [
-            _picture(file.name, number, pixels, origin, group, size=settings.size)
+            replace(_picture(file.name, number, pixels, origin, group, size=settings.size), narrow=narrow)
             for number, pixels in enumerate(frames, start=1)
         ]
-    except Unusable as why:
-        return why
     except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, struct.error and more
-        text = str(error).replace(f"'{file.path}'", "the file").replace(file.path, "the file")
-        return Unusable("cannot be read", text or type(error).__name__)
+        return why_unusable(file.path, error)
 
 
 def _picture(
@@ -151,7 +150,7 @@ def require_usable(
         FingerprintsError: If there are such files; the error lists each file and the reason.
     """
     if bad and settings.on_bad_image == "error":
-        lines = [f"{_shown(name)}: {why}" for name, why in bad.items()]
+        lines = [f"{printable(name)}: {why}" for name, why in bad.items()]
         fix = "repair or remove them, or continue without them: on_bad_image=skip"
         if any(why.reason in ("no patient id", "no group") for why in bad.values()):
             fix += f"; if patients are missing: groups=CSV or groups={FOLDERS}"
@@ -164,8 +163,3 @@ def require_usable(
             where=settings.images,
             fix="give CT slices as DICOM files, or grey pictures",
         )
-
-
-def _shown(name: str) -> str:
-    """A file name with characters that every terminal can print."""
-    return os.fsencode(name).decode(errors="replace")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.layout import IMAGE_SUFFIXES
+from fingerprints.data.leftovers import LeftOut, sort_out
+from fingerprints.data.walk import Found, cannot_be_read, walk
 from fingerprints.ingestion.dicom import SUFFIXES, is_dicom
 
 
@@ -26,59 +25,33 @@ class SourceFile(NamedTuple):
     dicom: bool
 
 
-def scan(folder: Path) -> tuple[list[SourceFile], int]:
+def scan(folder: Path) -> tuple[list[SourceFile], LeftOut]:
     """Find the images in a folder and all folders in it.
 
     Returns:
-        Files that are images by their suffix or the DICOM mark, sorted by name, and the number of all other
-        files. Hidden files and DICOMDIR files are not counted.
+        Files that are images by their suffix or the DICOM mark, sorted by name, and all other files but
+        hidden ones, DICOMDIR files and other litter.
 
     Raises:
         FingerprintsError: If a folder cannot be read.
     """
     files: list[SourceFile] = []
-    others = 0
+    others: list[Found] = []
     try:
-        for entry, name in _entries(folder):
-            suffix = Path(entry.name).suffix.lower()
-            dicom = suffix in SUFFIXES or _marked(entry)
+        for found in walk(folder):
+            dicom = found.suffix in SUFFIXES or _marked(found)
             # A broken link is included here, so that reading the file reports the error.
-            regular = entry.is_file() or entry.is_symlink()
-            if regular and (dicom or suffix in IMAGE_SUFFIXES):
-                files.append(SourceFile(entry.path, name, dicom))
+            if found.kind in ("file", "dead") and (dicom or found.suffix in IMAGE_SUFFIXES):
+                files.append(SourceFile(found.path, found.name, dicom))
             else:
-                others += 1
+                others.append(found)
     except OSError as error:
-        raise FingerprintsError(
-            f"The images cannot be read: {error.strerror or error}.",
-            where=error.filename or folder,
-            fix="change the permissions, or move it out of the folder",
-        ) from error
-    return sorted(files, key=lambda file: file.name), others
+        raise cannot_be_read(error, folder) from error
+    return sorted(files, key=lambda file: file.name), sort_out(others)
 
 
-def _entries(folder: Path) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """All files below a folder, with their relative names; every folder is entered only once."""
-    seen: set[tuple[int, int]] = set()
-    waiting = [(str(folder), "")]
-    while waiting:
-        path, below = waiting.pop()
-        status = Path(path).stat()
-        if (status.st_dev, status.st_ino) in seen:  # a link to a folder above
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or entry.name.upper() == "DICOMDIR":
-                    continue
-                if entry.is_dir():
-                    waiting.append((entry.path, f"{below}{entry.name}/"))
-                else:
-                    yield entry, below + entry.name
-
-
-def _marked(entry: os.DirEntry[str]) -> bool:
+def _marked(found: Found) -> bool:
     try:
-        return entry.is_file() and is_dicom(entry.path)
+        return found.kind == "file" and is_dicom(found.path)
     except OSError:  # if it has an image suffix, reading the file reports the error
         return False

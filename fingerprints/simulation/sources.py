@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.progress import Progress
-from fingerprints.data.decode import Preprocessing
+from fingerprints.data.decode import Preprocessing, narrow_notes
 from fingerprints.data.groups import near_duplicate_groups, read_groups
 from fingerprints.data.layout import ImageFile, Source, scan
+from fingerprints.data.leftovers import left_out
 from fingerprints.data.store import ImageStore, open_store
 from fingerprints.generators.phantoms.make import make_phantoms
 
@@ -75,7 +76,9 @@ def read_images(
     names = [file.name for file in files]
     _, first = np.unique(store.digests, return_index=True)
     kept = np.sort(first)  # a copy of a member must not be a non-member or in another subset
-    notes = [f"{len(names) - len(kept)} copies of other images left out"] if len(kept) < len(names) else []
+    notes = [*left_out(folder, names).notes(), *narrow_notes(len(store.narrow), len(names))]
+    if len(kept) < len(names):
+        notes.append(f"{len(names) - len(kept)} copies of other images left out")
     images = np.array(store.images[kept])
     given, more = _given_groups(folder, groups, names, kept=kept.tolist())
     notes += more
@@ -97,8 +100,9 @@ def _decoded(
     try:
         files = scan(folder, [Source(pattern="**/*", domain="real", part="train")])
     except FingerprintsError as error:
+        others = left_out(folder, []).notes(documents=True)
         raise FingerprintsError(
-            "The folder holds no image (PNG, JPEG, BMP or TIFF).",
+            "\n".join(["The folder holds no image (PNG, JPEG, BMP or TIFF).", *others]),
             where=f"images={folder}",
             fix="convert DICOM files first: `python -m fingerprints.ingest images=DIR out=DIR`",
         ) from error

@@ -394,6 +394,9 @@ class TestMissing:
         assert "real/t3/t3_013.png" in str(error.value)
 
 
+COUNT_ALL = 3 * 14 * 2 + 9  # images of `subset_root()`
+
+
 class TestBadImages:
     @pytest.fixture
     def root(self, subset_root: Root) -> Path:
@@ -405,12 +408,12 @@ class TestBadImages:
     def test_all_are_named(self, root: Path, prepared: Prepared) -> None:
         with pytest.raises(FingerprintsError, match=r"2 image\(s\) cannot be read") as error:
             prepared(root, "subset")
-        assert "real/t1/t1_003.png: cannot identify" in str(error.value)
-        assert "generated/gen_t2/gen_t2_001.png: the file is empty" in str(error.value)
+        assert "real/t1/t1_003.png: cannot be read: its content is not PNG" in str(error.value)
+        assert "generated/gen_t2/gen_t2_001.png: cannot be read: the file is empty" in str(error.value)
 
     def test_skipping_counts_them(self, root: Path, prepared: Prepared) -> None:
         index, store = prepared(root, "subset", on_bad_image="skip")
-        assert index.notes[0] == "2 unreadable image(s) skipped"
+        assert index.notes[0] == "2 unreadable image(s) skipped: cannot be read (2)"
         assert len(index.table) == len(store.images) - 2
         row = index.table[index.table["id"] == "t1_004"]
         pixels = np.asarray(Image.open(root / "real/t1/t1_004.png"))
@@ -431,6 +434,61 @@ class TestBadImages:
             path.write_bytes(b"text")
         with pytest.raises(FingerprintsError, match="None of the images can be read"):
             prepared(root, "subset", on_bad_image="skip")
+
+
+class TestLeftOut:
+    """What the scan or the decoder leaves out is an error or a note."""
+
+    def test_links_to_nowhere_are_errors_or_counted(self, subset_root: Root, prepared: Prepared) -> None:
+        root = subset_root()
+        for number in range(3):
+            path = root / f"real/t1/t1_{number:03d}.png"
+            path.unlink()
+            path.symlink_to(f"/not/fetched/{path.name}")
+        with pytest.raises(FingerprintsError, match=r"3 image\(s\) cannot be read") as error:
+            prepared(root, "subset")
+        assert "t1_001.png: cannot be read: it is a link to a file that does not exist" in str(error.value)
+        index, _ = prepared(root, "subset", on_bad_image="skip")
+        assert index.notes[0] == "3 unreadable image(s) skipped: cannot be read (3)"
+        assert len(index.table) == COUNT_ALL - 3
+
+    def test_pages_are_errors_or_counted(self, subset_root: Root, prepared: Prepared) -> None:
+        root = subset_root()
+        path = root / "generated/gen_t1/gen_t1_000.png"
+        first = Image.open(path).copy()
+        path.unlink()
+        first.save(path.with_suffix(".tif"), save_all=True, append_images=[first.rotate(90)])
+        with pytest.raises(FingerprintsError, match="several pages: 2; save each page as its own file"):
+            prepared(root, "subset")
+        index, _ = prepared(root, "subset", on_bad_image="skip")
+        assert index.notes[0] == "1 unreadable image(s) skipped: several pages (1)"
+
+    def test_other_files_are_counted(
+        self, subset_root: Root, prepared: Prepared, write_image: Callable[..., Path]
+    ) -> None:
+        root = subset_root()
+        assert prepared(root, "subset")[0].notes == ()
+        write_image(root / "real/t1/patient_7/1.png")
+        write_image(root / "Test/2.png")
+        write_image(root / "real/t2/3.webp", format="PNG")
+        for name in (".DS_Store", "real/t1/._1.png", "real/t1/Thumbs.db", "real/t1/readme.txt"):
+            (root / name).touch()
+        notes = prepared(root, "subset")[0].notes
+        assert len(notes) == 2
+        assert notes[0].startswith("2 image(s) were left out")
+        assert notes[0].endswith("Test/ (1), real/t1/patient_7/ (1)")
+        assert notes[1].startswith("1 file(s) are not images and were left out: .webp (1)")
+
+    def test_dark_images_of_12_bits_are_counted_once(
+        self, subset_root: Root, prepared: Prepared, write_image: Callable[..., Path]
+    ) -> None:
+        root = subset_root()
+        for number in (1, 2):
+            values = np.random.default_rng(number).integers(0, 4096, (48, 48)).astype(np.uint16)
+            write_image(root / f"generated/gen_t1/gen_t1_{number:03d}.png", values, mode="I;16")
+        for _ in range(2):  # built, and found on the disk
+            (note,) = prepared(root, "subset")[0].notes
+            assert note.startswith(f"2 of {COUNT_ALL} images have 16 bits but no value above 4,095")
 
 
 def test_mixed_sizes(subset_root: Root, prepared: Prepared, write_image: Callable[..., Path]) -> None:

@@ -111,3 +111,27 @@ def test_fields_that_cannot_be_are_errors(tmp_path: Path) -> None:
         scan(tmp_path, [Source("{patient}/*", "real", "train")])
     with pytest.raises(FingerprintsError, match="twice"):
         scan(tmp_path, [Source("{label}{label}/*", "real", "train")])
+
+
+def test_a_link_that_leads_nowhere_is_listed_like_an_image(tmp_path: Path) -> None:
+    touch(tmp_path, "x/1.png", "@eaDir/9.png", "x/@eaDir/1.png/T.jpg")
+    (tmp_path / "x/2.png").symlink_to("/not/fetched/2.png")
+    assert [f.id for f in scan(tmp_path, [Source("x/*", "real", "train")])] == ["1", "2"]
+    assert [f.id for f in scan(tmp_path, [Source("**/*", "real", "train")])] == ["1", "2"]
+
+
+@pytest.mark.parametrize("pattern", ["{label}/*", "t2/*", "t2/{generator}/*"])
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_folder_that_is_a_link_to_nowhere_is_an_error(tmp_path: Path, pattern: str, part: str) -> None:
+    touch(tmp_path, "t1/1.png")
+    (tmp_path / "t2").symlink_to("/not/mounted")
+    with pytest.raises(FingerprintsError, match=r"t2 \(a link that leads nowhere\)"):
+        scan(tmp_path, [Source(pattern, "real", part)])
+
+
+def test_two_stars_do_not_follow_links_in_circles(tmp_path: Path) -> None:
+    touch(tmp_path, "x/1.png", "y/2.png")
+    (tmp_path / "x/loop").symlink_to(tmp_path)
+    (tmp_path / "y/other").symlink_to(tmp_path / "x")
+    files = scan(tmp_path, [Source("**/*", "real", "train")])
+    assert sorted(f.name for f in files) == ["x/1.png", "y/2.png", "y/other/1.png"]

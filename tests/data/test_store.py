@@ -149,8 +149,8 @@ def test_unreadable_files_are_recorded(tmp_path: Path, images: Path) -> None:
         store = opened(images, tmp_path / "cache")
         assert store.built is built
         assert sorted(store.errors) == [2, 5, 7]
-        assert store.errors[2] == "the file is empty"
-        assert "cannot identify" in store.errors[5]
+        assert store.errors[2] == "cannot be read: the file is empty"
+        assert "not PNG, JPEG, BMP or TIFF" in store.errors[5]
         assert "truncated" in store.errors[7]
         assert str(images) not in " ".join(store.errors.values())
         assert store.native_sizes[[2, 5, 7]].tolist() == [[0, 0]] * 3

@@ -74,3 +74,29 @@ def test_of_several_generators_one_is_named(trained: Any, usage_root: Any, tmp_p
         ask(run, tmp_path, **folders)
     assert "gan_a, gan_b" in str(error.value.fix)
     assert len(ask(run, tmp_path, generator="gan_a", **folders).labels) == 12
+
+
+def test_files_without_a_line_are_counted_with_their_reasons(
+    trained: Any, subset_root: Any, tmp_path: Path, write_image: Any, capsys: pytest.CaptureFixture
+) -> None:
+    root = subset_root()
+    run, images = trained("siamese_subtask2", root), root / "test/generated_unknown"
+    capsys.readouterr()
+    assert len(ask(run, tmp_path, images).labels) == 9
+    assert "note" not in capsys.readouterr().err
+    (images / "gone.png").symlink_to("/not/fetched.png")
+    with pytest.raises(FingerprintsError, match="link to a file that does not exist"):
+        ask(run, tmp_path, images)
+    write_image(images / "more/1.png")
+    write_image(images / "2.gif", format="GIF")
+    (images / "readme.txt").touch()
+    (images / "Thumbs.db").touch()
+    assert len(ask(run, tmp_path, images, on_bad_image="skip").labels) == 9
+    said = capsys.readouterr().err
+    for note in (
+        "1 unreadable image(s) skipped: cannot be read (1)",
+        "1 image(s) were left out, because no pattern matches their folder or name: more/ (1)",
+        "2 file(s) are not images and were left out: .gif (1), .txt (1)",
+        f"4 file(s) in {images} get no line in the run file",
+    ):
+        assert f"note: {note}" in said

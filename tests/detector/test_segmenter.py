@@ -9,6 +9,7 @@ from PIL import Image
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.detector.segmenter import (
+    _summary,
     describe,
     held_out,
     read_pairs,
@@ -155,3 +156,71 @@ def test_outlines_are_drawn_in_their_colours(folders, tmp_path):
     inner = np.zeros_like(mask)
     inner[1:-1, 1:-1] = mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:] & mask[1:-1, 1:-1]
     assert np.array_equal(red, mask & ~inner)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_masks_of_0_and_1_are_the_same_in_every_type(settings, folders, dtype):
+    expected = read_pairs(settings.images, settings.masks, size=48).masks
+    assert np.array_equal(expected.sum(axis=(1, 2)), np.array(sorted_areas(settings, folders)))
+    for path in settings.masks.iterdir():
+        mask = read_grey(path) > 0
+        path.unlink()
+        Image.fromarray(mask.astype(dtype)).save(path.with_suffix(".tif"))
+    assert np.array_equal(read_pairs(settings.images, settings.masks, size=48).masks, expected)
+
+
+def sorted_areas(settings: SegmentSettings, folders: np.ndarray) -> list[int]:
+    names = sorted(path.name for path in settings.images.iterdir())
+    return [int(folders[int(name.split("_")[1].removesuffix(".png"))].sum()) for name in names]
+
+
+def test_empty_masks_are_counted_and_have_no_dice(settings, write_image):
+    empty = [path for number, path in enumerate(sorted(settings.masks.iterdir())) if number % 2]
+    for path in empty:
+        write_image(path, np.zeros((48, 48), np.uint8))
+        write_image(settings.images / path.name, np.full((48, 48), 128, np.uint8))
+    figures = segment(replace(settings, validation=0.5, epochs=1))
+    assert "5 of 10 masks are empty" in figures["notes"]
+    held = figures["held_out"]
+    none = [row for row in held if row["threshold"] is None]  # the default mask of an even image is empty
+    assert 0 < len(none) < len(held)
+    assert {row["image"] for row in none} <= {path.name for path in empty}
+    assert figures["undefined"]["threshold"] == len(none)
+    rest = [row["threshold"] for row in held if row["threshold"] is not None]
+    assert figures["mean"]["threshold"] == pytest.approx(np.mean(rest))
+    said = describe(figures, settings.out)
+    assert f"(without {len(none)} pairs of two empty masks)" in said
+    assert "note: 5 of 10 masks are empty" in said
+
+
+def test_no_dice_at_all_is_no_figure():
+    rows = [{"image": "a", "segmenter": None, "threshold": 0.5}] * 2
+    found = _summary(rows)
+    assert found["mean"] == {"segmenter": None, "threshold": 0.5}
+    assert found["undefined"] == {"segmenter": 2, "threshold": 0}
+    figures = {**found, "trained_on": ["b"], "seconds": 1.0, "held_out": rows, "notes": []}
+    assert "segmenter undefined (without 2 pairs of two empty masks)" in describe(figures, Path("out"))
+
+
+def test_masks_that_are_all_empty_are_refused(settings, write_image):
+    for path in settings.masks.iterdir():
+        write_image(path, np.zeros((48, 48), np.uint8))
+    with pytest.raises(FingerprintsError, match="All masks are empty"):
+        segment(settings)
+    assert not settings.out.exists()
+
+
+def test_files_that_are_no_pairs_are_counted(settings, write_image):
+    write_image(settings.images / "more.webp", 1, format="PNG")
+    write_image(settings.masks / "unused.png", np.zeros((48, 48), np.uint8))
+    for path in list(settings.images.glob("*.png"))[:3]:
+        write_image(path, np.full((48, 48), 4000, np.uint16), mode="I;16")
+    notes = read_pairs(settings.images, settings.masks, size=32).notes
+    assert len(notes) == 3
+    assert "1 file(s) are not images and were left out: .webp (1)" in notes[0]
+    assert notes[1] == "1 of 11 masks belong to no image"
+    assert notes[2].startswith("3 of 10 images have 16 bits but no value above 4,095")
+    (settings.images / "gone.png").symlink_to("/not/fetched.png")
+    write_image(settings.masks / "gone.png", np.zeros((48, 48), np.uint8))
+    with pytest.raises(FingerprintsError, match=r"gone\.png: cannot be read: it is a link"):
+        read_pairs(settings.images, settings.masks, size=32)

@@ -5,10 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.images.lungs import lung_masks
-from fingerprints.images.masks import dice, image_files, mask_source, match_masks, read_mask
+from fingerprints.images.masks import (
+    dice,
+    image_files,
+    mask_source,
+    match_masks,
+    read_mask,
+    resized_mask,
+)
 from fingerprints.images.settings import LungRegionSettings
 from fingerprints.images.unet import UNet, predict_masks, save_unet
 
@@ -21,7 +29,7 @@ def slices(chest) -> tuple[np.ndarray, np.ndarray]:
 
 def test_dice_counts_twice_what_both_have():
     a, b = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
-    assert dice(a, b) == 1
+    assert dice(a, b) is None  # 0 / 0
     a[0], b[:, 0] = True, True
     assert dice(a, b) == 2 / 8
     assert dice(a, ~a) == 0
@@ -83,27 +91,116 @@ def test_names_match_by_path_else_by_a_file_name_of_which_there_is_one(tmp_path,
     assert len(image_files(tmp_path)) == 5
 
 
-@pytest.mark.parametrize("bright", [1, 255])
-def test_masks_of_two_levels_are_read_at_any_size(chest, tmp_path, write_image, bright):
+KINDS = {
+    "8 bits, 0 and 1": lambda m: Image.fromarray(m.astype(np.uint8)),
+    "8 bits, 0 and 255": lambda m: Image.fromarray(m.astype(np.uint8) * 255),
+    "8 bits, 1 and 2": lambda m: Image.fromarray(m.astype(np.uint8) + 1),
+    "16 bits, 0 and 1": lambda m: Image.fromarray(m.astype(np.uint16)),
+    "16 bits, 0 and 255": lambda m: Image.fromarray(m.astype(np.uint16) * 255),
+    "16 bits, 0 and 65535": lambda m: Image.fromarray(m.astype(np.uint16) * 65_535),
+    "32 bits, 0 and 1": lambda m: Image.fromarray(m.astype(np.int32)),
+    "32 bits, 0 and 100000": lambda m: Image.fromarray(m.astype(np.int32) * 100_000),
+    "floats, 0 and 1": lambda m: Image.fromarray(m.astype(np.float32)),
+    "floats, 0 and 255": lambda m: Image.fromarray(m.astype(np.float32) * 255),
+    "1 bit": lambda m: Image.fromarray(m),
+    "colour, 0 and 1": lambda m: Image.fromarray(np.stack([m.astype(np.uint8)] * 3, axis=-1)),
+    "red on black": lambda m: Image.fromarray(m[..., None] * np.array([200, 0, 0], np.uint8)),
+    "with alpha": lambda m: Image.fromarray(m.astype(np.uint8) * 255).convert("RGBA"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_masks_of_two_values_are_read_in_every_format(chest, tmp_path, kind):
     _, lungs = chest(96)
-    path = write_image(tmp_path / "m.png", lungs.astype(np.uint8) * bright)
-    assert np.array_equal(read_mask(path, size=96), lungs)
-    assert dice(read_mask(path, size=48), chest(48)[1]) > 0.9
-    empty = write_image(tmp_path / "e.png", np.zeros((96, 96), np.uint8))
-    assert not read_mask(empty, size=96).any()
+    names = ("a.tif",) if "32 bits" in kind or "floats" in kind else ("a.tif", "a.png")
+    for name in names:
+        KINDS[kind](lungs).save(tmp_path / name)
+        assert np.array_equal(read_mask(tmp_path / name), lungs), name
+        assert dice(resized_mask(read_mask(tmp_path / name), size=48), chest(48)[1]) > 0.9
+
+
+@pytest.mark.parametrize("colours", [(0, 255), (0, 1), (20, 90)])
+def test_masks_with_a_palette_are_bright_where_it_is(chest, tmp_path, colours):
+    _, lungs = chest(96)
+    for order in (1, -1):  # also if the first entry is the bright one, as some programs write it
+        image = Image.fromarray(lungs.astype(np.uint8) if order == 1 else 1 - lungs.astype(np.uint8))
+        image.putpalette([value for colour in colours[::order] for value in (colour, colour, colour)])
+        image.save(tmp_path / "a.png")
+        assert np.array_equal(read_mask(tmp_path / "a.png"), lungs)
+
+
+def test_masks_saved_as_jpeg_or_with_soft_outlines_are_read(chest, tmp_path, write_image):
+    _, lungs = chest(96)
+    grey = lungs.astype(np.uint8) * 255
+    assert dice(read_mask(write_image(tmp_path / "a.jpg", grey, quality=70)), lungs) > 0.99
+    soft = Image.fromarray(grey).resize((64, 64), Image.Resampling.BILINEAR)
+    soft.save(tmp_path / "b.png")
+    assert dice(read_mask(tmp_path / "b.png"), resized_mask(lungs, size=64)) > 0.99
+    deep = np.asarray(soft).astype(np.uint16) * 257
+    assert np.array_equal(
+        read_mask(write_image(tmp_path / "c.png", deep, mode="I;16")), np.asarray(soft) > 127
+    )
+
+
+def test_empty_and_full_masks(tmp_path, write_image):
+    for dtype in (np.uint8, np.uint16, bool):
+        mode = Image.fromarray(np.zeros((9, 9), dtype)).mode
+        assert not read_mask(write_image(tmp_path / "e.png", np.zeros((9, 9), dtype), mode=mode)).any()
+        assert read_mask(write_image(tmp_path / "f.png", np.ones((9, 9), dtype), mode=mode)).all()
+    tiny = write_image(tmp_path / "t.png", np.array([[0, 200, 255]], np.uint8))
+    assert read_mask(tiny).tolist() == [[False, True, True]]
+
+
+@pytest.mark.parametrize("values", [(0, 1, 2), (0, 3, 4, 5), (0, 9, 10), (0, 85, 170, 255), (0, 100, 255)])
+def test_a_map_of_labels_is_no_mask(tmp_path, write_image, values):
+    labels = np.full((64, 64), values[0], np.uint8)
+    for number, value in enumerate(values[1:]):  # small areas, too
+        labels[10 + 12 * number :, 8:18][:8] = value
+    for dtype, mode in ((np.uint8, "L"), (np.uint16, "I;16")):
+        with pytest.raises(FingerprintsError, match="map of labels") as error:
+            read_mask(write_image(tmp_path / "a.png", labels.astype(dtype), mode=mode))
+    assert ", ".join(map(str, values)) in str(error.value)
+
+
+def test_a_mask_in_what_grey_leaves_out_is_no_empty_mask(chest, tmp_path):
+    _, lungs = chest(48)
+    black = Image.new("RGB", (48, 48))
+    alpha = black.copy()
+    alpha.putalpha(Image.fromarray(lungs.astype(np.uint8) * 255))
+    alpha.save(tmp_path / "alpha.png")
+    same = Image.fromarray(lungs.astype(np.uint8))
+    same.putpalette([0, 0, 0, 0, 0, 0])
+    same.save(tmp_path / "palette.png")
+    for name in ("alpha.png", "palette.png"):
+        with pytest.raises(FingerprintsError, match="transparency or in colours of one brightness"):
+            read_mask(tmp_path / name)
 
 
 def test_pictures_and_broken_files_are_no_masks(chest, tmp_path, write_image):
     with pytest.raises(FingerprintsError, match="not a mask"):
-        read_mask(
-            write_image(
-                tmp_path / "a.png", np.full((32, 32), 100, np.uint8) + np.eye(32, dtype=np.uint8) * 99
-            ),
-            size=32,
-        )
+        read_mask(write_image(tmp_path / "a.png", 5))
     (tmp_path / "b.png").write_bytes(b"broken")
     with pytest.raises(FingerprintsError, match="cannot be read"):
-        read_mask(tmp_path / "b.png", size=32)
+        read_mask(tmp_path / "b.png")
+    pages = [Image.fromarray(np.full((9, 9), number, np.uint8)) for number in range(2)]
+    pages[0].save(tmp_path / "c.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(FingerprintsError, match="several pages"):
+        read_mask(tmp_path / "c.tif")
+    Image.fromarray(np.full((9, 9), -1, np.int32)).save(tmp_path / "d.tif")
+    with pytest.raises(FingerprintsError, match="negative"):
+        read_mask(tmp_path / "d.tif")
+
+
+def test_files_below_links_and_links_to_nowhere_are_found(tmp_path, write_image):
+    write_image(tmp_path / "elsewhere/1.png")
+    (tmp_path / "in/@eaDir").mkdir(parents=True)
+    write_image(tmp_path / "in/@eaDir/9.png")
+    write_image(tmp_path / "in/._2.png")
+    (tmp_path / "in/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/gone.png").symlink_to("/not/fetched.png")
+    assert [path.name for path in image_files(tmp_path / "in")] == ["gone.png", "1.png"]
+    with pytest.raises(FingerprintsError, match=r"1 mask\(s\) are links that lead nowhere"):
+        mask_source(LungRegionSettings(mask="folder", folder=tmp_path / "in"), names=["gone.png"])
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,14 @@ import pytest
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.decode import Unusable
-from fingerprints.ingestion.dicom import WINDOWS, is_dicom, parse_window, read_dicom, require_pydicom
+from fingerprints.ingestion.dicom import (
+    WINDOWS,
+    _rescale,
+    is_dicom,
+    parse_window,
+    read_dicom,
+    require_pydicom,
+)
 
 pydicom = pytest.importorskip("pydicom")
 LUNG = WINDOWS["lung"]
@@ -253,6 +260,12 @@ def test_compressed_values_whose_sign_is_mended(tmp_path: Path) -> None:
         ({"RescaleSlope": None}, "not in Hounsfield units"),
         ({"RescaleIntercept": None}, "not in Hounsfield units"),
         ({"RescaleType": "Z_EFF"}, "not in Hounsfield units: rescaled values are Z_EFF"),
+        ({"RescaleType": "HU_MOD"}, "not in Hounsfield units: rescaled values are HU_MOD"),
+        ({"RescaleType": "MGML"}, "not in Hounsfield units: rescaled values are MGML"),
+        ({"RescaleSlope": 0}, "not in Hounsfield units: rescale slope 0"),
+        ({"PixelPresentation": "COLOR"}, "a colour picture"),
+        ({"BitsStored": 12, "HighBit": 15}, "bits that do not fit: 12 of 16 bits, the highest is 15"),
+        ({"BitsStored": 16, "HighBit": 11}, "bits that do not fit"),
         ({"Columns": None}, "cannot be read"),
         ({"Rows": 21}, "cannot be read: The number of bytes of pixel data is less"),
     ],
@@ -268,7 +281,18 @@ def test_what_is_no_ct_slice_is_refused(
 
 @pytest.mark.parametrize(
     "header",
-    [{"BurnedInAnnotation": "NO"}, {"RescaleType": "HU"}, {"RescaleType": "US"}, {"PatientID": None}],
+    [
+        {"BurnedInAnnotation": "NO"},
+        {"RescaleType": "HU"},
+        {"RescaleType": "US"},
+        {"PatientID": None},
+        {"PixelPresentation": "MONOCHROME"},
+        {"ImageType": ["DERIVED", "SECONDARY", "MPR"]},
+        {"ImageType": ["DERIVED", "PRIMARY", "AXIAL"], "RescaleType": "HU"},
+        {"ImageType": ["DERIVED", "SECONDARY", "AXIAL", "CT_SOM5 SPI"], "RescaleType": "HU"},
+        {"ImageType": ["ORIGINAL", "PRIMARY", "AXIAL", "CT_SOM7 SPI DUAL"]},
+        {"ImageType": None},
+    ],
 )
 def test_harmless_headers_are_taken(tmp_path: Path, write_dicom: Write, header: dict[str, Any]) -> None:
     path = write_dicom(tmp_path / "a", values(), **header)
@@ -335,3 +359,81 @@ def test_missing_pydicom_names_the_extra(tmp_path: Path, monkeypatch: pytest.Mon
     )
     with pytest.raises(FingerprintsError, match=r"pip install 'gan-fingerprints\[dicom\]'"):
         require_pydicom(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("DERIVED PRIMARY PERFUSION RCBF", "a perfusion map: its image type says PERFUSION"),
+        ("DERIVED SECONDARY AXIAL CT_PERFUSION MTT", "a perfusion map"),
+        ("DERIVED SECONDARY AXIAL CBV", "a perfusion map: its image type says CBV"),
+        ("DERIVED SECONDARY OTHER TMAX", "a perfusion map"),
+        ("ORIGINAL PRIMARY AXIAL cbf", "a perfusion map"),
+        ("DERIVED PRIMARY AXIAL IODINE", "a map of energies: its image type says IODINE"),
+        ("DERIVED PRIMARY AXIAL VMI", "a map of energies"),
+        ("DERIVED SECONDARY AXIAL GSI-MONO", "a map of energies"),
+        ("DERIVED PRIMARY AXIAL EFF_ATOMIC_NUM", "a map of energies: its image type says EFF_ATOMIC_NUM"),
+        ("DERIVED PRIMARY AXIAL ELECTRON_DENSITY", "a map of energies"),
+        ("DERIVED PRIMARY AXIAL MAT_SPECIFIC", "a map of energies: its image type says MAT"),
+        ("DERIVED PRIMARY AXIAL Z_EFF", "a map of energies"),
+        ("DERIVED SECONDARY AXIAL DE_VNC", "a map of energies"),
+    ],
+)
+def test_maps_are_refused_by_name_even_in_hounsfield_units(
+    tmp_path: Path, write_dicom: Write, kind: str, reason: str
+) -> None:
+    frame = [group(CTImageFrameTypeSequence={"FrameType": kind.split()})]
+    for header in ({"ImageType": kind.split()}, {"SharedFunctionalGroupsSequence": frame}):
+        with pytest.raises(Unusable) as caught:
+            read_dicom(write_dicom(tmp_path / "a", values(), RescaleType="HU", **header), LUNG)
+        assert str(caught.value).startswith(reason)
+        assert caught.value.reason == reason.split(":")[0]
+
+
+@pytest.mark.parametrize("image_type", ["DERIVED", "ORIGINAL"])
+def test_a_derived_image_must_state_its_unit(tmp_path: Path, write_dicom: Write, image_type: str) -> None:
+    frame = [group(CTImageFrameTypeSequence={"FrameType": ["DERIVED", "PRIMARY", "VOLUME"]})]
+    kind = {"ImageType": [image_type, "PRIMARY", "AXIAL"]}
+    if image_type == "ORIGINAL":
+        kind["PerFrameFunctionalGroupsSequence"] = frame
+    path = write_dicom(tmp_path / "a", values(), RescaleType="US", **kind)
+    with pytest.raises(Unusable, match="not in Hounsfield units: a derived image without a unit"):
+        read_dicom(path, LUNG)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+@pytest.mark.parametrize("name", ["RescaleSlope", "RescaleIntercept"])
+def test_a_scale_that_is_no_number_is_refused(name: str, wrong: float) -> None:
+    item = pydicom.Dataset()
+    scale = {"RescaleSlope": 1.0, "RescaleIntercept": 0.0, name: wrong}
+    item.get = scale.get
+    with pytest.raises(Unusable, match="not in Hounsfield units: rescale slope"):
+        _rescale(item, derived=False)
+
+
+def test_every_file_that_pydicom_ships_is_read_or_refused_by_name() -> None:
+    root = Path(pydicom.__file__).parent / "data/test_files"
+    reasons, taken = set(), 0
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and is_dicom(path):
+            try:
+                slices = read_dicom(path, LUNG)
+            except Unusable as why:
+                reasons.add(why.reason)
+            else:
+                taken += slices is not None
+    assert taken >= 3
+    assert reasons <= {
+        "a colour picture",
+        "a localizer, not a slice",
+        "bits that do not fit",
+        "burned-in annotation",
+        "cannot be read",
+        "no decoder installed",
+        "no grey values",
+        "no orientation",
+        "no pixel data",
+        "not CT",
+        "not axial",
+        "not in Hounsfield units",
+    }

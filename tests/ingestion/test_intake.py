@@ -75,3 +75,23 @@ def test_progress_is_shown(folder: Path) -> None:
     assert {"reading files", "writing images"} == {what for what, _, _ in said}
     assert ("reading files", 6, 6) in said
     assert ("writing images", 6, 6) in said
+
+
+def test_what_is_left_out_is_said_in_the_words_of_every_command(folder, take, write_image):
+    import numpy as np
+
+    write_image(folder / "a.webp", 7, format="PNG")
+    (folder / "ward").symlink_to("/not/mounted")
+    write_image(folder / "@eaDir/x.png", 8)
+    (folder / "Thumbs.db").touch()
+    write_image(folder / "deep.png", np.full((48, 48), 4000, np.uint16), mode="I;16")
+    taken = take()
+    assert taken.facts["images"] == 7
+    assert taken.facts["ignored_files"] == 2
+    said = taken.describe()
+    for note in (
+        "1 file(s) are not images and were left out: .webp (1)",
+        "1 link(s) lead nowhere and were left out: ./ (1)",
+        "1 of 7 images have 16 bits but no value above 4,095",
+    ):
+        assert f"note: {note}" in said

@@ -43,7 +43,7 @@ def test_images_are_found_by_suffix_or_mark(tmp_path: Path, write_dicom: Write, 
         ("b/slice", True),
     ]
     assert [Path(file.path) for file in files] == [tmp_path / file.name for file in files]
-    assert others == 1
+    assert (others.total, others.documents) == (1, {".txt": 1})
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,3 +99,20 @@ def test_phantoms_are_some_more_than_needed():
     assert real.names[5] == "patient_0001/001"
     assert real.origin == "phantoms"
     assert np.array_equal(phantom_images(8, size=16, seed=0, slices_per_patient=4).images, real.images[:16])
+
+
+def test_what_is_left_out_is_said_or_refused(folder, tmp_path, write_image, write_rows):
+    write_rows(folder / "groups.csv", [("file", "group"), *((f"{n}.png", f"g{n}") for n in range(6))])
+    write_image(folder / "p0/7.webp", 7, format="PNG")
+    write_image(folder / "p0/0.png", np.full((48, 48), 4000, np.uint16), mode="I;16")
+    notes = read(folder, tmp_path).notes
+    assert len(notes) == 2
+    assert notes[0].startswith("1 file(s) are not images and were left out: .webp (1)")
+    assert notes[1].startswith("1 of 6 images have 16 bits but no value above 4,095")
+    (folder / "p0/8.png").symlink_to("/not/fetched.png")
+    with pytest.raises(FingerprintsError, match="link to a file that does not exist"):
+        read(folder, tmp_path)
+    (tmp_path / "only").mkdir()
+    write_image(tmp_path / "only/1.webp", 7, format="PNG")
+    with pytest.raises(FingerprintsError, match=r"holds no image[\s\S]*\.webp \(1\)"):
+        read(tmp_path / "only", tmp_path)
