@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -115,7 +116,7 @@ def describe(figures: dict[str, Any], out: Path) -> str:
         f"segmenter mean {mean['segmenter']:.4f}, lowest {least['segmenter']:.4f}; "
         f"default mask mean {mean['threshold']:.4f}, lowest {least['threshold']:.4f}\n"
         f"{out / OVERLAYS}: given masks in red, masks of the segmenter in green, default masks in blue\n"
-        f"use it with region=lung region.mask=unet region.weights={out / WEIGHTS}"
+        f"use it with region=lung region.mask=unet {shlex.quote(f'region.weights={out / WEIGHTS}')}"
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fingerprints import __version__
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.progress import Progress
 from fingerprints.data.decode import Unusable
 from fingerprints.data.layout import IMAGE_SUFFIXES
@@ -65,8 +65,14 @@ class Intake:
         lines += [f"  skipped: {count:,} ({reason})" for reason, count in facts["skipped"].items()]
         lines += [f"  note: {note}" for note in self.notes]
         lines.append(
-            "next: python -m fingerprints.simulate task=subset "
-            f"images={self.out / 'images'} groups={self.out / 'groups.csv'} out=DIR"
+            "next: "
+            + command(
+                "simulate",
+                "task=subset",
+                f"images={self.out / 'images'}",
+                f"groups={self.out / 'groups.csv'}",
+                "out=DIR",
+            )
         )
         return "\n".join(lines)
 

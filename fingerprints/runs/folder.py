@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.files import write_atomically
 from fingerprints.core.tasks import Task, get_task
 from fingerprints.runs.figures import Document, by_generator, figure, overall
@@ -224,7 +224,9 @@ def refuse_used_folder(folder: Path, *, fix: str | None = None) -> None:
         raise FingerprintsError(
             "The run folder already holds a run.",
             where=folder,
-            fix=fix or f"use another folder (run_dir=DIR), or continue that run: resume={folder}",
+            fix=fix
+            or "use another folder (run_dir=DIR), or continue that run: "
+            + command("train", f"resume={folder}"),
         )
 
 

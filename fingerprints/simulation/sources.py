@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.core.errors import FingerprintsError, command, listing
 from fingerprints.core.progress import Progress
 from fingerprints.data.decode import Preprocessing
 from fingerprints.data.groups import near_duplicate_groups, read_groups
@@ -115,7 +115,7 @@ def _decoded(
         raise FingerprintsError(
             f"The images have {len(sizes)} sizes ({shown}): traces of resampling would tell them apart.",
             where=f"images={folder}",
-            fix=f"bring them to one size: python -m fingerprints.ingest images={folder} out=DIR",
+            fix=f"bring them to one size: {command('ingest', f'images={folder}', 'out=DIR')}",
         )
     return files, store
 
