@@ -8,6 +8,7 @@ and `?` match within one component, and `**` matches any number of folders.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from fingerprints.data.settings import PartName, Source
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 FIELDS = ("label", "generator")
+# Folders in which file servers and systems keep thumbnails and deleted files, in small letters.
+OF_SERVERS = frozenset({"@eadir", "thumbs", "#recycle", "@recycle", "$recycle.bin", "__macosx", "lost+found"})
 
 
 class ImageFile(NamedTuple):
@@ -85,8 +88,29 @@ def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
     return files
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is not the user's: hidden, or made by a file server, such as `@eaDir`."""
+    return name.startswith(".") or name.lower() in OF_SERVERS
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one.
+
+    Raises:
+        FingerprintsError: If it is a link that leads to itself.
+    """
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise FingerprintsError(
+            "This link leads to itself.", where=entry.path, fix="remove the link, or let it lead to a file"
+        ) from error
+
+
 def _contents(root: Path) -> str:
-    names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in os.scandir(root))
+    names = sorted(entry.name + ("/" if is_folder(entry) else "") for entry in os.scandir(root))
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
 
 
@@ -99,7 +123,7 @@ def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
     for folder, below, fields in _folders(str(root), "", folders, {}):
         count = 0
         with os.scandir(folder) as entries:
-            names = sorted((e.name, e) for e in entries if not e.name.startswith("."))
+            names = sorted((e.name, e) for e in entries if not is_hidden(e.name))
         for name, entry in names:
             match = compiled.fullmatch(name)
             if match is None or os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES:
@@ -130,17 +154,23 @@ def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
 
 
 def _folders(
-    folder: str, below: str, components: Sequence[str], fields: dict[str, str]
+    folder: str, below: str, components: Sequence[str], fields: dict[str, str], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Folders that match the components, depth first: path, path relative to the root, fields of the path."""
+    """Folders that match the components, depth first: path, path relative to the root, fields of the path.
+
+    `above` holds the real paths of the folders that `**` has entered; links back to them are not followed.
+    """
     if not components:
         yield folder, below, fields
         return
     head, *rest = components
     if head == "**":
         yield from _folders(folder, below, rest, fields)
+        above = (*above, os.path.realpath(folder))
         for name in _subfolders(folder):
-            yield from _folders(os.path.join(folder, name), f"{below}{name}/", components, fields)
+            path = os.path.join(folder, name)
+            if os.path.realpath(path) not in above:
+                yield from _folders(path, f"{below}{name}/", components, fields, above)
         return
     compiled = _component(head)
     for name in _subfolders(folder):
@@ -153,7 +183,7 @@ def _folders(
 
 def _subfolders(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+        return sorted(e.name for e in entries if not is_hidden(e.name) and is_folder(e))
 
 
 def _component(text: str) -> re.Pattern[str]:

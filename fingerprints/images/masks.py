@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.files import digest
 from fingerprints.data.decode import Preprocessing, decode
-from fingerprints.data.layout import IMAGE_SUFFIXES
+from fingerprints.data.layout import IMAGE_SUFFIXES, is_hidden
 from fingerprints.images.lungs import lung_masks
 from fingerprints.images.settings import MaskedRegionSettings
 
@@ -142,11 +142,13 @@ def read_mask(path: Path, *, size: int) -> NDArray[np.bool_]:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Image files in a folder and its subfolders, sorted by path, without hidden files."""
+    """Image files in a folder and its subfolders, sorted by path, without hidden files and folders."""
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(is_hidden(name) for name in path.relative_to(folder).parts)
+        and path.is_file()
     )
 
 

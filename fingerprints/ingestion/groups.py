@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,10 @@ from fingerprints.ingestion.settings import FOLDERS
 
 # Where a group came from, in the words of the summary.
 TABLE, PATIENT, FOLDER, CLUSTER = "group table", "patient id", "folder", "near-duplicate cluster"
+_PLACEHOLDER = re.compile(
+    r"|0+|x+|anon(ym(ous|i[sz]ed)?)?(patient|id|patientid)?|(patient)?(unknown|anonymous|anonymi[sz]ed)|"
+    r"de?identified|unidentified|none|null|nil|na|nan|removed|deleted|redacted|noid|noname|patient(id)?|test"
+)
 
 
 def table_groups(groups: str | None, files: Sequence[SourceFile]) -> tuple[dict[str, str], int]:
@@ -28,8 +33,16 @@ def table_groups(groups: str | None, files: Sequence[SourceFile]) -> tuple[dict[
         Groups by file name, and the number of rows that match no image; empty and 0 without a table.
 
     Raises:
-        FingerprintsError: If the table does not exist or cannot be read.
+        FingerprintsError: If the table does not exist or cannot be read, or each folder should be a patient
+            but no image is in a subfolder.
     """
+    if groups == FOLDERS and files and not any("/" in file.name for file in files):
+        raise FingerprintsError(
+            "Every image lies directly in the folder, so that there are no folders of patients.",
+            where=f"groups={FOLDERS}",
+            fix="give each patient a folder, or give groups=CSV, or leave groups out to use patient ids and "
+            "near-duplicate clusters",
+        )
     if groups is None or groups == FOLDERS:
         return {}, 0
     path = Path(groups)
@@ -57,6 +70,11 @@ def _stem(name: str) -> str:
     return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
 
 
+def is_placeholder(patient: str) -> bool:
+    """Whether a patient id is what programs write in place of every id: `ANONYMIZED`, `0000`, `N/A`."""
+    return _PLACEHOLDER.fullmatch(re.sub(r"[\W_]", "", patient).lower()) is not None
+
+
 def group_of(
     file: SourceFile, *, patient: str, given: Mapping[str, str], groups: str | None
 ) -> tuple[str, str]:
@@ -73,10 +91,12 @@ def group_of(
     """
     if file.name in given:
         return TABLE, given[file.name]
-    if patient:
+    if patient and not is_placeholder(patient):
         return PATIENT, patient
     if groups == FOLDERS and "/" in file.name:
         return FOLDER, file.name.rsplit("/", 1)[0]
+    if file.dicom and patient:
+        raise Unusable("no patient id", f"'{patient}' is a placeholder, which every patient may have")
     if file.dicom:
         raise Unusable("no patient id")
     if groups == FOLDERS:

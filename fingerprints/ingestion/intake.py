@@ -19,10 +19,10 @@ from fingerprints.data.layout import IMAGE_SUFFIXES
 from fingerprints.ingestion.anonymise import anonymise
 from fingerprints.ingestion.copies import identical, near_duplicates
 from fingerprints.ingestion.dicom import Window, parse_window, require_pydicom
-from fingerprints.ingestion.groups import CLUSTER, table_groups
+from fingerprints.ingestion.groups import CLUSTER, FOLDER, table_groups
 from fingerprints.ingestion.read import Picture, read_all, require_usable
 from fingerprints.ingestion.scan import SourceFile, scan
-from fingerprints.ingestion.settings import IntakeSettings
+from fingerprints.ingestion.settings import FOLDERS, IntakeSettings
 from fingerprints.ingestion.write import check_places, write
 
 PAIRS_SHOWN = 5
@@ -112,7 +112,7 @@ def ingest(settings: IntakeSettings, *, progress: Progress | None = None) -> Int
         out=settings.out,
         facts=facts,
         worst=tuple((names[i], names[j], r) for i, j, r in pairs[:PAIRS_SHOWN]),
-        notes=tuple(_notes(facts, unmatched=unmatched, pairs=len(pairs))),
+        notes=tuple(_notes(facts, settings=settings, unmatched=unmatched, pairs=len(pairs))),
     )
 
 
@@ -156,8 +156,15 @@ def _facts(
     }
 
 
-def _notes(facts: Mapping[str, Any], *, unmatched: int, pairs: int) -> list[str]:
+def _notes(facts: Mapping[str, Any], *, settings: IntakeSettings, unmatched: int, pairs: int) -> list[str]:
     notes = []
+    if facts["groups"] == 1 and facts["images"] > 1:
+        notes.append(
+            "all images are of one group, so that nothing can be split by patient; if they are of several "
+            f"patients, give groups=CSV or groups={FOLDERS}"
+        )
+    if settings.groups == FOLDERS and FOLDER not in facts["groups_from"]:
+        notes.append(f"groups={FOLDERS} has had no effect: every image has a patient id")
     if unmatched:
         notes.append(f"{unmatched:,} row(s) of the group table match no image")
     if facts["ignored_files"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.data.layout import IMAGE_SUFFIXES
+from fingerprints.data.layout import IMAGE_SUFFIXES, is_folder, is_hidden
 from fingerprints.ingestion.dicom import SUFFIXES, is_dicom
 
 
@@ -31,7 +31,7 @@ def scan(folder: Path) -> tuple[list[SourceFile], int]:
 
     Returns:
         Files that are images by their suffix or the DICOM mark, sorted by name, and the number of all other
-        files. Hidden files and DICOMDIR files are not counted.
+        files. Files and folders that are hidden or made by file servers, and DICOMDIR files, are not counted.
 
     Raises:
         FingerprintsError: If a folder cannot be read.
@@ -69,9 +69,9 @@ def _entries(folder: Path) -> Iterator[tuple[os.DirEntry[str], str]]:
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(path) as entries:
             for entry in entries:
-                if entry.name.startswith(".") or entry.name.upper() == "DICOMDIR":
+                if is_hidden(entry.name) or entry.name.upper() == "DICOMDIR":
                     continue
-                if entry.is_dir():
+                if is_folder(entry):
                     waiting.append((entry.path, f"{below}{entry.name}/"))
                 else:
                     yield entry, below + entry.name
