@@ -96,6 +96,8 @@ def _decoded(
     try:
         files = scan(folder, [Source(pattern="**/*", domain="real", part="train")])
     except FingerprintsError as error:
+        if error.where != str(folder):  # not about the folder itself, but about a link in it
+            raise
         raise FingerprintsError(
             "The folder holds no image (PNG, JPEG, BMP or TIFF).",
             where=f"images={folder}",

@@ -84,3 +84,10 @@ def test_phantoms_are_some_more_than_needed():
     assert real.names[5] == "patient_0001/001"
     assert real.origin == "phantoms"
     assert np.array_equal(phantom_images(8, size=16, seed=0, slices_per_patient=4).images, real.images[:16])
+
+
+def test_a_link_to_itself_is_not_an_empty_folder(tmp_path, write_image):
+    write_image(tmp_path / "ct/a.png")
+    (tmp_path / "ct/b").symlink_to("b")
+    with pytest.raises(FingerprintsError, match="leads to itself"):
+        read_images(tmp_path / "ct", groups=None, size=16, cache=tmp_path / "store")
