@@ -17,8 +17,8 @@ Compare finished runs: one table of systems and figures for each task and data s
 
 usage: python -m fingerprints.compare runs=GLOB [KEY=VALUE ...]
 
-  runs='outputs/*/*'   folders of runs or of sweeps; several globs: 'runs=[GLOB,GLOB]'; put a glob
-                       with brackets in extra quotes: 'runs="outputs/[ab]*/*"'
+  runs='outputs/*/*'   folders of runs or of sweeps; several globs: 'runs=[GLOB,GLOB]'. A folder whose name
+                       is written like a glob is that folder
   out=DIR              folder for comparison.csv, .md and .html; default: outputs/comparison
   baseline=NAME        the system that every other system is compared with (name of its row, its
                        experiment, or the folder of a run); default: the best system

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import subprocess
 import sys
 import threading
@@ -15,7 +14,8 @@ from pathlib import Path
 
 from fingerprints.config.launch import plain_errors
 from fingerprints.config.overrides import check_overrides
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.config.words import check_grammar, folder_of, literal
+from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.signals import handled
 from fingerprints.runs.folder import REPORT, read_metrics
 
@@ -66,11 +66,12 @@ def main() -> None:
         return
     with plain_errors("train"):
         given = [word.removeprefix("out=") for word in words if word.startswith("out=")]
-        out = Path(given[-1] if given else time.strftime("outputs/demo/%Y-%m-%d_%H-%M-%S"))
+        default = time.strftime("outputs/demo/%Y-%m-%d_%H-%M-%S")
+        out = folder_of(given[-1] if given else default, key="out")
         trainings = plan(out, [word for word in words if not word.startswith("out=")])
         print("Two tasks in parallel, with two trainings each. Each training is a separate command:")
         for training in trainings.values():
-            print(f"  python -m fingerprints.train {shlex.join(training.words)}", flush=True)
+            print(f"  {command('train', *training.words)}", flush=True)
         codes = run_side_by_side([[trainings[name] for name in names] for names in TASKS.values()])
         failed = [name for name in trainings if codes[name]]
         print("\n".join(["", *summary([t for t in trainings.values() if t.experiment not in failed])]))
@@ -86,7 +87,8 @@ def plan(out: Path, words: Sequence[str]) -> dict[str, Training]:
     Raises:
         FingerprintsError: If a word is not a setting of a training, or sets the experiment or run folder.
     """
-    check_overrides(words, "train")
+    read = literal(words, "train")
+    check_overrides(read, "train")
     for word in words:
         if word.partition("=")[0] in ("experiment", "run_dir", "sweep") or word.startswith("-"):
             raise FingerprintsError(
@@ -94,6 +96,7 @@ def plan(out: Path, words: Sequence[str]) -> dict[str, Training]:
                 where="command line",
                 fix="leave it out, or start a training: python -m fingerprints.train --help",
             )
+    check_grammar(read, "train")
     given = {word.partition("=")[0] for word in words}
     return {
         experiment: Training(

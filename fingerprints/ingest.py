@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import sys
-
 from fingerprints.config.launch import Place, launch
 from fingerprints.ingestion.settings import IntakeSettings
 
@@ -30,8 +27,6 @@ usage: python -m fingerprints.ingest images=DIR out=DIR [KEY=VALUE ...]
 
 def main() -> None:
     """Entry point."""
-    # Without quotes, Hydra would read CENTER,WIDTH as two jobs of a sweep.
-    sys.argv[1:] = [re.sub(r"^window=([^'\"]*,[^'\"]*)$", r"window='\1'", word) for word in sys.argv[1:]]
     launch(_job, "ingest", usage=USAGE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 from fingerprints.config.help import describe_options, wrapped
 from fingerprints.config.launch import Place, launch, plain_errors
 from fingerprints.config.roots import TrainSettings
+from fingerprints.config.words import folder_of
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.embedded import OF_LAYOUT
 
@@ -106,7 +108,10 @@ def main() -> None:
     resumed = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
     if resumed:
         with plain_errors("train"):
-            _resume(Path(resumed[-1]), [word for word in words if not word.startswith("resume=")])
+            _resume(
+                folder_of(resumed[-1], key="resume"),
+                [word for word in words if not word.startswith("resume=")],
+            )
     else:
         complete = True
         try:
@@ -143,8 +148,9 @@ def _resume(folder: Path, others: list[str]) -> None:
     if (folder / SWEEP).is_file():
         from fingerprints.config.sweep_record import sweep_command
 
-        sys.argv[1:] = sweep_command(folder)
-        main()
+        sys.argv[1:], place = sweep_command(folder)
+        with contextlib.chdir(place):
+            main()
         return
     from fingerprints.experiment.lifecycle import resume
     from fingerprints.reporting.summary import document_lines

@@ -71,7 +71,9 @@ def test_its_settings_exist_and_the_users_win(tmp_path):
     assert len({training.folder for training in trainings.values()}) == len(demo.SHORT)
 
 
-@pytest.mark.parametrize("word", ["run_dir=x", "experiment=siamese_subtask1", "-m", "sede=1"])
+@pytest.mark.parametrize(
+    "word", ["run_dir=x", "experiment=siamese_subtask1", "-m", "sede=1", "seed=0,1", "seed=0("]
+)
 def test_words_that_are_not_its_to_take_are_refused_before_anything_starts(word, command, tmp_path):
     code, printed = command(demo, word)
     assert code == 2

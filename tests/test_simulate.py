@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -43,7 +44,7 @@ def test_a_benchmark_of_phantoms_is_made_and_trained_on(command, tmp_path, task,
     assert "planted:" in said
     assert ("control same_images: " in said) == ("subsets=same" in counts)
     (next_command,) = (line for line in said.splitlines() if line.startswith("next: "))
-    assert f"experiment={experiment} data.root={tmp_path / 'made'} data.size=16" in next_command
+    assert f"experiment={experiment} data.root={tmp_path / 'made'} data.size=46" in next_command
     document = json.loads((tmp_path / "made/benchmark.json").read_text())
     assert document["settings"]["designs"][0]["steps"] == 2
     assert document["images"]["origin"] == "phantoms"
@@ -245,3 +246,17 @@ def test_a_dial_of_planted_copies_trains_each_generator_once(command, tmp_path, 
     assert "planted.fraction=-1" in said
     assert len(steps) == 2
     assert len(pd.read_csv(tmp_path / "out/dial.csv")) == 3
+
+
+def test_the_fix_of_a_failed_simulation_works_in_the_same_folder(command, tmp_path):
+    tiny = [word for word in TINY if "batch_size" not in word]
+    words = ["task=usage", "out=my out", *tiny, *USAGE, "scale.usage.test_members=6"]
+    code, printed = command(simulate, *words)
+    assert code == 2
+    assert not (tmp_path / "my out.partial").exists()
+    advised = printed.splitlines()[2].split("a smaller batch: ")[1]
+    assert advised == "generator.batch_size=6"  # also for the other generator, which has 8 images
+    code, printed = command(simulate, *words, advised)
+    assert code == 0, printed
+    (line,) = (line for line in printed.splitlines() if line.startswith("next: "))
+    assert f"data.root={tmp_path / 'my out'}" in shlex.split(line)

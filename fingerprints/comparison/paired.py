@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -68,7 +69,7 @@ def find_baseline(sets: Sequence[DataSet], name: str) -> list[System | None]:
             raise FingerprintsError(
                 f"'{name}' matches {len(alike)} systems.",
                 where="baseline",
-                fix="one of " + "; ".join(f"baseline='{system.name}'" for system in alike),
+                fix="one of " + "; ".join(shlex.quote(f"baseline={system.name}") for system in alike),
             )
         found.append(alike[0] if alike else None)
     if not any(found):
@@ -77,7 +78,7 @@ def find_baseline(sets: Sequence[DataSet], name: str) -> list[System | None]:
         raise FingerprintsError(
             f"There is no system '{name}'.",
             where="baseline",
-            fix=f"baseline='{near[0]}'" if near else f"one of {'; '.join(names)}",
+            fix=shlex.quote(f"baseline={near[0]}") if near else f"one of {'; '.join(names)}",
         )
     return found
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Iterator
 
 from fingerprints.config.overrides import unknown_key
 from fingerprints.config.schema import options, unknown_option
+from fingerprints.config.words import misread
 from fingerprints.core.errors import FingerprintsError
 
 # OmegaConf's name of a type, and our words for it.
@@ -37,7 +39,28 @@ def explain(error: Exception, root: str) -> str | None:
 
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
-    return str(_of_composing(_innermost(error) or type(error).__name__, root))
+    found = _of_grammar(error, root) or _of_composing(_innermost(error) or type(error).__name__, root)
+    return str(found)
+
+
+def _of_grammar(error: BaseException, root: str) -> FingerprintsError | None:
+    """The error for a word or a reference that cannot be read; `None` for other errors."""
+    from hydra.core.override_parser.overrides_parser import OverrideParseException
+    from omegaconf.errors import GrammarParseError, InterpolationResolutionError, UnsupportedInterpolationType
+
+    chain = list(_causes(error))
+    for cause in chain:
+        if isinstance(cause, OverrideParseException):
+            return misread(cause.override, root)
+    for cause in chain:
+        if isinstance(cause, GrammarParseError | InterpolationResolutionError | UnsupportedInterpolationType):
+            key = next((str(found) for c in chain if (found := getattr(c, "full_key", None))), "command line")
+            return FingerprintsError(
+                "A value refers to another one, as in ${KEY}, but there is no such value.",
+                where=key,
+                fix="use a key of --help, or put a backslash before the $ if it is meant literally",
+            )
+    return None
 
 
 def _of_composing(text: str, root: str) -> FingerprintsError:
@@ -89,9 +112,13 @@ def _of_value(text: str, key: str) -> FingerprintsError | None:
 
 def _innermost(error: BaseException) -> str:
     """Messages of an error and of its causes, outermost first."""
-    texts: list[str] = []
+    return "\n".join(map(str, _causes(error)))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and at most four of its causes, outermost first."""
     current: BaseException | None = error
-    while current is not None and len(texts) < 5:
-        texts.append(str(current))
-        current = current.__cause__
-    return "\n".join(texts)
+    for _ in range(5):
+        if current is not None:
+            yield current
+            current = current.__cause__

@@ -20,6 +20,7 @@ from fingerprints.config.explanations import explain
 from fingerprints.config.help import help_on
 from fingerprints.config.overrides import check_overrides
 from fingerprints.config.schema import build_root, register, search_path
+from fingerprints.config.words import as_given, check_grammar, literal
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.signals import Interrupted
 
@@ -33,7 +34,7 @@ class Place:
 
     Attributes:
         folder: Its output folder, made by Hydra.
-        overrides: The words of the command line.
+        overrides: The words of the command line, as they were given.
         job: Its number in a sweep; `None` outside of a sweep.
         sweep: Name of the sweep's folder, or `None`.
         varying: Keys that the configuration of the sweep varies.
@@ -65,7 +66,9 @@ def launch(job: Job, root: str, *, usage: str) -> None:
     # Hydra accepts its flags only before or after all other words.
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
     with plain_errors(root):
+        sys.argv[1:] = literal(sys.argv[1:], root)
         check_overrides(sys.argv[1:], root)
+        check_grammar(sys.argv[1:], root)
         _under_hydra(job, root)
 
 
@@ -108,7 +111,7 @@ def _under_hydra(job: Job, root: str) -> None:
     def task(cfg: DictConfig) -> Any:
         hydra_config = HydraConfig.get()
         folder = Path(hydra_config.runtime.output_dir)
-        overrides = tuple(hydra_config.overrides.task)
+        overrides = tuple(as_given(hydra_config.overrides.task, root))
         if hydra_config.mode == RunMode.MULTIRUN:
             sweep = Path(hydra_config.sweep.dir).name
             varying = tuple(hydra_config.sweeper.get("params") or ())

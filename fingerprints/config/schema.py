@@ -23,7 +23,7 @@ from fingerprints.config.roots import (
 )
 from fingerprints.config.simulation import MODEL_GENERATORS, SimulateSettings
 from fingerprints.core.errors import FingerprintsError, nearest
-from fingerprints.core.options import MISSING, build, has_own_name, keys, registered, schema
+from fingerprints.core.options import MISSING, build, has_own_name, keys, kinds, registered, schema
 from fingerprints.core.tasks import get_task
 from fingerprints.data.embedded import embedded_benchmark
 from fingerprints.detector.settings import SegmentSettings
@@ -119,11 +119,16 @@ def register(root: str) -> None:
 
 def valid_keys(root: str) -> list[str]:
     """Every dotted key of a root, including the keys of all options of its groups."""
-    found = [*keys(ROOTS[root]), *ROOT_GROUPS.get(root, ())]
+    return sorted({*kinds_of(root), *ROOT_GROUPS.get(root, ())})
+
+
+def kinds_of(root: str) -> dict[str, Any]:
+    """The type of every dotted key of a root but its groups; if options of a group differ, of the first."""
+    found: dict[str, Any] = kinds(ROOTS[root])
     for group in ROOT_GROUPS.get(root, ()):
         for cls in registered(group).values():
-            found += keys(cls, f"{group}.")
-    return sorted(set(found))
+            found = kinds(cls, f"{group}.") | found
+    return found
 
 
 def build_root(cfg: DictConfig, root: str) -> Any:

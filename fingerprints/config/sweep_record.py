@@ -10,7 +10,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 
 from fingerprints import __version__
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.config.words import quoted
+from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.files import write_atomically
 from fingerprints.runs.folder import SWEEP, read_sweep
 from fingerprints.runs.status import FAILED, FINISHED
@@ -30,8 +31,12 @@ class SweepRecord(Callback):
         write_atomically(folder / SWEEP, (json.dumps(facts, indent=1) + "\n").encode())
 
 
-def sweep_command(folder: Path) -> list[str]:
+def sweep_command(folder: Path) -> tuple[list[str], Path]:
     """Command-line words that continue the sweep in its folder; finished jobs are not run again.
+
+    Returns:
+        The words, and the folder that relative paths in them start from: where the sweep was started, or, if
+        that folder is gone, the working directory.
 
     Raises:
         FingerprintsError: If another version started the sweep.
@@ -44,7 +49,11 @@ def sweep_command(folder: Path) -> list[str]:
             fix="start a new sweep, or install the version that started it",
         )
     words = [word for word in facts["command"] if not word.lstrip("+").startswith("hydra.sweep.dir=")]
-    return [*words, f"hydra.sweep.dir={folder.absolute()}"]
+    place = Path(facts["cwd"])
+    return (
+        [*words, f"hydra.sweep.dir={quoted(str(folder.absolute()))}"],
+        place if place.is_dir() else Path.cwd(),
+    )
 
 
 def begun() -> Path | None:
@@ -79,5 +88,5 @@ def conclude() -> bool:
     print(f"table: {write_table(folder, jobs)}")
     complete = all(job.state == FINISHED for job in jobs)
     if not complete:
-        print(f"to continue the jobs that have not finished: python -m fingerprints.train resume={folder}")
+        print(f"to continue the jobs that have not finished: {command('train', f'resume={folder}')}")
     return complete

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Sequence
 
 # The name on the package index; `fingerprints` is another project there.
@@ -35,6 +36,11 @@ class FingerprintsError(Exception):
 def install(extra: str) -> str:
     """The command that installs an extra of this package."""
     return f"pip install '{DISTRIBUTION}[{extra}]'"
+
+
+def command(name: str, *words: str) -> str:
+    """A command of this package as a shell runs it: words with blanks or other marks are quoted."""
+    return f"python -m fingerprints.{name} {shlex.join(words)}"
 
 
 def nearest(word: str, valid: Iterable[str], count: int = 1) -> list[str]:

@@ -22,6 +22,13 @@ from fingerprints.core.errors import FingerprintsError, nearest
 _SCHEMA_OF = "schema_of_"
 MISSING: Any = "???"  # how OmegaConf marks a value that must be given
 _OPTION = "option"
+_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    Path: "a path",
+}
 S = TypeVar("S")
 
 # group -> name of an option -> its settings class
@@ -251,12 +258,13 @@ def _converted(value: Any, kind: Any, known: Option, key: str) -> Any:
 
 def _scalar(value: Any, kind: Any, known: Option, key: str) -> Any:
     if kind is Path and isinstance(value, str | Path):
+        if not str(value):  # Path("") is the working directory; often the word is `key=$NAME` without NAME
+            raise FingerprintsError(f"{key} is empty.", where=key, fix=f"give a path, such as {key}=DIR")
         return Path(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
-        raise _misfit(key, value, words.get(kind, kind.__name__))
+        raise _misfit(key, value, wanted(kind))
     if isinstance(value, int | float) and not known.allows(value):
         raise FingerprintsError(
             f"{key}={value} is out of range.", where=key, fix=f"give a value that is {known.bounds}"
@@ -393,14 +401,44 @@ def describe(cls: type, prefix: str = "", *, default: Any = None) -> Iterator[De
 
 def keys(cls: type, prefix: str = "") -> list[str]:
     """Every dotted key of a settings class, including keys that contain further keys."""
-    found = [f"{prefix}name"] if has_own_name(cls) else []
+    return list(kinds(cls, prefix))
+
+
+def kinds(cls: type, prefix: str = "") -> dict[str, Any]:
+    """The type of every dotted key of a settings class, including keys that contain further keys."""
+    found: dict[str, Any] = {f"{prefix}name": str} if has_own_name(cls) else {}
     hints = _hints(cls)
     for item in fields(cls):
-        found.append(prefix + item.name)
         kind = hints[item.name]
+        found[prefix + item.name] = kind
         if isinstance(kind, type) and is_dataclass(kind) and info(item).group is None:
-            found += keys(kind, f"{prefix}{item.name}.")
+            found |= kinds(kind, f"{prefix}{item.name}.")
     return found
+
+
+def holds_text(kind: Any) -> bool:
+    """Whether values of a type are text or paths, or lists of them; `Any` holds one of the two."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType, tuple):
+        return any(holds_text(k) for k in inner)
+    return kind in (str, Path, Any)
+
+
+def holds_list(kind: Any) -> bool:
+    """Whether values of a type are lists; `Any` can hold one."""
+    return kind is Any or get_origin(kind) is tuple
+
+
+def wanted(kind: Any) -> str:
+    """In words, what an option of a type takes."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return wanted(next(k for k in inner if k is not type(None)))
+    if origin is Literal:
+        return f"one of {', '.join(map(str, inner))}"
+    if origin is dict or (isinstance(kind, type) and is_dataclass(kind)):
+        return "a mapping"
+    return "a list" if origin is tuple else _WORDS.get(kind, "a value")
 
 
 def choices(kind: Any) -> tuple[Any, ...]:

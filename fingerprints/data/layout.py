@@ -17,7 +17,7 @@ from typing import NamedTuple
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.tasks import Domain
 from fingerprints.data.settings import PartName, Source
-from fingerprints.data.walk import cannot_be_read, is_dead, is_litter
+from fingerprints.data.walk import cannot_be_read, is_dead, is_folder, is_litter
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 FIELDS = ("label", "generator")
@@ -91,7 +91,7 @@ def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
 
 
 def _contents(root: Path) -> str:
-    names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in os.scandir(root))
+    names = sorted(entry.name + ("/" if is_folder(entry) else "") for entry in os.scandir(root))
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
 
 
@@ -139,11 +139,12 @@ def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
 
 
 def _folders(
-    folder: str, below: str, components: Sequence[str], fields: dict[str, str]
+    folder: str, below: str, components: Sequence[str], fields: dict[str, str], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Folders that match the components, depth first: path, path relative to the root, fields of the path.
 
-    A link that leads nowhere counts as a folder, unless its name is that of an image.
+    `above` holds the real paths of the folders that `**` has entered; links back to them are not followed. A
+    link that leads nowhere counts as a folder, unless its name is that of an image.
     """
     if not components:
         yield folder, below, fields
@@ -151,10 +152,11 @@ def _folders(
     head, *rest = components
     if head == "**":
         yield from _folders(folder, below, rest, fields)
+        above = (*above, os.path.realpath(folder))
         for name in _subfolders(folder):
-            inner = os.path.join(folder, name)
-            if not _leads_back(inner):
-                yield from _folders(inner, f"{below}{name}/", components, fields)
+            path = os.path.join(folder, name)
+            if os.path.realpath(path) not in above:
+                yield from _folders(path, f"{below}{name}/", components, fields, above)
         return
     compiled = _component(head)
     for name in _subfolders(folder, dead=True):
@@ -172,22 +174,10 @@ def _subfolders(folder: str, *, dead: bool = False) -> list[str]:
             for e in entries
             if not is_litter(e.name)
             and (
-                e.is_dir()
+                is_folder(e)
                 or (dead and is_dead(e) and os.path.splitext(e.name)[1].lower() not in IMAGE_SUFFIXES)
             )
         )
-
-
-def _leads_back(folder: str) -> bool:
-    """Whether a folder is a link to a folder above it."""
-    if not os.path.islink(folder):
-        return False
-    target, above = os.path.realpath(folder), os.path.dirname(folder)
-    while above != os.path.dirname(above):
-        if os.path.realpath(above) == target:
-            return True
-        above = os.path.dirname(above)
-    return False
 
 
 def _component(text: str) -> re.Pattern[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,10 @@ from fingerprints.core.errors import FingerprintsError
 
 # Names, in lower case, that file managers, servers and DICOM media make by themselves.
 _LITTER = frozenset(
-    ("thumbs.db", "ehthumbs.db", "desktop.ini", "dicomdir", "@eadir", "__macosx", "#recycle", "$recycle.bin")
+    (
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "dicomdir", "__macosx"),
+        *("@eadir", "thumbs", "@recycle", "#recycle", "$recycle.bin", "lost+found"),
+    )
 )
 
 
@@ -49,11 +53,28 @@ def is_dead(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() and not os.path.exists(entry.path)
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one.
+
+    Raises:
+        FingerprintsError: If it is a link that leads to itself.
+    """
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise FingerprintsError(
+            "This link leads to itself.", where=entry.path, fix="remove the link, or let it lead to a file"
+        ) from error
+
+
 def walk(folder: Path) -> Iterator[Found]:
     """All files below a folder that are not litter, in no order; every folder is entered only once.
 
     Raises:
         OSError: If a folder cannot be read.
+        FingerprintsError: If a link leads to itself.
     """
     seen: set[tuple[int, int]] = set()
     waiting = [(str(folder), "")]
@@ -67,7 +88,7 @@ def walk(folder: Path) -> Iterator[Found]:
             for entry in entries:
                 if is_litter(entry.name):
                     continue
-                if entry.is_dir():
+                if is_folder(entry):
                     waiting.append((entry.path, f"{below}{entry.name}/"))
                 else:
                     kind = "file" if entry.is_file() else "dead" if is_dead(entry) else "other"

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.fitted_state import FittedState, load_fitted, save_fitted
 from fingerprints.core.options import build_option, settings_class
 from fingerprints.core.tasks import Task
@@ -151,7 +151,7 @@ def load_run(folder: str | Path) -> Run:
         raise FingerprintsError(
             "The run was stopped before it made its decision.",
             where=folder,
-            fix=f"python -m fingerprints.train resume={folder}",
+            fix=command("train", f"resume={folder}"),
         )
     generators = [path.parent.relative_to(checkpoints).as_posix() for path in found]
     return Run(record, ["" if name == "." else name for name in generators])

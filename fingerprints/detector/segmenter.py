@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -137,7 +138,7 @@ def describe(figures: dict[str, Any], out: Path) -> str:
         f"Dice on {len(figures['held_out'])} held-out pairs: "
         f"{'; '.join(said)}\n"
         f"{out / OVERLAYS}: given masks in red, masks of the segmenter in green, default masks in blue\n"
-        f"use it with region=lung region.mask=unet region.weights={out / WEIGHTS}"
+        f"use it with region=lung region.mask=unet {shlex.quote(f'region.weights={out / WEIGHTS}')}"
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from fingerprints import __version__
 from fingerprints.config.roots import TrainSettings
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.files import digest, remove_if_empty
 from fingerprints.core.options import build, plain
 from fingerprints.core.signals import Interrupted, handled
@@ -184,7 +184,7 @@ def _guarded(
         return document
     except Interrupted:
         state = STOPPED
-        print(f"saved; to continue: python -m fingerprints.train resume={folder}", file=sys.stderr)
+        print(f"saved; to continue: {command('train', f'resume={folder}')}", file=sys.stderr)
         raise
     except BaseException as error:
         text = str(error) or type(error).__name__

@@ -15,7 +15,7 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 
 from fingerprints.config.roots import TrainSettings
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.options import plain
 from fingerprints.core.progress import console_progress
 from fingerprints.core.tasks import get_task
@@ -181,7 +181,7 @@ def _costs(
     """Facts of the run: versions, hardware, cost."""
     facts: dict[str, Any] = {}
     if status.get("overrides"):  # not this process' own arguments, which may be `resume=`
-        facts["command"] = " ".join(["python -m fingerprints.train", *status["overrides"]])
+        facts["command"] = command("train", *status["overrides"])
     facts["attempts"] = status.get("attempts", 1)
     facts["hardware"] = describe(machine)
     facts["training_seconds"] = round(sum(d.training_seconds for d in detections), 1)

@@ -32,6 +32,7 @@ TRAINED = "training.json"
 WEIGHTS = "generator.safetensors"
 TASK, IMAGES = "task.json", "task_images.npy"
 CHECKPOINT_STEPS = 250
+LEAST_BATCH = 2  # as the settings of the generators allow
 CPU = TrainerSettings(accelerator="cpu")
 
 StepReport = Callable[[int, dict[str, float]], None]  # steps done so far, and the last point of the curve
@@ -106,11 +107,13 @@ class Training:
         """
         batch = self.settings.batch_size
         if len(self.images) < batch:
+            most = len(self.images) // processes * processes
+            smaller = f", or a smaller batch: generator.batch_size={most}" if most >= LEAST_BATCH else ""
             raise FingerprintsError(
                 f"Generator '{self.name}' would be trained on {len(self.images)} image(s), fewer than one "
                 f"batch of {batch}.",
                 where=f"generators/{self.name}",
-                fix="use more images, or a smaller generator.batch_size=N",
+                fix=f"use more images{smaller}",
             )
         if batch % processes:
             raise FingerprintsError(

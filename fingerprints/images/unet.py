@@ -18,6 +18,7 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import write_atomically
 from fingerprints.core.weights import load_into, read_weights
 
+LARGEST = 4096  # side that the settings of `segment` allow
 FORMAT = "fingerprints segmenter 1"
 
 
@@ -59,8 +60,11 @@ class UNet(nn.Module):
 def check_side(size: int, widths: Sequence[int]) -> None:
     """Check that a side can be halved often enough for a network with these widths.
 
+    The last level needs 2 x 2 pixels, so that its batch normalisation has several values with one image, too.
+
     Raises:
-        FingerprintsError: If it cannot, or if there is no level or a level without channels.
+        FingerprintsError: If it cannot, or if there is no level or a level without channels; the error names
+            the nearest side that is possible.
     """
     if not widths or min(widths) < 1:
         raise FingerprintsError(
@@ -69,11 +73,12 @@ def check_side(size: int, widths: Sequence[int]) -> None:
             fix="for example widths=[16,32,64,128]",
         )
     step = 2 ** (len(widths) - 1)
-    if size % step != 0:
+    if size % step != 0 or size < 2 * step:
+        near = max(round(size / step), 2) * step
         raise FingerprintsError(
-            f"A U-Net of {len(widths)} levels needs a side that is a multiple of {step}.",
+            f"A U-Net of {len(widths)} levels needs a side that is a multiple of {step}, from {2 * step}.",
             where=f"size={size}",
-            fix=f"for example size={max(round(size / step), 1) * step}",
+            fix=f"for example size={near}" if near <= LARGEST else "fewer widths, such as [16,32,64,128]",
         )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.decode import Unusable
 from fingerprints.data.groups import read_groups
 from fingerprints.ingestion.scan import SourceFile
@@ -13,6 +15,10 @@ from fingerprints.ingestion.settings import FOLDERS
 # Where a group came from, in the words of the summary.
 TABLE, PATIENT, FOLDER, CLUSTER = "group table", "patient id", "folder", "near-duplicate cluster"
 ALONE = "image without a known group"
+_PLACEHOLDER = re.compile(
+    r"|0+|x+|anon(ym(ous|i[sz]ed)?)?(patient|id|patientid)?|(patient)?(unknown|anonymous|anonymi[sz]ed)|"
+    r"de?identified|unidentified|none|null|nil|na|nan|removed|deleted|redacted|noid|noname|patient(id)?|test"
+)
 
 
 def table_groups(groups: str | None, files: Sequence[SourceFile]) -> tuple[dict[str, str], list[str]]:
@@ -26,8 +32,16 @@ def table_groups(groups: str | None, files: Sequence[SourceFile]) -> tuple[dict[
         Groups by file name, empty for an image with an empty cell, and notes; without a table there are none.
 
     Raises:
-        FingerprintsError: If the table does not exist or cannot be read.
+        FingerprintsError: If the table does not exist or cannot be read, or each folder should be a patient
+            but no image is in a subfolder.
     """
+    if groups == FOLDERS and files and not any("/" in file.name for file in files):
+        raise FingerprintsError(
+            "Every image lies directly in the folder, so that there are no folders of patients.",
+            where=f"groups={FOLDERS}",
+            fix="give each patient a folder, or give groups=CSV, or leave groups out to use patient ids and "
+            "near-duplicate clusters",
+        )
     if groups is None or groups == FOLDERS:
         return {}, []
     names = [file.name for file in files]
@@ -37,6 +51,11 @@ def table_groups(groups: str | None, files: Sequence[SourceFile]) -> tuple[dict[
     given = {name: group for name, group in zip(names, found.groups, strict=True) if group is not None}
     notes = found.notes(alone="the DICOM patient id counts, and without one each is a group of its own")
     return given | {names[row]: "" for row in found.alone}, notes
+
+
+def is_placeholder(patient: str) -> bool:
+    """Whether a patient id is what programs write in place of every id: `ANONYMIZED`, `0000`, `N/A`."""
+    return _PLACEHOLDER.fullmatch(re.sub(r"[\W_]", "", patient).lower()) is not None
 
 
 def group_of(
@@ -57,12 +76,14 @@ def group_of(
     own = given.get(file.name)
     if own:
         return TABLE, own
-    if patient:
+    if patient and not is_placeholder(patient):
         return PATIENT, patient
     if own is not None:
         return ALONE, f"\0{file.name}"
     if groups == FOLDERS and "/" in file.name:
         return FOLDER, file.name.rsplit("/", 1)[0]
+    if file.dicom and patient:
+        raise Unusable("no patient id", f"'{patient}' is a placeholder, which every patient may have")
     if file.dicom:
         raise Unusable("no patient id")
     if groups == FOLDERS:

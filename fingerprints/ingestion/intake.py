@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fingerprints import __version__
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.progress import Progress
 from fingerprints.data.decode import Unusable, narrow_notes
 from fingerprints.data.layout import IMAGE_SUFFIXES
@@ -20,10 +20,10 @@ from fingerprints.data.leftovers import LeftOut
 from fingerprints.ingestion.anonymise import anonymise
 from fingerprints.ingestion.copies import identical, near_duplicates
 from fingerprints.ingestion.dicom import Window, parse_window, require_pydicom
-from fingerprints.ingestion.groups import CLUSTER, table_groups
+from fingerprints.ingestion.groups import CLUSTER, FOLDER, table_groups
 from fingerprints.ingestion.read import Picture, read_all, require_usable
 from fingerprints.ingestion.scan import SourceFile, scan
-from fingerprints.ingestion.settings import IntakeSettings
+from fingerprints.ingestion.settings import FOLDERS, IntakeSettings
 from fingerprints.ingestion.write import check_places, write
 
 PAIRS_SHOWN = 5
@@ -66,8 +66,14 @@ class Intake:
         lines += [f"  skipped: {count:,} ({reason})" for reason, count in facts["skipped"].items()]
         lines += [f"  note: {note}" for note in self.notes]
         lines.append(
-            "next: python -m fingerprints.simulate task=subset "
-            f"images={self.out / 'images'} groups={self.out / 'groups.csv'} out=DIR"
+            "next: "
+            + command(
+                "simulate",
+                "task=subset",
+                f"images={self.out / 'images'}",
+                f"groups={self.out / 'groups.csv'}",
+                "out=DIR",
+            )
         )
         return "\n".join(lines)
 
@@ -111,7 +117,7 @@ def ingest(settings: IntakeSettings, *, progress: Progress | None = None) -> Int
             *notes,
             *others.notes(documents=True),
             *narrow_notes(sum(picture.narrow for picture in pictures), len(pictures)),
-            *_notes(facts, pairs=len(pairs)),
+            *_notes(facts, settings=settings, pairs=len(pairs)),
         ),
     )
 
@@ -157,8 +163,15 @@ def _facts(
     }
 
 
-def _notes(facts: Mapping[str, Any], *, pairs: int) -> list[str]:
+def _notes(facts: Mapping[str, Any], *, settings: IntakeSettings, pairs: int) -> list[str]:
     notes = []
+    if facts["groups"] == 1 and facts["images"] > 1:
+        notes.append(
+            "all images are of one group, so that nothing can be split by patient; if they are of several "
+            f"patients, give groups=CSV or groups={FOLDERS}"
+        )
+    if settings.groups == FOLDERS and FOLDER not in facts["groups_from"]:
+        notes.append(f"groups={FOLDERS} has had no effect: every image has a patient id")
     if len(facts["native_sizes"]) > 1:
         notes.append(
             f"images of {len(facts['native_sizes'])} sizes were resized, which leaves traces in the pixels"

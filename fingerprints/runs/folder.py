@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.files import write_atomically
 from fingerprints.core.tasks import Task, get_task
 from fingerprints.runs.figures import Document, by_generator, figure, overall
@@ -224,7 +224,9 @@ def refuse_used_folder(folder: Path, *, fix: str | None = None) -> None:
         raise FingerprintsError(
             "The run folder already holds a run.",
             where=folder,
-            fix=fix or f"use another folder (run_dir=DIR), or continue that run: resume={folder}",
+            fix=fix
+            or "use another folder (run_dir=DIR), or continue that run: "
+            + command("train", f"resume={folder}"),
         )
 
 
@@ -250,16 +252,17 @@ def read_sweep(folder: str | Path) -> list[RunRecord]:
     return [read_job(path, name=path.relative_to(folder).as_posix()) for path in found]
 
 
-def _job_folders(folder: Path, depth: int) -> Iterator[Path]:
+def _job_folders(folder: Path, depth: int, above: Sequence[Path] = ()) -> Iterator[Path]:
+    above = [*above, folder.resolve()]
     for path in folder.iterdir():
-        if path.name.startswith(".") or not path.is_dir():
+        if path.name.startswith(".") or not path.is_dir() or path.resolve() in above:  # a link that leads up
             continue
         if holds_run(path):
             yield path
         elif path.name.isdigit() and not any(path.iterdir()):
             yield path  # empty: made for a job that did not start
         elif depth > 1:
-            yield from _job_folders(path, depth - 1)
+            yield from _job_folders(path, depth - 1, above)
 
 
 def natural_order(path: Path) -> list[tuple[int, str]]:
@@ -272,48 +275,72 @@ def find_runs(patterns: Sequence[str], *, within: Path | None = None) -> list[Ru
     """The runs in the folders that match globs; a sweep folder stands for all its jobs.
 
     Args:
-        patterns: Globs, absolute or relative; `**` stands for any number of folders.
+        patterns: Globs or names of folders, absolute or relative; `**` stands for any number of folders.
         within: The folder that relative globs start from; the working directory by default.
 
     Raises:
-        FingerprintsError: If nothing matches, or no matching folder is or holds a run.
+        FingerprintsError: If a glob matches nothing, or no folder that it matches is or holds a run.
     """
     base = Path.cwd() if within is None else within
-    matched = [found for pattern in patterns for found in _glob(base, pattern)]
-    words = " ".join(patterns)
-    if not matched:
+    matches = {pattern: _glob(base, pattern) for pattern in patterns}
+    without = [pattern for pattern, matched in matches.items() if not matched]
+    if without or not matches:
         raise FingerprintsError(
-            f"Nothing matches '{words}'.",
+            f"Nothing matches {_listed(without) if without else 'an empty list'}.",
             where=f"runs (from {base})",
             fix="give the folders of finished runs: runs='outputs/*/*', in quotes so that the shell does not"
             " expand it",
         )
     runs: dict[Path, RunRecord] = {}
-    for folder in matched:
-        if not folder.is_dir():
-            continue
-        if holds_run(folder):
-            found = [read_job(folder)]
-        elif any(holds_run(above) for above in folder.parents):
-            continue  # a part of a run, such as `checkpoints`
-        else:
-            found = read_sweep(folder)
+    for pattern, matched in matches.items():
+        found = _runs_in(matched)
+        if not found and (len(matches) == 1 or not any(map(_is_part_of_run, matched))):
+            raise FingerprintsError(
+                f"'{pattern}' matches {len(matched)} file(s) and folder(s), but none of them is or holds a "
+                "run.",
+                where="runs",
+                fix="give folders of runs (they hold config.yaml and metrics.json), or of sweeps",
+            )
         for run in found:
             runs.setdefault(run.folder.resolve(), run)
-    if not runs:
-        raise FingerprintsError(
-            f"'{words}' matches {len(matched)} file(s) and folder(s), but none of them is or holds a run.",
-            where="runs",
-            fix="give folders of runs (they hold config.yaml and metrics.json), or of sweeps",
-        )
     return list(runs.values())
 
 
+def _listed(patterns: Sequence[str]) -> str:
+    return ", ".join(f"'{pattern}'" for pattern in patterns)
+
+
+def _runs_in(folders: Sequence[Path]) -> list[RunRecord]:
+    """The runs that folders are or hold."""
+    runs: list[RunRecord] = []
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        if holds_run(folder):
+            runs.append(read_job(folder))
+        elif not _is_part_of_run(folder):
+            runs += read_sweep(folder)
+    return runs
+
+
+def _is_part_of_run(folder: Path) -> bool:
+    """Whether a folder lies in the folder of a run, as `checkpoints` does."""
+    return any(holds_run(above) for above in folder.parents)
+
+
 def _glob(base: Path, pattern: str) -> list[Path]:
+    """What a glob matches; folders that exist are meant even if their names look like globs (`a[1]`)."""
     path = Path(pattern).expanduser()
     if path.is_absolute():
         base, path = Path(path.anchor), path.relative_to(path.anchor)
-    return sorted(base.glob(str(path)), key=natural_order)
+    start, parts = base, list(path.parts)
+    while parts and (start / parts[0]).exists():
+        start /= parts.pop(0)
+    if not parts:
+        return [start]
+    return sorted(start.glob(str(Path(*parts))), key=natural_order) or sorted(
+        base.glob(str(path)), key=natural_order
+    )
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ def provenance() -> dict[str, Any]:
         "revision": _revision(),
         "platform": platform.platform(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": " ".join(sys.argv),
+        "command": shlex.join(sys.argv),
     }
 
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from fingerprints.generators.fit import CPU
 from fingerprints.generators.settings import GeneratorSettings
 from fingerprints.runs.provenance import peak_memory, versions
 from fingerprints.runs.status import LOCK, claimed
-from fingerprints.simulation.checks import check_settings
+from fingerprints.simulation.checks import check_settings, check_trainings
 from fingerprints.simulation.controls import control_of
 from fingerprints.simulation.generator_job import (
     RESULT,
@@ -92,7 +92,9 @@ def make_benchmark(
     def assemble() -> dict[str, Any]:
         return _assemble(work, out, identity, jobs, started)
 
-    with claimed(work, shared=settings.only is not None):
+    trainings = (jobs[number].training() for number in numbers)
+    check_trainings(trainings, processes=hardware.processes, listed=len(settings.designs) > 1)
+    with claimed(work, shared=settings.only is not None), _or_make_way(work, alone=settings.only is None):
         _begin(work, identity)
         progress.begin({jobs[n].plan.name: settings.steps_of(jobs[n].design) for n in numbers})
         for number in numbers:
@@ -186,6 +188,29 @@ def _assemble(
     }
     _publish(work, tree, out, document)
     return document
+
+
+@contextlib.contextmanager
+def _or_make_way(work: Path, *, alone: bool) -> Iterator[None]:
+    """On an error, remove the folder if there is no work in it, so that a corrected command can use it.
+
+    Otherwise the fix says that other settings need another folder.
+
+    Args:
+        work: The folder in which the benchmark is built.
+        alone: Whether no other process can work in it.
+    """
+    try:
+        yield
+    except FingerprintsError as error:
+        if alone and all(path.name == LOCK for path in (work / GENERATORS).glob("*/*")):
+            shutil.rmtree(work)
+            raise
+        if not (work / BEGUN).is_file() or error.where == str(work):
+            raise
+        aside = f"with other settings, also give another folder (out=DIR), or remove {work} first"
+        fix = aside if error.fix is None else f"{error.fix}; {aside}"
+        raise FingerprintsError(error.what, where=error.where, fix=fix) from error
 
 
 def partial_folder(out: Path) -> Path:

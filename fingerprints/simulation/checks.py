@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fingerprints.config.simulation import SimulateSettings, UsageScale
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import part_of
+from fingerprints.generators.fit import Training
 from fingerprints.simulation.controls import control_of
 
 
@@ -63,6 +64,37 @@ def check_words(settings: SimulateSettings, words: Sequence[str]) -> None:
             where="command line",
             fix="generators=[{name: gan, lr: 1e-3},vae], in quotes",
         )
+
+
+def check_trainings(trainings: Iterable[Training], *, processes: int, listed: bool) -> None:
+    """Refuse trainings that are not possible, before the first one begins.
+
+    Args:
+        trainings: All trainings of the benchmark that this process starts.
+        processes: Number of processes that share a batch.
+        listed: Whether the generators are given as a list, so that `generator.*` has no effect.
+
+    Raises:
+        FingerprintsError: If a batch is larger than a set of images or cannot be shared among the processes;
+            the advised batch size suits all trainings.
+    """
+    found: list[tuple[int, FingerprintsError]] = []
+    for training in trainings:
+        try:
+            training.check(processes=processes)
+        except FingerprintsError as error:
+            found.append((len(training.images), error))
+    if not found:
+        return
+    _, worst = min(found, key=lambda entry: entry[0])
+    if not listed:
+        raise worst
+    fix = (worst.fix or "").replace("generator.batch_size", "batch_size")
+    raise FingerprintsError(
+        worst.what,
+        where=worst.where,
+        fix=f"{fix}, in the list of generators: 'generators=[{{name: NAME, batch_size: N}},...]'",
+    )
 
 
 def check_reuse(settings: SimulateSettings) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.core.errors import FingerprintsError, command, listing
 from fingerprints.core.progress import Progress
 from fingerprints.data.decode import Preprocessing, narrow_notes
 from fingerprints.data.groups import near_duplicate_groups, read_groups
@@ -100,6 +100,8 @@ def _decoded(
     try:
         files = scan(folder, [Source(pattern="**/*", domain="real", part="train")])
     except FingerprintsError as error:
+        if error.where != str(folder):  # not about the folder itself, but about a link in it
+            raise
         others = left_out(folder, []).notes(documents=True)
         raise FingerprintsError(
             "\n".join(["The folder holds no image (PNG, JPEG, BMP or TIFF).", *others]),
@@ -120,7 +122,7 @@ def _decoded(
         raise FingerprintsError(
             f"The images have {len(sizes)} sizes ({shown}): traces of resampling would tell them apart.",
             where=f"images={folder}",
-            fix=f"bring them to one size: python -m fingerprints.ingest images={folder} out=DIR",
+            fix=f"bring them to one size: {command('ingest', f'images={folder}', 'out=DIR')}",
         )
     return files, store
 

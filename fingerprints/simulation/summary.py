@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-NEXT = {"subset": "experiment=siamese_subtask2 ", "usage": "experiment=siamese_subtask1 "}
-TRAIN = "next: python -m fingerprints.train {experiment}{layout}data.root={out} data.size={size}"
+from fingerprints.core.errors import command
+from fingerprints.encoders.settings import SiameseCNNSettings
+from fingerprints.encoders.siamese_cnn import smallest_size
+
+NEXT = {"subset": "experiment=siamese_subtask2", "usage": "experiment=siamese_subtask1"}
+# The encoder of both experiments cannot take smaller images; training scales them up.
+LEAST = smallest_size(len(SiameseCNNSettings().channels))
 
 
 def summary(document: dict[str, Any], out: Path) -> list[str]:
@@ -34,6 +39,7 @@ def summary(document: dict[str, Any], out: Path) -> list[str]:
                 "(scale.max_steps=N) or try another seed"
             )
     if task in NEXT:
-        layout = "data=imageclef2024_usage " if task == "usage" and len(settings["designs"]) > 1 else ""
-        lines.append(TRAIN.format(experiment=NEXT[task], layout=layout, out=out, size=size))
+        layout = ["data=imageclef2024_usage"] if task == "usage" and len(settings["designs"]) > 1 else []
+        experiment = [NEXT[task], *layout, f"data.root={out}", f"data.size={max(size, LEAST)}"]
+        lines.append(f"next: {command('train', *experiment)}")
     return lines

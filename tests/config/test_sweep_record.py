@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -106,6 +109,28 @@ def test_a_sweep_of_another_version_is_refused(tmp_path):
     with pytest.raises(FingerprintsError, match="version 0"):
         sweep_record.sweep_command(tmp_path)
     (tmp_path / sweep_record.SWEEP).write_text(
-        json.dumps({"command": ["-m", "hydra.sweep.dir=old", "seed=0,1"], "cwd": "/", "version": "0.1.0"})
+        json.dumps({"command": ["-m", "hydra.sweep.dir=old", "seed=0,1"], "cwd": "/tmp", "version": "0.1.0"})
     )
-    assert sweep_record.sweep_command(tmp_path) == ["-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}"]
+    words, place = sweep_record.sweep_command(tmp_path)
+    assert words == ["-m", "seed=0,1", f"hydra.sweep.dir='{tmp_path}'"]
+    assert place == Path("/tmp")
+
+
+def test_the_command_that_a_sweep_prints_runs_from_any_folder(command, subset_root, tmp_path, monkeypatch):
+    home = tmp_path / "Müller's (1) run=2"
+    home.mkdir()
+    subset_root().rename(home / "my data")
+    monkeypatch.chdir(home)
+    words = ["experiment=features_subtask2", "encoder=lbp", "data.root=my data", *FAST]
+    code, printed = command(train, "-m", *words, "seed=0,-1")
+    assert code == 2
+    (line,) = (line for line in printed.splitlines() if line.startswith("to continue"))
+    module, *given = shlex.split(line.split("python -m ")[1])
+    assert module == "fingerprints.train"
+    (sweep,) = (home / "outputs/sweeps").iterdir()
+    shutil.rmtree(sweep / "0")
+    monkeypatch.chdir("/")
+    code, printed = command(train, *given)
+    assert "job 1 failed" in printed
+    assert read_status(sweep / "0")["state"] == "finished", printed
+    assert "data.root=my data" in read_status(sweep / "0")["overrides"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
-from fingerprints.core.errors import FingerprintsError, listing, nearest
+from fingerprints.core.errors import FingerprintsError, command, listing, nearest
 
 
 def test_error_says_what_where_and_how_to_fix_it() -> None:
@@ -35,3 +36,9 @@ def test_listing_is_cut_with_the_number_left_out() -> None:
     assert listing([1, "b"]) == "    1\n    b"
     assert listing(list(range(20))).count("\n") == 19
     assert listing(list(range(50)), 3).splitlines() == ["    0", "    1", "    2", "    ... and 47 more"]
+
+
+def test_a_command_is_quoted_for_a_shell() -> None:
+    assert command("train", "resume=/a/b") == "python -m fingerprints.train resume=/a/b"
+    words = ["data.root=it's", "run_dir=a b", "x=[1,2]", "y=$z", "z=Müller"]
+    assert shlex.split(command("train", *words)) == ["python", "-m", "fingerprints.train", *words]

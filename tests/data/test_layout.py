@@ -135,3 +135,29 @@ def test_two_stars_do_not_follow_links_in_circles(tmp_path: Path) -> None:
     (tmp_path / "y/other").symlink_to(tmp_path / "x")
     files = scan(tmp_path, [Source("**/*", "real", "train")])
     assert sorted(f.name for f in files) == ["x/1.png", "y/2.png", "y/other/1.png"]
+
+
+def test_folders_of_file_servers_are_not_the_users(tmp_path: Path) -> None:
+    touch(tmp_path, "real/t1/1.png", "real/t1/@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "real/@eaDir/2.png")
+    touch(
+        tmp_path, "real/Thumbs/3.png", "real/.thumbnails/4.png", "real/__MACOSX/5.png", "real/#recycle/6.png"
+    )
+    for pattern in ("real/{label}/*", "**/*"):
+        assert [f.name for f in scan(tmp_path, [Source(pattern, "real", "train")])] == ["real/t1/1.png"]
+    inside = tmp_path / "real/Thumbs"  # asked for by name
+    assert [f.id for f in scan(inside, [Source("*", "real", "train")])] == ["3"]
+
+
+def test_links_that_lead_up_are_not_followed_and_to_themselves_are_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.png", "b/2.png")
+    (tmp_path / "a/up").symlink_to(tmp_path)
+    (tmp_path / "a/other").symlink_to(tmp_path / "b")
+    (tmp_path / "b/back").symlink_to(tmp_path / "a")
+    names = [f.name for f in scan(tmp_path / "a", [Source("**/*", "real", "train")])]
+    assert names.count("1.png") == 1
+    assert "other/2.png" in names
+    assert len(names) < 6
+    (tmp_path / "a/itself").symlink_to("itself")
+    with pytest.raises(FingerprintsError, match="leads to itself") as caught:
+        scan(tmp_path, [Source("a/**/*", "real", "train")])
+    assert caught.value.where == str(tmp_path / "a/itself")

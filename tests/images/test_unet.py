@@ -62,3 +62,11 @@ def test_sides_must_fit():
         check_side(30, (4, 8, 16))
     with pytest.raises(FingerprintsError, match="every level"):
         check_side(30, ())
+    with pytest.raises(FingerprintsError, match="from 8") as caught:
+        check_side(4, (4, 8, 16))
+    assert caught.value.fix == "for example size=8"
+    check_side(8, (4, 8, 16))
+    UNet((2, 2, 2)).train()(torch.rand(1, 1, 8, 8)).sum().backward()  # one image of the smallest side
+    with pytest.raises(FingerprintsError) as caught:
+        check_side(64, (2,) * 14)
+    assert caught.value.fix == "fewer widths, such as [16,32,64,128]"  # no side would be allowed

@@ -9,7 +9,7 @@ import pytest
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.decode import Unusable
-from fingerprints.ingestion.groups import group_of
+from fingerprints.ingestion.groups import group_of, is_placeholder
 from fingerprints.ingestion.intake import Intake
 from fingerprints.ingestion.scan import SourceFile
 from tests.ingestion.tables import members
@@ -106,3 +106,48 @@ def test_the_surest_source_of_a_group_counts(
     else:
         with pytest.raises(Unusable, match=expected):
             group_of(file, patient=patient, given=given, groups=groups)
+
+
+def test_folders_of_patients_must_exist(
+    tmp_path: Path, take: Callable[..., Intake], write_image: Write
+) -> None:
+    write_image(tmp_path / "in/a.png", 1)
+    write_image(tmp_path / "in/b.png", 2)
+    with pytest.raises(FingerprintsError, match="Every image lies directly in the folder") as caught:
+        take(groups="folders")
+    assert caught.value.where == "groups=folders"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "patient",
+    ["ANONYMIZED", "anonymised", "Anonymous", "ANON", "Anon^Patient", "000000", "N/A", "None", "X", "-"],
+)
+def test_an_id_that_every_patient_has_is_no_group(
+    patient: str, tmp_path: Path, take: Callable[..., Intake], write_dicom: Write
+) -> None:
+    for number, name in enumerate(("p1/1.dcm", "p1/2.dcm", "p2/1.dcm")):
+        write_dicom(tmp_path / "in" / name, number, PatientID=patient)
+    with pytest.raises(FingerprintsError, match=r"no patient id: .* is a placeholder") as caught:
+        take()
+    assert "groups=CSV or groups=folders" in caught.value.fix
+    facts = take(groups="folders").facts
+    assert facts["groups_from"] == {"folder": 3}
+    assert facts["groups"] == 2
+
+
+@pytest.mark.parametrize("patient", ["ANON-17", "0012", "LIDC-IDRI-0001", "Test7", "MAX", "患者"])
+def test_an_id_of_a_patient_is_no_placeholder(patient: str) -> None:
+    assert not is_placeholder(patient)
+
+
+def test_one_patient_for_all_is_noted(
+    tmp_path: Path, take: Callable[..., Intake], write_dicom: Write
+) -> None:
+    write_dicom(tmp_path / "in/p1/1.dcm", 1)
+    write_dicom(tmp_path / "in/p2/1.dcm", 2)
+    said = take(groups="folders").describe()
+    assert "all images are of one group" in said
+    assert "groups=folders has had no effect" in said
+    write_dicom(tmp_path / "in/p3/1.dcm", 3, PatientID="OTHER-1")
+    assert "all images are of one group" not in take(out=tmp_path / "other").describe()

@@ -53,3 +53,18 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("os.scandir", refuse)
     with pytest.raises(FingerprintsError, match="cannot be read: Permission denied"):
         scan(tmp_path)
+
+
+def test_thumbnails_of_file_servers_are_no_images(tmp_path: Path, write_image: Write) -> None:
+    for name in ("p1/a.png", "p1/@eaDir/a.png/SYNO_THUMB.jpg", "p1/Thumbs/a.png", ".thumbnails/a.png"):
+        write_image(tmp_path / name)
+    files, others = scan(tmp_path)
+    assert [file.name for file in files] == ["p1/a.png"]
+    assert others.total == 0
+
+
+def test_a_link_to_itself_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to("a.png")
+    with pytest.raises(FingerprintsError, match="leads to itself") as caught:
+        scan(tmp_path)
+    assert caught.value.where == str(tmp_path / "a.png")

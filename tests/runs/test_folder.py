@@ -115,6 +115,36 @@ class TestFindRuns:
         with pytest.raises(FingerprintsError, match=message):
             find_runs([pattern], within=folder)
 
+    def test_each_glob_must_match(self, folder: Path, add_job: AddJob) -> None:
+        job = add_job("0", config={"task": "subset"})
+        (folder.parent / "empty").mkdir()
+        for patterns, said in [
+            (["sweep/0", "nowhere"], "Nothing matches 'nowhere'"),
+            (["sweep/*", "no/*", "nor[1]"], r"Nothing matches 'no/\*', 'nor\[1\]'"),
+            (["sweep/0", "empty"], "'empty' matches 1 .* none of them is or holds a run"),
+            ([], "Nothing matches an empty list"),
+        ]:
+            with pytest.raises(FingerprintsError, match=said):
+                find_runs(patterns, within=folder.parent)
+        assert [run.folder for run in find_runs(["sweep/0"], within=folder.parent)] == [job]
+
+    def test_names_that_look_like_globs_are_literal_first(self, folder: Path, add_job: AddJob) -> None:
+        jobs = {name: add_job(name, config={"task": "subset"}) for name in ("a[1]", "a1", "b[2]/x", "c1")}
+        for pattern, expected in {
+            "a[1]": "a[1]",
+            "b[2]/*": "b[2]/x",
+            "c[1]": "c1",
+            str(folder / "a[1]"): "a[1]",
+        }.items():
+            assert [run.folder for run in find_runs([pattern], within=folder)] == [jobs[expected]]
+
+    def test_links_that_lead_up_are_not_followed(self, folder: Path, add_job: AddJob) -> None:
+        job = add_job("0", config={"task": "subset"})
+        (folder / "again").symlink_to(folder)
+        (folder / "itself").symlink_to("itself")
+        assert [run.folder for run in read_sweep(folder)] == [job]
+        assert [run.folder for run in find_runs(["*"], within=folder)] == [job]
+
 
 class TestReadSweep:
     def test_numbers_count_as_numbers(self, folder: Path, add_job: AddJob) -> None:

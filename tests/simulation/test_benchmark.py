@@ -554,3 +554,19 @@ class TestReuse:
         make_benchmark(real, replace(SUBSET, reuse=source), tmp_path / "out", progress=heard)
         assert heard.steps == 3
         assert files(tmp_path / "out") == files(made[0])
+
+
+def test_an_error_leaves_no_folder_without_work_and_names_one_with_work(real, tmp_path):
+    def fail():
+        raise FingerprintsError("It broke.", fix="mend it")
+
+    out = tmp_path / "out"
+    with pytest.raises(FingerprintsError, match="It broke") as caught:
+        make_benchmark(real, SUBSET, out, progress=Silent(1, fail))
+    assert caught.value.fix == "mend it"
+    assert not partial_folder(out).exists()
+    with pytest.raises(FingerprintsError, match="It broke") as caught:  # in the second generator
+        make_benchmark(real, SUBSET, out, progress=Silent(4, fail))
+    assert caught.value.fix.startswith("mend it; with other settings")
+    assert str(partial_folder(out)) in caught.value.fix
+    assert make_benchmark(real, SUBSET, out, progress=Silent()) is not None

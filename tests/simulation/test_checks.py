@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fingerprints.config.simulation import ScaleSettings, SimulateSettings, UsageScale
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.generators.fit import Training
 from fingerprints.generators.settings import DiffusionSettings, GANSettings, PlantedSettings, VAESettings
-from fingerprints.simulation.checks import check_reuse, check_settings, check_words
+from fingerprints.simulation.checks import check_reuse, check_settings, check_trainings, check_words
 
 SUBSET = SimulateSettings(task="subset", out=Path("out"), generator=GANSettings())
 TWO = (GANSettings(), VAESettings())
@@ -76,3 +78,22 @@ def test_a_folder_to_take_generators_from_exists_or_is_the_output(tmp_path):
     with pytest.raises(FingerprintsError, match="does not exist") as caught:
         check_reuse(replace(SUBSET, reuse=Path("nowhere")))
     assert caught.value.where == "reuse=nowhere"
+
+
+def test_the_advised_batch_suits_every_generator():
+    trainings = [
+        Training(np.zeros((count, 16, 16), np.uint8), GANSettings(batch_size=8), 1, 0, f"g{count}")
+        for count in (9, 7, 5)
+    ]
+    check_trainings(trainings[:1], processes=1, listed=False)
+    with pytest.raises(FingerprintsError, match="'g5' would be trained on 5") as caught:
+        check_trainings(trainings, processes=1, listed=False)
+    assert caught.value.fix == "use more images, or a smaller batch: generator.batch_size=5"
+    with pytest.raises(FingerprintsError) as caught:
+        check_trainings(trainings, processes=4, listed=True)
+    assert "batch_size=4, in the list of generators: 'generators=[" in caught.value.fix
+    assert "generator.batch_size" not in caught.value.fix  # it would be refused
+    one = [replace(trainings[0], images=trainings[0].images[:1])]
+    with pytest.raises(FingerprintsError) as caught:
+        check_trainings(one, processes=1, listed=False)
+    assert caught.value.fix == "use more images"

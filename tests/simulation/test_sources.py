@@ -116,3 +116,10 @@ def test_what_is_left_out_is_said_or_refused(folder, tmp_path, write_image, writ
     write_image(tmp_path / "only/1.webp", 7, format="PNG")
     with pytest.raises(FingerprintsError, match=r"holds no image[\s\S]*\.webp \(1\)"):
         read(tmp_path / "only", tmp_path)
+
+
+def test_a_link_to_itself_is_not_an_empty_folder(tmp_path, write_image):
+    write_image(tmp_path / "ct/a.png")
+    (tmp_path / "ct/b").symlink_to("b")
+    with pytest.raises(FingerprintsError, match="leads to itself"):
+        read_images(tmp_path / "ct", groups=None, size=16, cache=tmp_path / "store")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.encoders.build import build_network
+from fingerprints.encoders.settings import SiameseCNNSettings
 from fingerprints.simulation.summary import summary
 
 
@@ -70,3 +74,16 @@ def test_benchmarks_of_earlier_versions_have_a_summary():
     old = document()
     del old["control"]
     assert len(summary(old, Path("OUT"))) == 3
+
+
+def test_the_next_command_runs_as_it_is_printed():
+    small = document()
+    small["settings"]["size"] = 16
+    last = summary(small, Path("Müller's out"))[-1]
+    *_, root, size = shlex.split(last)
+    assert root == "data.root=Müller's out"
+    side = int(size.removeprefix("data.size="))  # the smallest that the encoder of the experiment takes
+    settings = SiameseCNNSettings()
+    build_network(settings, size=side)
+    with pytest.raises(FingerprintsError, match="too small"):
+        build_network(settings, size=side - 1)
