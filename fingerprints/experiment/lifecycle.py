@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fingerprints import __version__
+from fingerprints.config.explanations import explain
 from fingerprints.config.roots import TrainSettings
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import digest, remove_if_empty
@@ -187,7 +188,8 @@ def _guarded(
             print(f"saved; to continue: python -m fingerprints.train resume={folder}", file=sys.stderr)
         raise
     except BaseException as error:
-        text = str(error) or type(error).__name__
+        text = explain(error, "train") if isinstance(error, Exception) else None
+        text = text or str(error) or type(error).__name__
         raise
     finally:
         if read_metrics(folder):  # complete, even if the logger was stopped while it sent the results

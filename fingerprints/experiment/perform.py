@@ -22,7 +22,7 @@ from fingerprints.data.index import Index, prepare
 from fingerprints.data.runfiles import write_run_file
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.registry import fit_decision
-from fingerprints.detector.build import check_stages, encoder_source
+from fingerprints.detector.build import check_size, check_stages, encoder_source
 from fingerprints.detector.detector import Detection, Detector, Recipe
 from fingerprints.detector.saved import save_decider
 from fingerprints.embeddings.sources import EpochReport
@@ -76,7 +76,8 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
     """The index of the configured data, the decoded images, and the images as input of the encoder.
 
     Raises:
-        FingerprintsError: If the data are bad, or lung masks are not available.
+        FingerprintsError: If the data are bad, lung masks are not available, or there are too many images
+            for the decision and the memory.
     """
     index, store = prepare(
         config.data,
@@ -91,6 +92,7 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
     seen, notes = derived_store(
         store, filter=config.filter, region=config.region, names=names, progress=console_progress()
     )
+    check_size(config.decision, index)
     return replace(index, notes=(*index.notes, *notes)), store, seen
 
 

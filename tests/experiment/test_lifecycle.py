@@ -7,10 +7,13 @@ import os
 import shutil
 import signal
 
+import numpy as np
 import pytest
+import torch
 
 from benchmarks.wandb_offline import offline_runs
 from fingerprints import train
+from fingerprints.core import memory
 from fingerprints.detector.saved import load_run
 from fingerprints.experiment import perform
 from fingerprints.experiment.lifecycle import read_settings, start
@@ -261,6 +264,39 @@ def test_what_wandb_refuses_does_not_cost_the_run(command, words, tmp_path, monk
     assert {"train_loss", "scores", "test/accuracy"} <= {
         key for row in [run.summary, *run.history] for key in row
     }
+
+
+@pytest.mark.parametrize("decision", ["svm", "hierarchical"])
+def test_too_little_memory_is_said_before_the_training(
+    command, words, at_step, tmp_path, monkeypatch, decision
+):
+    monkeypatch.setattr(memory, "SMALL", 0)
+    monkeypatch.setattr(memory, "available_memory", lambda: 10)
+    steps = at_step()
+    folder = tmp_path / "run"
+    code, printed = command(train, *words, f"decision={decision}", f"run_dir={folder}")
+    assert code == 2
+    assert f"decision={decision} on " in printed
+    assert "needs about " in printed
+    assert "fix: " in printed
+    assert "Traceback" not in printed
+    assert (steps, folder.exists()) == ([], False)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_an_allocation_that_fails_is_one_message(command, words, tmp_path, monkeypatch, kind):
+    def allocate(*_):
+        return np.empty(2**58) if kind == "numpy" else torch.empty(2**58)
+
+    monkeypatch.setattr(perform, "_detect", lambda *_, **__: allocate())
+    code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
+    assert code == 2
+    assert printed.count("not enough memory") == 1
+    assert "allocate " in printed
+    assert "Traceback" not in printed
+    status = read_status(tmp_path / "run")
+    assert status["state"] == "failed"
+    assert "not enough memory" in status["error"]
 
 
 def test_a_failed_run_keeps_its_folder_and_says_why(command, words, tmp_path):
