@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fingerprints.data.picture import open_picture
+
 # Increase this number when decoding gives other pixels, so that old image stores are not read.
 DECODER_VERSION = 1
 
@@ -62,8 +64,7 @@ def decode(path: str | Path, preprocessing: Preprocessing) -> Decoded:
         OSError: If the file is missing, truncated or not an image.
         ValueError: If its mode has no defined range of grey values (32-bit float).
     """
-    with Image.open(path) as image:
-        image.load()
+    with open_picture(path) as image:
         grey = _to_grey(image)
     native = np.asarray(grey)
     digest = hashlib.blake2b(native.tobytes(), digest_size=16, key=str(native.shape).encode()).digest()
@@ -79,11 +80,10 @@ def read_picture(path: str | Path) -> NDArray[np.uint8]:
         Unusable: If its channels differ by more than JPEG noise, or it has several pages.
         OSError, ValueError: As `decode`.
     """
-    with Image.open(path, formats=("PNG", "JPEG", "BMP", "TIFF")) as image:
+    with open_picture(path, formats=("PNG", "JPEG", "BMP", "TIFF")) as image:
         pages = getattr(image, "n_frames", 1)
         if pages > 1:
             raise Unusable("several pages", f"{pages}; save each page as its own file")
-        image.load()
         if is_coloured(image):
             raise Unusable("a colour picture", "slices must be grey")
         return np.asarray(_to_grey(image))

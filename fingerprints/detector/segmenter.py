@@ -17,6 +17,7 @@ from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.files import write_atomically
 from fingerprints.data.decode import Preprocessing, decode
 from fingerprints.data.groups import read_groups
+from fingerprints.data.picture import open_picture
 from fingerprints.data.splits import hold_out
 from fingerprints.detector.settings import SegmentSettings
 from fingerprints.images.lungs import lung_masks
@@ -211,7 +212,7 @@ def _resized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 def _read_pair(file: Path, mask: Path, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     try:
         image = decode(file, Preprocessing(size))
-        with Image.open(mask) as opened:
+        with open_picture(mask, load=False) as opened:
             own = opened.size
     except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, struct.error and more
         raise FingerprintsError(f"cannot be read: {error or type(error).__name__}") from error
