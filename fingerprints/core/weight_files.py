@@ -77,7 +77,7 @@ def read_states(path: Path) -> dict[str, dict[str, Tensor]]:
     """
     head = check_file(path)
     states: dict[str, dict[str, Tensor]] = {}
-    _collect(_safetensors(path) if _is_safetensors(path, head) else _pickled(path), "", states)
+    _collect(_safetensors(path) if _is_safetensors(path, head) else read_torch(path), "", states)
     if not states:
         raise FingerprintsError("The file holds no state dict.", where=path, fix=SAVE)
     return states
@@ -182,8 +182,12 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _pickled(path: Path) -> Any:
-    """What a file of `torch.save` holds; nothing but tensors and plain values is made from it."""
+def read_torch(path: Path) -> Any:
+    """What a file of `torch.save` holds; nothing but tensors and plain values is made from it.
+
+    Raises:
+        FingerprintsError: If the file is damaged, holds other objects, or is not of `torch.save`.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice of PyTorch about its own formats
