@@ -31,6 +31,7 @@ MODES = {
 
 STAGING = "WANDB_DATA_DIR"  # where W&B prepares tables before it logs them
 _FOLDERS = (STAGING, "WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_ARTIFACT_DIR")
+_SERVER = "WANDB_BASE_URL"
 _LONGEST_PROJECT = 128
 # Checked elsewhere; and a key must not be in a log.
 _CHECKED = ("WANDB_API_KEY", "WANDB_MODE")
@@ -55,7 +56,10 @@ def open_run(settings: LoggerSettings, *, folder: Path, **options: Any) -> Itera
     if project != settings.project:
         log.warning("W&B: it refuses the project name '%s'; the project is '%s'", settings.project, project)
     options |= {"project": project, "entity": settings.entity}
+    server = os.environ.get(_SERVER)
     with _environment(folder / "wandb"):
+        if os.environ.get(_SERVER) != server:  # left out: never send to another server than the user's
+            mode = "offline"
         wandb.setup(settings=wandb.Settings(silent=True))
         run = _online(folder, options) if mode == "online" else None
         if run is None:

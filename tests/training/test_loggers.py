@@ -238,6 +238,14 @@ class TestWandb:
         )
         assert offline_runs(tmp_path / "run")[0].curve("train_loss") == ([1], [0.5])
 
+    def test_without_the_address_of_its_server_nothing_is_sent(self, tmp_path, monkeypatch, caplog):
+        monkeypatch.setenv("WANDB_BASE_URL", "not a url")
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        with opened(tmp_path, name="wandb", offline=False) as tracker:
+            assert tracker.logger.experiment.offline
+        (warning,) = warnings_in(caplog)
+        assert "WANDB_BASE_URL=not a url cannot be used" in warning
+
     def test_a_service_that_dies_is_one_warning(self, tmp_path, caplog, capfd):
         import wandb
 
