@@ -1,4 +1,4 @@
-"""Errors of Hydra, OmegaConf and the disk in plain words."""
+"""Errors of Hydra, OmegaConf, the disk and the memory in plain words."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from fingerprints.config.schema import options, unknown_option
 from fingerprints.config.words import misread
 from fingerprints.core.errors import FingerprintsError
 
+# Errors of PyTorch about memory that have no type of their own.
+_NO_MEMORY = r"DefaultCPUAllocator: |out of memory|(CUBLAS|CUDNN)_STATUS_ALLOC_FAILED"
 # OmegaConf's name of a type, and our words for it.
 WANTED = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 
@@ -19,6 +21,8 @@ def explain(error: Exception, root: str) -> str | None:
     """The error in plain words, or `None` if it is not an error that the user can fix."""
     if isinstance(error, FingerprintsError):
         return str(error)
+    if out_of_memory(error):
+        return str(_of_memory(error))
     disk_full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # these errors have no file name
     if isinstance(error, OSError) and (error.filename is not None or error.errno in disk_full):
         return str(
@@ -61,6 +65,29 @@ def _of_grammar(error: BaseException, root: str) -> FingerprintsError | None:
                 fix="use a key of --help, or put a backslash before the $ if it is meant literally",
             )
     return None
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed: in Python, in NumPy, or in PyTorch on the CPU or the GPU."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch is not imported
+        return True
+    return isinstance(error, RuntimeError) and re.search(_NO_MEMORY, str(error)) is not None
+
+
+def _of_memory(error: Exception) -> FingerprintsError:
+    said = re.search(
+        r"Unable to allocate [\d.]+ \w+|Tried to allocate [\d.]+ \w+|tried to allocate \d+ bytes", str(error)
+    )
+    gpu = isinstance(error, RuntimeError) and "CPUAllocator" not in str(error)
+    device = "GPU has" if gpu else "computer has"
+    detail = f" ({said.group()[0].lower()}{said.group()[1:]})" if said is not None else ""
+    return FingerprintsError(
+        f"The {device} not enough memory{detail}.",
+        where="GPU" if gpu else "memory",
+        fix="use a smaller pairing.batch_size, trainer.accumulate=4, or trainer=cpu"
+        if gpu
+        else "use fewer images, a smaller data.size, reduction=pca, another decision, or a larger computer",
+    )
 
 
 def _of_composing(text: str, root: str) -> FingerprintsError:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from fingerprints.data.picture import open_picture
+
 # Increase this number when decoding gives other pixels, so that old image stores are not read.
 DECODER_VERSION = 2
 
@@ -194,12 +196,11 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
             Pillow keeps the upper 8.
         OSError: As `decode`.
     """
-    # Not by its path: Pillow would map the file into memory, and scramble a TIFF that must be turned.
-    with Path(path).open("rb") as handle, Image.open(handle, formats=FORMATS) as image:
+    with open_picture(path, formats=FORMATS) as image:
         pages = getattr(image, "n_frames", 1)
         if pages > 1:
             raise Unusable("several pages", f"{pages}; save each page as its own file")
-        deep = any(";16" in str(tile) for tile in image.tile) and not image.mode.startswith("I")
+        deep = any(";16" in str(tile) for tile in getattr(image, "tile", ())) and not image.mode.startswith("I")
         image.load()  # turns a TIFF as its orientation says
         if (
             deep

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fingerprints.core.fitted_state import FittedState
+from fingerprints.core.memory import require_memory
 from fingerprints.core.tasks import Domain
 from fingerprints.decisions.settings import DecisionSettings
 from fingerprints.encoders.head import Head
@@ -152,6 +153,19 @@ class Decision(Protocol):
     """A fitted decision. Default methods are for decisions without scores and thresholds."""
 
     settings: DecisionSettings
+    smaller: ClassVar[str] = "use fewer images, or reduction=pca"  # how to need less memory
+
+    @classmethod
+    def memory(cls, settings: Any, *, images: int, width: int, clusters: int) -> int:
+        """Bytes needed beside the embeddings, if they can be more than a machine has.
+
+        Args:
+            settings: Settings of the decision.
+            images: Images that it is fitted on, or that it clusters.
+            width: Features of each.
+            clusters: Number of clusters or classes.
+        """
+        return 0
 
     @property
     def calibrated(self) -> bool:
@@ -195,3 +209,26 @@ class Decision(Protocol):
     def from_state(cls, state: FittedState) -> Self:
         """Restore the decision from its stored state."""
         ...
+
+
+def check_memory(
+    kind: type[Decision], settings: DecisionSettings, *, images: int, width: int, clusters: int
+) -> None:
+    """Refuse a decision that needs more memory than there is, before it starts.
+
+    Args:
+        kind: Class of the decision.
+        settings: Its settings.
+        images: As in `Decision.memory`, with the next two.
+        width: Features of each image.
+        clusters: Number of clusters or classes.
+
+    Raises:
+        FingerprintsError: If there is not enough memory.
+    """
+    require_memory(
+        kind.memory(settings, images=images, width=width, clusters=clusters),
+        purpose=f"decision={settings.name} on {images:,} images",
+        where="decision",
+        fix=kind.smaller,
+    )

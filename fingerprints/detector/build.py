@@ -8,9 +8,11 @@ from collections.abc import Callable
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import part_of, registered
 from fingerprints.core.tasks import Task
+from fingerprints.data.index import Index
 from fingerprints.data.pairs import PairPools, PairStrategy
 from fingerprints.data.settings import PairingSettings
 from fingerprints.data.store import ImageStore
+from fingerprints.decisions.contract import check_memory
 from fingerprints.decisions.settings import DecisionSettings, Need
 from fingerprints.embeddings.sources import EncoderSource, Frozen, OnLabels, OnPairs
 from fingerprints.encoders.build import build_network
@@ -70,6 +72,30 @@ def check_stages(
             f"Task '{task.name}' does not have the answer 'none of these'.",
             where="decision.open_set",
             fix="decision.open_set=false",
+        )
+
+
+def check_size(decision: DecisionSettings, index: Index) -> None:
+    """Refuse a decision for which there are too many images for the memory, before anything is trained.
+
+    The width of the embeddings is not yet known here, so the decision itself checks again.
+
+    Raises:
+        FingerprintsError: If there is not enough memory.
+    """
+    for generator in index.generators:
+        rows = index.select(generator=generator)
+        if decision.transductive:
+            counted = (rows["split"] == "test") & (rows["domain"] == index.task.unit)
+        else:
+            counted = (rows["split"] == "train") & (rows["label"] != "")
+            chosen = decision.learns_from
+            if chosen is None:
+                chosen = "real" if (rows["domain"] == "real").any() else "generated"
+            if chosen != "both":
+                counted &= rows["domain"] == chosen
+        check_memory(
+            part_of(decision), decision, images=int(counted.sum()), width=1, clusters=len(index.classes)
         )
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import part_of, plain
-from fingerprints.core.weights import load_into, read_weights, unwrapped
+from fingerprints.core.weights import load_into, read_weights
 from fingerprints.encoders.network import EmbeddingNetwork
 from fingerprints.encoders.settings import (
     ConcatenatedSettings,
@@ -55,6 +55,6 @@ def _encoder(settings: EncoderSettings, *, size: int) -> nn.Module:
     weights = options.pop("weights", None)
     encoder = kind(size=size, **options)
     if isinstance(settings, TrainedFromScratchSettings) and weights not in (None, "none"):
-        state = unwrapped(read_weights(Path(weights)), encoder.state_dict().keys())
+        state = read_weights(Path(weights), encoder.state_dict())
         load_into(encoder, state, where=f"encoder.weights={weights}")
     return encoder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError, install
-from fingerprints.core.weights import load_into, read_weights
+from fingerprints.core.weights import fitting_part, load_into, read_weights
 from fingerprints.encoders.fetching import no_download
 from fingerprints.encoders.preprocessing import ColourInput, ImageInput, triple
 
@@ -81,7 +81,8 @@ class HubEncoder(nn.Module):
         self.backbone = _vision_model(name)(config)
         self.embedding = int(config.hidden_size)
         if fetch is not None:
-            load_into(self.backbone, _vision_tensors(fetch), where=f"encoder.weights={weights}")
+            state = _vision_tensors(fetch, self.backbone.state_dict())
+            load_into(self.backbone, state, where=f"encoder.weights={weights}")
 
     def preprocessing(self) -> dict[str, Any]:
         """The model and its input."""
@@ -179,17 +180,15 @@ def _vision_model(name: str) -> Any:
     return {"blip": BlipVisionModel, "blip2": Blip2VisionModel}[name]
 
 
-def _vision_tensors(fetch: _Fetch) -> dict[str, Tensor]:
+def _vision_tensors(fetch: _Fetch, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The vision encoder's tensors, from one file or from the shards that contain them."""
-    index = fetch(_INDEX)
-    if index is None:
+    shards = _json(fetch, _INDEX, optional=True).get("weight_map")
+    if not isinstance(shards, dict):
         files = [_WEIGHTS]
     else:
-        shards = json.loads(index.read_text())["weight_map"]
         vision = {file for key, file in shards.items() if key.startswith(_VISION)}
         files = sorted(vision if vision else set(shards.values()))
     state: dict[str, Tensor] = {}
     for file in files:
         state.update(read_weights(_required(fetch, file)))
-    inner = {key.removeprefix(_VISION): value for key, value in state.items() if key.startswith(_VISION)}
-    return inner if inner else state
+    return fitting_part({"": state}, own, where=", ".join(files))

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fingerprints.core.errors import FingerprintsError, install
-from fingerprints.core.weights import load_into, read_weights, unwrapped
+from fingerprints.core.weights import load_into, read_weights
 from fingerprints.encoders.fetching import LITE0, no_download
 from fingerprints.encoders.preprocessing import ImageInput, triple
 
@@ -33,8 +33,8 @@ MODELS = {
     "vit_large": _Model("vit_large_patch16_224.augreg_in21k_ft_in1k", 1024, smallest=16, patch=16),
     LITE0: _Model("tf_efficientnet_lite0.in1k", 1280),
 }
-# Parts of the files that a backbone lacks: classifiers, and the token for masked patches.
-_SURPLUS = ("classifier.", "classif.", "fc.", "last_linear.", "head.", "mask_token")
+# Parts of the files that a backbone lacks: classifiers, the token for masked patches, and MAE's decoder.
+_SURPLUS = ("classifier.", "classif.", "fc.", "last_linear.", "head.", "mask_token", "decoder_")
 
 
 def width(name: str) -> int:
@@ -83,9 +83,9 @@ def backbone(name: str, weights: str) -> nn.Module:
             raise
         raise no_download(name, error, files=_source(entry.model)) from error
     if weights != "none" and not fetched:
-        own = model.state_dict().keys()
-        state = read_weights(_embedded_file() if weights == "default" else Path(weights))
-        state = _in_order(state, list(own)) if name == LITE0 else unwrapped(state, own)
+        own = model.state_dict()
+        state = read_weights(_embedded_file() if weights == "default" else Path(weights), own)
+        state = _in_order(state, list(own)) if name == LITE0 else state
         load_into(model, state, where=f"encoder.weights={weights}", surplus=_SURPLUS)
     return model
 
@@ -105,8 +105,8 @@ def _in_order(state: dict[str, Tensor], own: list[str]) -> dict[str, Tensor]:
 
     The package has the names of another implementation. The order is the same; the classifier comes last.
     """
-    if any(key in own for key in unwrapped(state, own)):
-        return unwrapped(state, own)
+    if any(key in own for key in state):
+        return state
     names = [*own, "classifier.weight", "classifier.bias"]
     return dict(zip(names, state.values(), strict=True)) if len(names) == len(state) else state
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fingerprints.core.weights import load_into, read_weights, unwrapped
+from fingerprints.core.weights import load_into, read_weights
 from fingerprints.encoders.fetching import no_download
 from fingerprints.encoders.preprocessing import ImageInput, triple
 
@@ -91,9 +91,13 @@ def backbone(name: str, weights: str) -> nn.Module:
     # SqueezeNet's pooling is part of its classifier.
     setattr(model, entry.head, nn.AdaptiveAvgPool2d(1) if name == "squeezenet" else nn.Identity())
     if weights != "none":
-        state = _download(name) if weights == "default" else read_weights(Path(weights))
-        state = _renamed(unwrapped(state, model.state_dict().keys()))
-        load_into(model, state, where=f"encoder.weights={weights}", surplus=(f"{entry.head}.", "AuxLogits."))
+        state = _download(name) if weights == "default" else read_weights(Path(weights), model.state_dict())
+        load_into(
+            model,
+            _renamed(state),
+            where=f"encoder.weights={weights}",
+            surplus=(f"{entry.head}.", "AuxLogits."),
+        )
     return model
 
 

@@ -20,13 +20,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import Task
+from fingerprints.data.picture import open_picture
 from fingerprints.evidence.estimates import Estimate, Evaluation, in_reading_order, percentiles
 from fingerprints.evidence.intervals import estimate_metrics, table_figures
 from fingerprints.evidence.metrics import FloatArray, Labels, encode
@@ -176,7 +177,7 @@ def _file_row(path: Path) -> tuple[float, float, float]:
             "An image of the index no longer exists.", where=path, fix="index the data again"
         ) from error
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             pixels = image.width * image.height
     except UnidentifiedImageError:
         pixels = size

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fingerprints import __version__
+from fingerprints.config.explanations import explain
 from fingerprints.config.roots import TrainSettings
 from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.files import digest, remove_if_empty
@@ -180,16 +181,19 @@ def _guarded(
             document = read_metrics(folder)
         else:
             document = _share(config, folder)
-        state, stage = FINISHED, "finished"
         return document
     except Interrupted:
         state = STOPPED
-        print(f"saved; to continue: {command('train', f'resume={folder}')}", file=sys.stderr)
+        if not read_metrics(folder):
+            print(f"saved; to continue: {command('train', f'resume={folder}')}", file=sys.stderr)
         raise
     except BaseException as error:
-        text = str(error) or type(error).__name__
+        text = explain(error, "train") if isinstance(error, Exception) else None
+        text = text or str(error) or type(error).__name__
         raise
     finally:
+        if read_metrics(folder):  # complete, even if the logger was stopped while it sent the results
+            state, stage, text = FINISHED, "finished", None
         seconds = round(before + time.monotonic() - started, 1)
         reached = {} if stage is None else {"stage": stage}
         update_status(folder, state=state, error=text, seconds=seconds, **reached)

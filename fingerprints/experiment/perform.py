@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import Logger
-
 from fingerprints.config.roots import TrainSettings
 from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.options import plain
@@ -24,7 +22,7 @@ from fingerprints.data.index import Index, prepare
 from fingerprints.data.runfiles import write_run_file
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.registry import fit_decision
-from fingerprints.detector.build import check_stages, encoder_source
+from fingerprints.detector.build import check_size, check_stages, encoder_source
 from fingerprints.detector.detector import Detection, Detector, Recipe
 from fingerprints.detector.saved import save_decider
 from fingerprints.embeddings.sources import EpochReport
@@ -47,10 +45,10 @@ from fingerprints.reporting.tables import predictions_table
 from fingerprints.reporting.tracking import log_results
 from fingerprints.runs.folder import CHECKPOINTS, LOG, PREDICTIONS, REPORT, RUN_FILE, write_metrics
 from fingerprints.runs.provenance import data_fingerprint, peak_memory, provenance
-from fingerprints.runs.status import read_status, update_status
+from fingerprints.runs.status import FINISHED, read_status, update_status
 from fingerprints.training.hardware import describe, make_trainer
 from fingerprints.training.history import Row
-from fingerprints.training.loggers import log_curve, open_logger, replays
+from fingerprints.training.loggers import Tracker, log_curve, open_logger, replays
 from fingerprints.training.settings import TrainerSettings
 
 log = logging.getLogger(__name__)
@@ -78,7 +76,8 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
     """The index of the configured data, the decoded images, and the images as input of the encoder.
 
     Raises:
-        FingerprintsError: If the data are bad, or lung masks are not available.
+        FingerprintsError: If the data are bad, lung masks are not available, or there are too many images
+            for the decision and the memory.
     """
     index, store = prepare(
         config.data,
@@ -93,6 +92,7 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
     seen, notes = derived_store(
         store, filter=config.filter, region=config.region, names=names, progress=console_progress()
     )
+    check_size(config.decision, index)
     return replace(index, notes=(*index.notes, *notes)), store, seen
 
 
@@ -126,36 +126,37 @@ def perform(config: TrainSettings, folder: Path) -> dict[str, Any]:
         progress(stage="training")
         if main:
             _announce(config, index, folder, seconds=prepared)
-        with _tracked(config, folder, status) as logger:
-            report = _curve_report(progress, logger, epochs=machine.max_epochs)
+        with _tracked(config, folder, status) as tracker:
+            report = _curve_report(progress, tracker, epochs=machine.max_epochs)
             detections = _detect(config, index, seen, folder, report=report, main=main)
             if not main:
                 return {}
             progress(stage="evaluating")
             facts |= _costs(detections, status, machine, started=started)
             document = _evaluated(config, folder, index, store, detections, facts)
+            # Before the results go to the logger, which may fail or wait for a server.
+            write_metrics(folder, document)  # the last file, since it marks a finished run
+            progress(state=FINISHED, stage="finished", error=None)
             log_results(
-                logger,
+                tracker,
                 index=index,
                 detections=detections,
                 document=document,
                 images=store,
                 log_images=config.logger.log_images,
             )
-        # Written last, since it marks a finished run.
-        write_metrics(folder, document)
         for line in document_lines(document, folder):
             log.info(line)
     return document
 
 
-def _curve_report(progress: Callable[..., None], logger: Logger | None, *, epochs: int) -> EpochReport:
+def _curve_report(progress: Callable[..., None], tracker: Tracker, *, epochs: int) -> EpochReport:
     """Passes the figures of each epoch to the status, and to the logger if it does not have them yet."""
 
     def report(part: str, title: str, row: Row, *, fresh: bool) -> None:
         progress(stage=f"{title}, epoch {int(row['epoch'])} of {epochs}")
-        if fresh or replays(logger):
-            log_curve(logger, "" if part == "." else f"{part}/", [row])
+        if fresh or replays(tracker):
+            log_curve(tracker, "" if part == "." else f"{part}/", [row])
 
     return report
 
@@ -301,7 +302,7 @@ def write_run(
 
 def _tracked(
     config: TrainSettings, folder: Path, status: dict[str, Any]
-) -> contextlib.AbstractContextManager[Logger | None]:
+) -> contextlib.AbstractContextManager[Tracker]:
     """The run's logger; its W&B run is the same after a resume."""
     return open_logger(
         config.logger,

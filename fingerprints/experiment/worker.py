@@ -8,7 +8,7 @@ import traceback
 from functools import partial
 from pathlib import Path
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.config.explanations import explain
 from fingerprints.core.signals import Interrupted, end_with_parent, handled
 from fingerprints.training.processes import leave_group, report_failure
 
@@ -48,8 +48,7 @@ def main() -> None:
     except Interrupted as stop:
         raise SystemExit(stop.exit_code) from None
     except Exception as error:
-        text = str(error) if isinstance(error, FingerprintsError) else traceback.format_exc()
-        report_failure(text)
+        report_failure(explain(error, "train") or traceback.format_exc())
         raise SystemExit(2) from None
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fingerprints.core.errors import FingerprintsError, install
+from fingerprints.core.weight_files import check_file, read_torch
 
 SUBSETS = 100  # number of subsets for KID
 FEWEST = 2048  # number of FID features: with fewer images the covariance is singular and FID biased upwards
@@ -116,5 +117,6 @@ def _safe(weights: Path | None) -> str | None:
     """
     if weights is None:
         return None
-    torch.load(weights, map_location="cpu", weights_only=True)
+    check_file(weights)
+    read_torch(weights)
     return str(weights)

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import write_atomically
+from fingerprints.core.weight_files import check_file
 from fingerprints.core.weights import load_into, read_weights
 
 LARGEST = 4096  # side that the settings of `segment` allow
@@ -99,14 +100,13 @@ def load_unet(path: Path) -> tuple[UNet, int]:
     """
     from safetensors import SafetensorError, safe_open
 
-    facts: dict[str, str] = {}
-    if path.is_file():
-        try:
-            with safe_open(path, framework="pt") as opened:
-                facts = opened.metadata() or {}
-        except (SafetensorError, OSError):
-            facts = {}
-    if path.exists() and facts.get("format") != FORMAT:
+    check_file(path)
+    try:
+        with safe_open(path, framework="pt") as opened:
+            facts: dict[str, str] = opened.metadata() or {}
+    except (SafetensorError, OSError):
+        facts = {}
+    if facts.get("format") != FORMAT:
         raise FingerprintsError(
             "The file holds no segmenter of this version.",
             where=path,

@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState
+from fingerprints.core.memory import require_memory
 
 # If the smaller of images and features is at most this, all components are computed: a minute at most.
 EXACT = 4096
@@ -53,13 +54,20 @@ class PCAReduction:
             seed: Seed of the randomised projections.
 
         Raises:
-            FingerprintsError: If both or neither of `variance` and `components` are given, or if images or
-                features are too few.
+            FingerprintsError: If both or neither of `variance` and `components` are given, if images or
+                features are too few, or if there is not enough memory.
         """
         n, d = embeddings.shape
         limit = min(n, d)
         _check(variance=variance, components=components, images=n, width=d)
         guess = FIRST if components is None else components
+        require_memory(
+            _memory(n, d, guess=guess),
+            purpose=f"PCA of {n:,} images with {d:,} features",
+            where="reduction",
+            fix="use fewer images, an encoder with fewer features, or reduction.variance=null with fewer"
+            " reduction.components",
+        )
         # Randomised projections are faster only if they compute at most half of all components.
         while limit > EXACT and 2 * guess <= limit:
             model = PCA(guess, svd_solver="randomized", random_state=seed).fit(embeddings)
@@ -104,6 +112,14 @@ class PCAReduction:
         model.explained_variance_ratio_ = model.explained_variance_ / state.facts["total"]
         model.n_components_, model.n_features_in_ = model.components_.shape
         return cls(model)
+
+
+def _memory(images: int, width: int, *, guess: int) -> int:
+    """Bytes for `guess` components: copies of the embeddings, and for the exact solvers a square matrix."""
+    if min(images, width) > EXACT and 2 * guess <= min(images, width):
+        return 4 * (2 * images * width + 4 * guess * (images + width))
+    square = 4 * min(images, width) ** 2
+    return 8 * ((1 if images > width else 3) * images * width + square)
 
 
 def _first(model: PCA, count: int) -> PCA:

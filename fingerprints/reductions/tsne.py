@@ -11,6 +11,7 @@ from sklearn.manifold import TSNE
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState
+from fingerprints.core.memory import require_memory
 from fingerprints.reductions.pca import PCAReduction
 
 
@@ -67,10 +68,17 @@ class TSNEReduction:
         """`(n, 2)` layout of `(n, d)` embeddings.
 
         Raises:
-            FingerprintsError: If the perplexity is not below the number of images, or there are fewer than
-                250 iterations.
+            FingerprintsError: If the perplexity is not below the number of images, there are fewer than
+                250 iterations, or there is not enough memory.
         """
         self._check(len(embeddings))
+        # Barnes-Hut: each image has 3 x perplexity neighbours, in several sparse matrices and their sum.
+        require_memory(
+            int(len(embeddings) * (3 * self.perplexity + 1) * 5 * 12),
+            purpose=f"t-SNE of {len(embeddings):,} images",
+            where="reduction",
+            fix="use fewer images, a smaller reduction.perplexity, or reduction=pca",
+        )
         inputs = embeddings
         kept = min(self.components, *embeddings.shape)
         if kept < embeddings.shape[1]:

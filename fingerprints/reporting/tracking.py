@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
 from fingerprints.core.tasks import get_task
 from fingerprints.data.index import Index
@@ -24,6 +24,7 @@ from fingerprints.reporting.figures import judged_part, labels_asked
 from fingerprints.reporting.run_report import judged_confusion
 from fingerprints.reporting.tables import predictions_table, score_names
 from fingerprints.runs.figures import MEAN, by_generator
+from fingerprints.training.loggers import Tracker
 
 MAX_IMAGES = 16
 """Largest number of test images that are logged."""
@@ -36,7 +37,7 @@ FIGURE_COLUMNS = ("part", "generator", "metric", "value", "low", "high", "p", "r
 
 
 def log_results(
-    logger: Logger | None,
+    tracker: Tracker,
     *,
     index: Index,
     detections: Sequence[Detection],
@@ -47,24 +48,26 @@ def log_results(
     """Send a finished run's results to its logger.
 
     Args:
-        logger: From `open_logger`; if `None`, nothing is sent.
+        tracker: From `open_logger`; without a logger, nothing is sent. An error of the logger is a warning.
         index: The data set.
         detections: The detectors.
         document: Content of `metrics.json`, the only source of figures.
         images: The pixels.
         log_images: Whether some images are logged; if not, the pixels are not read.
     """
+    logger = tracker.logger
     if logger is None:
         return
-    shown = examples(index, detections) if log_images else None
-    if isinstance(logger, WandbLogger):
-        _to_wandb(logger.experiment, index, detections, document, images, shown)
-        return
-    figures = {k: v for k, v in summary(document).items() if isinstance(v, int | float)}
-    logger.log_metrics(figures, step=0)
-    if isinstance(logger, TensorBoardLogger):
-        _to_tensorboard(logger, index, detections, document, images, shown)
-    logger.save()
+    with tracker.tolerant():
+        shown = examples(index, detections) if log_images else None
+        if isinstance(logger, WandbLogger):
+            _to_wandb(logger.experiment, index, detections, document, images, shown)
+            return
+        figures = {k: v for k, v in summary(document).items() if isinstance(v, int | float)}
+        logger.log_metrics(figures, step=0)
+        if isinstance(logger, TensorBoardLogger):
+            _to_tensorboard(logger, index, detections, document, images, shown)
+        logger.save()
 
 
 def summary(document: dict[str, Any]) -> dict[str, float | str]:
@@ -167,6 +170,7 @@ def _to_wandb(
 ) -> None:
     import wandb
 
+    run.summary.update(summary(document))  # first: nothing of it is lost if a chart cannot be sent
     for detection in detections:
         judged = judged_part(index, detection)
         if judged is not None:
@@ -198,7 +202,6 @@ def _to_wandb(
     if shown is not None and len(shown):
         pictures = zip(images.images[shown["row"].to_numpy()], shown["caption"], strict=True)
         run.log({"test_images": [wandb.Image(pixels, caption=caption) for pixels, caption in pictures]})
-    run.summary.update(summary(document))
 
 
 def _log_roc(run: Any, curve: pd.DataFrame) -> None:

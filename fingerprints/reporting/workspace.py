@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fingerprints.core.errors import FingerprintsError, install
+from fingerprints.training.wandb_run import project_name, reason
 
 BASELINES = ("majority", "random", "histogram", "histogram_real", "histogram_generated", "file")
 COLUMNS = (
@@ -33,8 +34,14 @@ def dashboard(*, project: str, entity: str = "", name: str, generators: Sequence
         generators: Names of the generators, if runs have several: each has its own confusion matrix.
 
     Raises:
-        FingerprintsError: If `wandb-workspaces` is not installed.
+        FingerprintsError: If `wandb-workspaces` is not installed, or W&B refuses the project's name.
     """
+    if project_name(project) != project:
+        raise FingerprintsError(
+            "W&B refuses this project name: it is too long, or has one of the characters /\\#?%:.",
+            where=f"project={project}",
+            fix=f"project={project_name(project)}, which runs use; a user or team is entity=NAME",
+        )
     try:
         import wandb_workspaces.workspaces as ws
     except ModuleNotFoundError as error:
@@ -79,7 +86,6 @@ def save_online(workspace: Any) -> str:
     Raises:
         FingerprintsError: If there is no key, no server, or the server refuses.
     """
-    import requests
     import wandb
 
     try:
@@ -88,9 +94,9 @@ def save_online(workspace: Any) -> str:
         workspace.entity = workspace.entity or wandb.Api().default_entity
         workspace.save()
         return str(workspace.url)
-    except (wandb.Error, requests.RequestException, ValueError) as error:
+    except Exception as error:  # of W&B, of its libraries, and of answers that it does not expect
         raise FingerprintsError(
-            f"The dashboard cannot be saved on the W&B server: {str(error).splitlines()[0]}",
+            f"The dashboard cannot be saved on the W&B server: {reason(error)}",
             where=f"project={workspace.project} entity={workspace.entity}",
             fix="log in (`wandb login`) and check the names, or write a file instead: out=FILE.json",
         ) from error

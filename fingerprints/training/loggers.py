@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,21 +14,9 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from fingerprints.core.errors import FingerprintsError, install
 from fingerprints.training.settings import LoggerSettings
+from fingerprints.training.wandb_run import open_run, reason
 
 log = logging.getLogger(__name__)
-
-INIT_SECONDS = 30
-"""Longest wait for a W&B server to open a run; before that, up to about 10 s to check the key."""
-
-FINISH_SECONDS = 120
-"""Longest wait for the last data to be sent; unsent data stay on disk."""
-
-MODES = {
-    **dict.fromkeys(("online", "run", "shared"), "online"),
-    **dict.fromkeys(("offline", "dryrun"), "offline"),
-    "disabled": "disabled",
-}
-"""Allowed values of `WANDB_MODE` and their meaning here."""
 
 
 class CurveLogger(WandbLogger):
@@ -53,6 +40,36 @@ class CurveLogger(WandbLogger):
         self.experiment.log({"epoch": row["epoch"], **figures})
 
 
+class Tracker:
+    """A Lightning logger that never stops the run: its first error is a warning; then it gets nothing more.
+
+    Args:
+        kind: Name of the logger, for the warning.
+
+    Attributes:
+        logger: The logger; `None` without one, and after an error.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.logger: Logger | None = None
+        self._failed = False
+
+    @contextlib.contextmanager
+    def tolerant(self) -> Iterator[None]:
+        """Turn an error of the logger inside the block into a warning; errors of the user stay errors."""
+        try:
+            yield
+        except FingerprintsError:
+            raise
+        except Exception as error:  # loggers raise errors of many types: of the disk, the network, their own
+            self.logger = None
+            if not self._failed:
+                log.warning("logger=%s failed (%s); the run continues without it", self.kind, reason(error))
+            log.debug("logger=%s", self.kind, exc_info=True)
+            self._failed = True
+
+
 @contextlib.contextmanager
 def open_logger(
     settings: LoggerSettings,
@@ -63,10 +80,10 @@ def open_logger(
     config: Mapping[str, Any],
     tags: Sequence[str] = (),
     resumed: bool = False,
-) -> Iterator[Logger | None]:
-    """The configured Lightning logger, or `None`; it is closed in any case, also after an error.
+) -> Iterator[Tracker]:
+    """The configured logger; it is closed in any case, also after an error.
 
-    Only the main process logs; the others get `None`.
+    Only the main process logs; the others get a tracker without a logger. A logger that fails is a warning.
 
     Args:
         settings: Kind and options of the logger.
@@ -78,8 +95,37 @@ def open_logger(
         resumed: Whether this continues an earlier run.
 
     Raises:
-        FingerprintsError: If the logger's package is missing, or W&B refuses a setting.
+        FingerprintsError: If the logger's package is missing, or `WANDB_MODE` is unknown.
     """
+    tracker = Tracker(settings.name)
+    opened = _opened(
+        settings,
+        folder=folder,
+        name=run_name,
+        id=run_id,
+        config=dict(config),
+        group=settings.group or config["name"],
+        tags=[tag[:64] for tag in dict.fromkeys([*settings.tags, *tags]) if tag],
+        resumed=resumed,
+    )
+    stack = contextlib.ExitStack()
+    with tracker.tolerant():
+        tracker.logger = stack.enter_context(opened)
+    try:
+        yield tracker
+    except BaseException as error:
+        with tracker.tolerant():
+            stack.__exit__(type(error), error, error.__traceback__)
+        raise
+    with tracker.tolerant():
+        stack.close()
+
+
+@contextlib.contextmanager
+def _opened(
+    settings: LoggerSettings, *, folder: Path, resumed: bool, **options: Any
+) -> Iterator[Logger | None]:
+    """The configured logger; `None` in all but the main process. It raises what the logger raises."""
     if settings.name == "none" or getattr(rank_zero_only, "rank", 0) != 0:
         yield None
     elif settings.name == "csv":
@@ -89,16 +135,7 @@ def open_logger(
         with _open_tensorboard(folder) as board:
             yield board
     else:
-        with _open_run(
-            settings,
-            folder=folder,
-            name=run_name,
-            id=run_id,
-            config=dict(config),
-            group=settings.group or config["name"],
-            tags=[tag[:64] for tag in dict.fromkeys([*settings.tags, *tags]) if tag],
-            resume="allow",
-        ) as run:
+        with open_run(settings, folder=folder, resume="allow", **options) as run:
             if run is not None and resumed and run.offline:
                 log.info("W&B: the new offline folder holds the whole run; earlier ones can be deleted")
             yield None if run is None else CurveLogger(run)
@@ -125,131 +162,39 @@ def _open_tensorboard(folder: Path) -> Iterator[Logger]:
         raise FingerprintsError(
             "TensorBoard is not installed.", where="logger=tensorboard", fix=install("tensorboard")
         ) from error
+    _ = board.experiment  # makes its files
     try:
         yield board
     finally:
         board.experiment.close()
 
 
-def replays(logger: Logger | None) -> bool:
+def replays(tracker: Tracker) -> bool:
     """Whether a resumed run must log its earlier epochs again, because the logger starts empty.
 
     This holds for CSV, which overwrites its file, and for W&B unless the server knows the run.
     """
-    if isinstance(logger, WandbLogger):
-        return not logger.experiment.resumed
-    return isinstance(logger, CSVLogger)
+    if isinstance(tracker.logger, WandbLogger):
+        return not tracker.logger.experiment.resumed
+    return isinstance(tracker.logger, CSVLogger)
 
 
-def log_curve(logger: Logger | None, prefix: str, rows: Sequence[Mapping[str, float]]) -> None:
+def log_curve(tracker: Tracker, prefix: str, rows: Sequence[Mapping[str, float]]) -> None:
     """Log epochs of one training.
 
     Args:
-        logger: From `open_logger`.
+        tracker: From `open_logger`.
         prefix: Prefix of each name: empty for the final training, else `fold_2/`, `m1/fold_2/`.
         rows: Figures by name, among them `epoch`, from 1.
     """
-    for row in rows:
-        if isinstance(logger, CurveLogger):
-            logger.log_row(prefix, row)
-        elif logger is not None:
-            figures = {f"{prefix}{name}": value for name, value in row.items() if name != "epoch"}
-            logger.log_metrics(figures, step=int(row["epoch"]))
-    if logger is not None:
+    logger = tracker.logger
+    if logger is None:
+        return
+    with tracker.tolerant():
+        for row in rows:
+            if isinstance(logger, CurveLogger):
+                logger.log_row(prefix, row)
+            else:
+                figures = {f"{prefix}{name}": value for name, value in row.items() if name != "epoch"}
+                logger.log_metrics(figures, step=int(row["epoch"]))
         logger.save()
-
-
-@contextlib.contextmanager
-def _open_run(settings: LoggerSettings, *, folder: Path, **options: Any) -> Iterator[Any]:
-    """An open W&B run, or `None` if `WANDB_MODE` switches W&B off."""
-    mode = _mode(settings)
-    if mode == "disabled":
-        log.info("W&B: switched off by WANDB_MODE")
-        yield None
-        return
-    import wandb
-
-    with _kept_inside(folder / "wandb"):
-        wandb.setup(settings=wandb.Settings(silent=True))
-        options |= {"project": settings.project, "entity": settings.entity}
-        run = None
-        if mode == "online":
-            run = _online(folder, options)
-        if run is None:
-            run = _init(folder, {**options, "mode": "offline"})
-        if run.offline:
-            log.info("W&B: offline; to send it later: wandb sync %s", Path(run.dir).parent)
-        else:
-            log.info("W&B: %s", run.url)
-        try:
-            yield run
-        except BaseException:
-            run.finish(exit_code=1)
-            raise
-        run.finish()
-
-
-def _mode(settings: LoggerSettings) -> str:
-    said = os.environ.get("WANDB_MODE") or ("offline" if settings.offline else "online")
-    if said not in MODES:
-        raise FingerprintsError(
-            f"There is no W&B mode '{said}'.", where="WANDB_MODE", fix=f"one of {', '.join(MODES)}"
-        )
-    return MODES[said]
-
-
-def _online(folder: Path, options: dict[str, Any]) -> Any:
-    """A run on the server; `None`, with a warning, if there is no key or no answer."""
-    import wandb
-
-    try:
-        # Check for a key first: `init` would ask for it on the terminal and leave an incomplete folder.
-        if wandb.login(prompt=False, verify=True):
-            return _init(folder, {**options, "mode": "online"})
-        reason = "no API key (WANDB_API_KEY or `wandb login`)"
-    except wandb.Error as error:
-        reason = str(error).splitlines()[0]
-    log.warning("W&B: cannot go online (%s); continuing offline", reason)
-    return None
-
-
-def _init(folder: Path, options: dict[str, Any]) -> Any:
-    """Open a run that does not record code, paths and users of the machine, or terminal output."""
-    import wandb
-
-    try:
-        return wandb.init(
-            dir=folder,
-            reinit="create_new",  # other runs in this process are not changed
-            settings=wandb.Settings(
-                silent=True,
-                console="off",
-                init_timeout=INIT_SECONDS,
-                finish_timeout=FINISH_SECONDS,
-                save_code=False,
-                disable_code=True,
-                disable_git=True,
-                host="",
-                x_disable_meta=True,
-            ),
-            **options,
-        )
-    except (wandb.errors.UsageError, ValueError) as error:
-        raise FingerprintsError(
-            f"W&B refuses a setting: {str(error).splitlines()[-1].strip()}",
-            where="logger",
-            fix="change logger.project, logger.entity, logger.group or logger.tags",
-        ) from error
-
-
-@contextlib.contextmanager
-def _kept_inside(folder: Path) -> Iterator[None]:
-    """Let W&B stage tables in `folder`, not in the home folder, unless the user has set a place."""
-    if "WANDB_DATA_DIR" in os.environ:
-        yield
-        return
-    os.environ["WANDB_DATA_DIR"] = str(folder)
-    try:
-        yield
-    finally:
-        del os.environ["WANDB_DATA_DIR"]

@@ -59,3 +59,27 @@ def test_what_hydra_says_of_a_word_in_plain_words(words, where, expected):
 def test_a_defect_is_not_explained_away():
     assert explain(RuntimeError("bug"), "train") is None
     assert explain(FingerprintsError("what", where="w", fix="f"), "train") == "what\n  where: w\n  fix:   f"
+
+
+def test_memory_that_is_short_is_not_a_defect():
+    import numpy as np
+    import torch
+
+    with pytest.raises(MemoryError) as real:
+        np.empty(2**58)
+    cpu = "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: "
+    gpu = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1 GiB"
+    cases = {
+        "computer has not enough memory (unable to allocate 2.00 EiB)": real.value,
+        "computer has not enough memory.": MemoryError(),
+        "computer has not enough memory (tried to allocate 9 bytes)": RuntimeError(
+            f"{cpu}you tried to allocate 9 bytes. Error code 12 (Cannot allocate memory)"
+        ),
+        "GPU has not enough memory (tried to allocate 2.00 GiB)": torch.OutOfMemoryError(gpu),
+        "GPU has not enough memory.": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling f"),
+    }
+    for expected, error in cases.items():
+        message = explain(error, "train")
+        assert message is not None, error
+        assert f"The {expected}".lower() in message.lower()
+        assert ("trainer.accumulate" in message) == ("GPU" in expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.weights import load_into, read_weights, unwrapped
+from fingerprints.core.weights import fitting_part, load_into, read_weights
 
 
 class Trap:
@@ -135,8 +136,127 @@ def test_counts_of_batches_may_be_missing_and_nothing_else() -> None:
     assert norm.running_var.tolist() == [3, 3]
 
 
-def test_tensors_are_found_inside_something_larger() -> None:
-    state = {"network.encoder.a": torch.zeros(1), "network.projection.b": torch.ones(1), "c": torch.ones(1)}
-    assert unwrapped(state, ["a"]).keys() == {"a"}
-    assert unwrapped(state, ["c"]) == state
-    assert unwrapped(state, ["z"]) == state
+class Small(nn.Module):
+    """A backbone with a normalisation, whose names are those of common networks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 2, 3)
+        self.bn1 = nn.BatchNorm2d(2)
+        self.layer1 = nn.Sequential(nn.Conv2d(2, 2, 3))
+
+
+@pytest.fixture
+def small() -> Small:
+    return Small()
+
+
+def wanted(scale: float = 1.0) -> dict[str, torch.Tensor]:
+    return {key: torch.full_like(value, scale) for key, value in Small().state_dict().items()}
+
+
+def prefixed(prefix: str, scale: float = 1.0) -> dict[str, torch.Tensor]:
+    return {f"{prefix}{key}": value for key, value in wanted(scale).items()}
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (wanted(), None),
+        ({"state_dict": prefixed("net."), "epoch": 3}, "'state_dict: net.'"),
+        ({"state_dict": prefixed("model.backbone."), "hyper_parameters": {"lr": 0.1}}, "model.backbone."),
+        ({"model_state_dict": wanted(), "optimizer_state_dict": {"state": {}}}, "'model_state_dict'"),
+        ({"network": {"weights": {"model": wanted()}}}, "'network.weights.model'"),
+        (prefixed("_orig_mod."), "'_orig_mod.'"),
+        (prefixed("module."), "'module.'"),
+        ({**prefixed("module."), "n_averaged": torch.tensor(3)}, "'module.'"),
+        ({"model": prefixed("module._orig_mod.encoder.")}, "'model: module._orig_mod.encoder.'"),
+        ({"state_dict": {**prefixed("net.encoder."), "net.head.weight": torch.ones(7, 2)}}, "net.encoder."),
+        ({"step": torch.tensor(5), "state_dict": wanted()}, "'state_dict'"),
+        ((wanted(), {"lr": 0.1}), "'0'"),
+    ],
+)
+def test_the_part_that_fits_is_found_and_named(
+    tmp_path: Path, small: Small, caplog: pytest.LogCaptureFixture, content: object, named: str | None
+) -> None:
+    caplog.set_level(logging.INFO)
+    torch.save(content, tmp_path / "a.pt")
+    load_into(small, read_weights(tmp_path / "a.pt", small.state_dict()), where="here")
+    assert all(bool((value == 1).all()) for value in small.state_dict().values())
+    assert len(caplog.messages) == (named is not None)
+    assert named is None or named in caplog.text
+    assert "fit, too" not in caplog.text
+
+
+@pytest.mark.parametrize("added", ["_orig_mod", "module", "_fsdp_wrapped_module", "module._orig_mod"])
+def test_names_that_wrappers_add_inside_are_left_out(small: Small, added: str) -> None:
+    state = {key.replace("layer1.", f"layer1.{added}."): value for key, value in wanted().items()}
+    load_into(small, fitting_part({"": state}, small.state_dict(), where="here"), where="here")
+    assert bool((small.layer1[0].weight == 1).all())
+
+
+def test_a_module_with_such_a_name_keeps_it() -> None:
+    own = nn.ModuleDict({"module": nn.Linear(2, 2)})
+    state = {key: torch.ones_like(value) for key, value in own.state_dict().items()}
+    assert fitting_part({"": state}, own.state_dict(), where="here").keys() == state.keys()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "scale"),
+    [
+        ({"student": wanted(1.0)}, {"teacher": wanted(2.0)}, 2.0),  # what its authors evaluate
+        ({"model_ema": wanted(1.0)}, {"model": wanted(2.0)}, 2.0),
+        ({"target_net": wanted(1.0)}, {"online_net": wanted(2.0)}, 1.0),  # by the order of the file
+        ({"model": {"conv1.weight": torch.ones(2, 1, 3, 3)}}, {"ema": wanted(2.0)}, 2.0),  # the better fit
+    ],
+)
+def test_of_several_that_fit_one_is_chosen_and_the_others_named(
+    small: Small,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    first: dict[str, object],
+    second: dict[str, object],
+    scale: float,
+) -> None:
+    caplog.set_level(logging.INFO)
+    torch.save({**first, **second}, tmp_path / "a.pt")
+    load_into(small, read_weights(tmp_path / "a.pt", small.state_dict()), where="here")
+    assert bool((small.conv1.weight == scale).all())
+    other = next(iter(first if scale == 2 else second))
+    assert (f"these would fit, too: {other}" in caplog.text) == ("model" not in first)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_values_get_the_precision_of_the_module(
+    small: Small, tmp_path: Path, dtype: torch.dtype, suffix: str
+) -> None:
+    state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in wanted(0.5).items()}
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "pt":
+        torch.save(state, path)
+    else:
+        save_file(state, path)
+    load_into(small, read_weights(path, small.state_dict()), where="here")
+    assert {value.dtype for value in small.parameters()} == {torch.float32}
+    assert bool((small.conv1.weight == 0.5).all())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(small: Small, value: float) -> None:
+    state = {**wanted(), "bn1.running_var": torch.tensor([1.0, value]), "other": torch.tensor(value)}
+    with pytest.raises(FingerprintsError, match=r"in 1 tensors:\n    bn1\.running_var") as error:
+        fitting_part({"": state}, small.state_dict(), where="w.pt")
+    assert "where: w.pt" in str(error.value)
+
+
+def test_nothing_that_fits_leaves_the_keys_as_they_are(
+    small: Small, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    state = {"a.b": torch.ones(1)}
+    part = fitting_part({"": state}, small.state_dict(), where="w.pt")
+    assert part.keys() == {"a.b"}
+    assert caplog.messages == []
+    with pytest.raises(FingerprintsError, match=r"unknown: a\.b"):
+        load_into(small, part, where="w.pt")

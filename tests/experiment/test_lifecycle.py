@@ -7,10 +7,15 @@ import os
 import shutil
 import signal
 
+import numpy as np
 import pytest
+import torch
 
+from benchmarks.wandb_offline import offline_runs
 from fingerprints import train
+from fingerprints.core import memory
 from fingerprints.detector.saved import load_run
+from fingerprints.experiment import perform
 from fingerprints.experiment.lifecycle import read_settings, start
 from fingerprints.reporting import figures as scoring
 from fingerprints.runs.status import claimed, read_status, update_status
@@ -222,6 +227,76 @@ def test_a_moved_folder_resumes_elsewhere_with_relative_paths(command, words, at
     assert code == 0, printed
     assert figures(tmp_path / "moved") == figures(tmp_path / "whole")
     assert not list(elsewhere.iterdir())
+
+
+def test_stopped_while_the_logger_sends_the_results_the_run_is_finished(
+    command, words, tmp_path, monkeypatch
+):
+    def stopped(*_, **__):
+        status = read_status(tmp_path / "run")
+        assert (status["state"], status["stage"]) == ("finished", "finished")
+        assert (tmp_path / "run" / "report.html").exists()
+        terminate()
+
+    monkeypatch.setattr(perform, "log_results", stopped)
+    code, printed = command(train, *words, "trainer.max_epochs=1", f"run_dir={tmp_path / 'run'}")
+    assert code == 143
+    assert "to continue" not in printed
+    status = read_status(tmp_path / "run")
+    assert (status["state"], status["error"]) == ("finished", None)
+    assert command(train, f"resume={tmp_path / 'run'}")[0] == 0
+
+
+@pytest.mark.usefixtures("private_wandb")
+def test_what_wandb_refuses_does_not_cost_the_run(command, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_PROJECT", "team/proj")
+    monkeypatch.setenv("WANDB_DATA_DIR", "/proc/x")
+    code, printed = command(
+        train, *words, "trainer.max_epochs=1", "logger=wandb", f"run_dir={tmp_path / 'run'}"
+    )
+    assert code == 0, printed
+    assert "WANDB_PROJECT=team/proj cannot be used" in printed
+    assert "WANDB_DATA_DIR=/proc/x cannot be used" in printed
+    assert "verdict" in (tmp_path / "run" / "metrics.json").read_text()
+    assert (tmp_path / "run" / "report.html").exists()
+    assert read_status(tmp_path / "run")["state"] == "finished"
+    (run,) = offline_runs(tmp_path / "run")
+    assert {"train_loss", "scores", "test/accuracy"} <= {
+        key for row in [run.summary, *run.history] for key in row
+    }
+
+
+@pytest.mark.parametrize("decision", ["svm", "hierarchical"])
+def test_too_little_memory_is_said_before_the_training(
+    command, words, at_step, tmp_path, monkeypatch, decision
+):
+    monkeypatch.setattr(memory, "SMALL", 0)
+    monkeypatch.setattr(memory, "available_memory", lambda: 10)
+    steps = at_step()
+    folder = tmp_path / "run"
+    code, printed = command(train, *words, f"decision={decision}", f"run_dir={folder}")
+    assert code == 2
+    assert f"decision={decision} on " in printed
+    assert "needs about " in printed
+    assert "fix: " in printed
+    assert "Traceback" not in printed
+    assert (steps, folder.exists()) == ([], False)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_an_allocation_that_fails_is_one_message(command, words, tmp_path, monkeypatch, kind):
+    def allocate(*_):
+        return np.empty(2**58) if kind == "numpy" else torch.empty(2**58)
+
+    monkeypatch.setattr(perform, "_detect", lambda *_, **__: allocate())
+    code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
+    assert code == 2
+    assert printed.count("not enough memory") == 1
+    assert "allocate " in printed
+    assert "Traceback" not in printed
+    status = read_status(tmp_path / "run")
+    assert status["state"] == "failed"
+    assert "not enough memory" in status["error"]
 
 
 def test_a_failed_run_keeps_its_folder_and_says_why(command, words, tmp_path):

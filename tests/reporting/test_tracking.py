@@ -35,9 +35,9 @@ def send(folder, found, *, name="wandb", log_images=False):
     index, store, detections, document = found
     settings = LoggerSettings(name=name, log_images=log_images)
     config = {"name": "exp"}
-    with open_logger(settings, folder=folder, run_name="r", run_id="0123abcd", config=config) as logger:
+    with open_logger(settings, folder=folder, run_name="r", run_id="0123abcd", config=config) as tracker:
         log_results(
-            logger,
+            tracker,
             index=index,
             detections=detections,
             document=document,

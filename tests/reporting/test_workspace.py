@@ -37,6 +37,12 @@ def test_every_generator_has_a_confusion_matrix(tmp_path: Path) -> None:
     assert "gan_b/confusion_matrix_table" in text
 
 
+def test_a_project_name_that_wandb_refuses_is_an_error_with_the_name_of_the_runs() -> None:
+    with pytest.raises(FingerprintsError, match="refuses this project name") as error:
+        dashboard(project="team/proj", name="view")
+    assert "project=team-proj" in str(error.value)
+
+
 def test_a_server_that_refuses_is_an_error_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     import wandb
 

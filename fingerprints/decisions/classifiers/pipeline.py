@@ -15,7 +15,7 @@ from sklearn.utils import gen_batches
 from fingerprints.core.fitted_state import FittedState
 from fingerprints.decisions.classifiers.classifier import Classifier
 from fingerprints.decisions.classifiers.fit_set import FitSet, fit_set
-from fingerprints.decisions.contract import Embeddings, Fitting
+from fingerprints.decisions.contract import Embeddings, Fitting, check_memory
 from fingerprints.decisions.settings import ClassWeights, DecisionSettings, PipelineSettings
 
 # Images per call of the estimator, to limit the memory for kernels and distances to all training images.
@@ -60,10 +60,12 @@ class PipelineClassifier(Classifier):
         """Fit on the training part.
 
         Raises:
-            FingerprintsError: As `fit_set` and `estimator`.
+            FingerprintsError: As `fit_set` and `estimator`, or if there is not enough memory.
         """
         assert isinstance(settings, PipelineSettings)
         images = fit_set(fitting, fit_on=settings.fit_on)
+        count, width = images.embeddings.shape
+        check_memory(cls, settings, images=count, width=width, clusters=len(fitting.classes))
         scaler = StandardScaler() if settings.standardise else FunctionTransformer()
         scaled = scaler.fit_transform(images.embeddings)
         estimator, chosen = cls.estimator(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 from sklearn.svm import SVC
 
-from fingerprints.decisions.classifiers.cost import SEARCH_STEPS, choose_cost
+from fingerprints.decisions.classifiers.cost import SEARCH_IMAGES, SEARCH_STEPS, choose_cost
 from fingerprints.decisions.classifiers.fit_set import FitSet
 from fingerprints.decisions.classifiers.pipeline import PipelineClassifier, class_weight
 from fingerprints.decisions.contract import Embeddings
@@ -29,6 +29,16 @@ class SVM(PipelineClassifier):
     Several classes are decided one against one. Scores are numbers of votes plus a confidence below one vote
     (scikit-learn's `decision_function_shape="ovr"`), so that the confidence decides ties.
     """
+
+    smaller: ClassVar[str] = (
+        "fit on fewer images (decision.fit_on=real or generated), or choose decision=logistic or centroid"
+    )
+
+    @classmethod
+    def memory(cls, settings: Any, *, images: int, width: int, clusters: int) -> int:
+        """The kernel matrix in float32 and in float64; libsvm keeps none for more than `KERNEL_ROWS`."""
+        searched = min(images, SEARCH_IMAGES) if settings.C is None else 0
+        return 12 * max(searched, images if images <= KERNEL_ROWS else 0) ** 2
 
     @classmethod
     def estimator(

@@ -7,6 +7,7 @@ names.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -15,7 +16,7 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState
 from fingerprints.core.options import build_option, plain
 from fingerprints.decisions.clusters.labels import Labels
-from fingerprints.decisions.contract import Answers, Decision, Embeddings, Fitting, Part
+from fingerprints.decisions.contract import Answers, Decision, Embeddings, Fitting, Part, check_memory
 from fingerprints.decisions.settings import ClusterSettings, DecisionSettings
 from fingerprints.embeddings.check import check_features
 
@@ -49,10 +50,12 @@ class Clustering(Decision):
         """Clusters of the part's queries.
 
         Raises:
-            FingerprintsError: If there are more clusters than images, a feature is NaN or infinite, or all
-                features are constant.
+            FingerprintsError: If memory is short, there are more clusters than images, a feature is NaN or
+                infinite, or all features are constant.
         """
         embeddings = part.queries.embeddings
+        images, width = len(embeddings), math.prod(embeddings.shape[1:])
+        check_memory(type(self), self.settings, images=images, width=width, clusters=self.clusters)
         check_clusters(clusters=self.clusters, images=len(embeddings))
         check_features(embeddings)
         return Answers(self.cluster(embeddings), None)

@@ -6,6 +6,7 @@ The paper names DBSCAN re-ranking but does not describe it; the rule here is our
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.decisions.clusters.clustering import Clustering
 from fingerprints.decisions.clusters.labels import Labels, renamed
-from fingerprints.decisions.clusters.member import member
+from fingerprints.decisions.clusters.member import member, member_memory
 from fingerprints.decisions.contract import Embeddings
 from fingerprints.decisions.settings import DbscanRerankSettings
 
@@ -70,6 +71,12 @@ class DbscanRerank(Clustering):
     """An earlier clustering with its default settings; each dense region then gets its majority label."""
 
     settings: DbscanRerankSettings
+    smaller: ClassVar[str] = "choose a smaller decision.earlier, such as kmeans, or use fewer images"
+
+    @classmethod
+    def memory(cls, settings: Any, *, images: int, width: int, clusters: int) -> int:
+        """That of the earlier clustering."""
+        return member_memory(settings.earlier, images=images, width=width, clusters=clusters)
 
     def cluster(self, embeddings: Embeddings) -> Labels:
         """Clusters of `(n, d)` embeddings.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +94,14 @@ class Hierarchical(Clustering):
     """Agglomerative clustering; see `agglomerate`. It is deterministic."""
 
     settings: HierarchicalSettings
+    smaller: ClassVar[str] = (
+        "choose a decision that does not compare all pairs (decision=kmeans), or use fewer images"
+    )
+
+    @classmethod
+    def memory(cls, settings: Any, *, images: int, width: int, clusters: int) -> int:
+        """The condensed distances and SciPy's copy of them, the embeddings in float64, and one block."""
+        return 2 * 8 * (images * (images - 1) // 2) + 8 * images * width + BLOCK_MB * 2**20
 
     def cluster(self, embeddings: Embeddings) -> Labels:
         """Clusters of `(n, d)` embeddings.

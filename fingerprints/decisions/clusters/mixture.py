@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.mixture import GaussianMixture
@@ -25,6 +26,14 @@ class Mixture(Clustering):
     """
 
     settings: MixtureSettings
+    smaller: ClassVar[str] = "give decision.covariance=diag, reduction=pca, or decision=kmeans"
+
+    @classmethod
+    def memory(cls, settings: Any, *, images: int, width: int, clusters: int) -> int:
+        """Covariances with their factors and inverses, and copies of the embeddings, in float64."""
+        matrices = {"full": clusters * width, "tied": width}.get(settings.covariance, clusters)
+        kept = 3 if settings.restarts == 1 else 5  # with several starts, the best one is kept aside
+        return 8 * (kept * matrices * width + 3 * images * width)
 
     def cluster(self, embeddings: Embeddings) -> Labels:
         """Clusters of `(n, d)` embeddings; fewer than requested if a component gets no image.
