@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +104,26 @@ def test_headers_and_empty_groups_are_noted_and_count_as_nothing(
     noted = capsys.readouterr()
     assert "20 images in 11 groups" in noted.out
     assert "note: 2 image(s) have an empty group in groups.csv" in noted.err
+
+
+def test_the_command_reads_tables_of_other_programs(tmp_path: Path) -> None:
+    rows = [("NA", 1), ("001", 0), ("x.png.jpg", 1), ('"a,b.png"', 0), ("id", 1), ("nan", 0)]
+    truth = "".join(f"{name},{label}\n" for name, label in rows)
+    (tmp_path / "truth.csv").write_text("\ufeffimage_path,used?\n" + truth, newline="\r\n")
+    scored = "".join(f"{name};{label};{label}.5\n" for name, label in reversed(rows))
+    (tmp_path / "run.csv").write_text("image_path;used?;score\n" + scored)
+    groups = (f"{name},{'p ' if at < 2 else ''}\n" for at, (name, _) in enumerate(rows))
+    (tmp_path / "groups.csv").write_text("".join(groups))
+    command = "task=usage predictions=run.csv truth=truth.csv groups=groups.csv resamples=20 permutations=19"
+    done = subprocess.run(
+        [sys.executable, "-m", "fingerprints.evaluate", *command.split()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(evaluate.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage: 6 images in 5 groups" in done.stdout
+    figures = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()[1:]}
+    assert (figures["accuracy"], figures["auc"]) == ("1.0000", "1.0000")
+    assert "4 image(s) have an empty group" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ def plain(name: str) -> str:
 def has_image_ending(name: str) -> bool:
     """Whether a name ends as image files do."""
     stem, _, suffix = name.rpartition(".")
-    return bool(stem) and not stem.endswith("/") and f".{suffix.lower()}" in IMAGE_SUFFIXES
+    return stem != "" and not stem.endswith("/") and f".{suffix.lower()}" in IMAGE_SUFFIXES
 
 
 def without_ending(name: str) -> str:
@@ -41,12 +42,14 @@ def without_ending(name: str) -> str:
     return name.rpartition(".")[0] if has_image_ending(name) else name
 
 
+@functools.lru_cache(maxsize=2**16)  # a table is compared with the images several times
 def spellings(name: str) -> Spellings:
     """The ways to write a name; folders may be separated by `/` or by a backslash."""
     whole = plain(name)
     path = whole.replace("\\", "/").removeprefix("./")
     file = path.rsplit("/", 1)[-1]
-    return Spellings(whole, path, without_ending(path), file, without_ending(file))
+    short = without_ending(file)
+    return Spellings(whole, path, path[: len(path) - len(file) + len(short)], file, short)
 
 
 def same_file(one: str, other: str) -> bool:

@@ -140,7 +140,7 @@ def first_is_header(
 
     It does if its second cell occurs nowhere else in the column and is unlike the other cells, and its first
     cell names no image (or an image that has another row). If the images are not known, its first cell must
-    look like a word: without a digit and an image ending.
+    look like a word, without a digit and an image ending, or a column must have numbers below a word.
 
     Args:
         rows: The table.
@@ -159,9 +159,17 @@ def first_is_header(
         return False
     if names is not None:
         return not candidates(name, names) or any(same_file(name, cells[0]) for cells in below)
-    if any(character.isdigit() for character in name):
-        return False
-    return bool(below) or is_value is not None
+    if any(
+        _above_numbers(first, below, column) for column in range(1 if is_value is None else 2, len(first))
+    ):
+        return True
+    return not any(character.isdigit() for character in name) and (bool(below) or is_value is not None)
+
+
+def _above_numbers(first: Sequence[str], below: Sequence[Sequence[str]], column: int) -> bool:
+    """Whether a column has a word in the first row and numbers in all others."""
+    cells = [row[column] for row in below if len(row) > column]
+    return bool(cells) and not is_number(first[column]) and all(map(is_number, cells))
 
 
 def is_number(text: str) -> bool:

@@ -154,6 +154,13 @@ def test_without_images_only_words_are_headers() -> None:
     assert not first_is_header(table("a,lung"), names=None)
 
 
+def test_numbers_below_a_word_are_below_a_header() -> None:
+    assert first_is_header(table("scan_2025,cluster", "a,1", "b,2", "c,2"), names=None)
+    assert first_is_header(table("scan_2025,answer,score", "a,t1,0.5", "b,t2,0.1"), names=None)
+    assert not first_is_header(table("scan_2025,answer,note", "a,t1,0.5", "b,t2,x"), names=None)
+    assert not first_is_header(table("img_1,yes", "img_2,1", "img_3,0"), names=None, is_value=BINARY)
+
+
 def test_valid_values_are_no_header() -> None:
     assert first_is_header(table("image,answer"), names=None, is_value=BINARY)
     assert first_is_header(table("image,answer", "a,1"), names=None, is_value=BINARY)
