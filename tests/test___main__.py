@@ -8,7 +8,6 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import pytest
-
 from hydra.core.global_hydra import GlobalHydra
 
 from fingerprints import __main__, __version__, train
