@@ -8,8 +8,9 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 
-from fingerprints import __main__, __version__
+from fingerprints import __main__, __version__, train
 from fingerprints.core.errors import DISTRIBUTION, install
 
 TOP = Path(__file__).parents[1]
@@ -78,3 +79,19 @@ def test_what_is_advised_to_install_is_this_distribution() -> None:
     advised = [page.name for page in pages if "install 'fingerprints" in page.read_text()]
     assert advised == []
     assert "install 'gan-fingerprints[" in (TOP / "README.md").read_text()
+
+
+@pytest.mark.parametrize("word", ["seed=0(1", "data.root=", "decision=svm("])
+def test_a_command_refuses_words_as_its_module_does(
+    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    for start, name in ((__main__.main, "fingerprints train"), (train.main, "train")):
+        GlobalHydra.instance().clear()
+        monkeypatch.setattr("sys.argv", [*name.split(), "experiment=features_subtask2", word])
+        with pytest.raises(SystemExit) as stop:
+            start()
+        assert stop.value.code == 2
+        said.append(capsys.readouterr().err)
+    assert said[0] == said[1]
+    assert said[0].startswith("error: ")

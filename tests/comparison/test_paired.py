@@ -57,7 +57,7 @@ def test_a_baseline_can_be_named(three):
     assert found.rows[0].paired.difference == pytest.approx(0.2)
     with pytest.raises(FingerprintsError, match="no system 'pour'") as error:
         find_baseline(sets, "pour")
-    assert error.value.fix == "baseline='poor'"
+    assert error.value.fix == "baseline=poor"
 
 
 def test_without_data_there_are_no_differences_but_a_note(three):
