@@ -200,7 +200,9 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
         pages = getattr(image, "n_frames", 1)
         if pages > 1:
             raise Unusable("several pages", f"{pages}; save each page as its own file")
-        deep = any(";16" in str(tile) for tile in getattr(image, "tile", ())) and not image.mode.startswith("I")
+        deep = any(";16" in str(tile) for tile in getattr(image, "tile", ())) and not image.mode.startswith(
+            "I"
+        )
         image.load()  # turns a TIFF as its orientation says
         if (
             deep
