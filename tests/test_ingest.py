@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fingerprints import ingest
+from fingerprints import ingest, simulate
 from tests.compose import complaint
 
 pytest.importorskip("pydicom")
@@ -117,3 +118,26 @@ def test_perfusion_maps_are_refused_by_name(command, tmp_path, write_dicom):
     code, printed = command(ingest, "images=in", "out=out", "on_bad_image=skip", "size=48")
     assert code == 0, printed
     assert "skipped: 1 (a perfusion map)" in printed
+
+
+def test_the_next_command_runs_as_printed(command, tmp_path, write_image):
+    """From a folder with every character that a shell or Hydra would read its own way."""
+    place = tmp_path / "it's (1), a=b [x] Müller"
+    for patient in range(8):
+        for slice_ in range(4):
+            write_image(place / f"in/p{patient}/{slice_}.png", 10 * patient + slice_)
+    code, printed = command(
+        ingest, f"images={place / 'in'}", f"out={place / 'out'}", "size=32", "groups=folders"
+    )
+    assert code == 0, printed
+    (line,) = (line for line in printed.splitlines() if line.startswith("next: "))
+    python, flag, module, *words = shlex.split(line.removeprefix("next: "))
+    assert (python, flag, module) == ("python", "-m", "fingerprints.simulate")
+    assert words.pop() == "out=DIR"
+    small = [f"scale.subset.{kind}=3" for kind in ("real", "generated", "test")]
+    words += [f"out={place / 'made'}", "size=32", "accelerator=cpu", *small, "scale.max_steps=1"]
+    code, printed = command(
+        simulate, *words, "generator=vae", "generator.batch_size=2", "scale.subset.subsets=2"
+    )
+    assert code == 0, printed
+    assert (place / "made/test_truth.csv").is_file()
