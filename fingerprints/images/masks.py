@@ -15,6 +15,8 @@ from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.files import digest
 from fingerprints.data.decode import read_values, why_unusable
 from fingerprints.data.layout import IMAGE_SUFFIXES
+from fingerprints.data.names import without_ending
+from fingerprints.data.picture import open_picture
 from fingerprints.data.walk import cannot_be_read, walk
 from fingerprints.images.lungs import lung_masks
 from fingerprints.images.settings import MaskedRegionSettings
@@ -90,18 +92,20 @@ def match_masks(folder: Path, names: Sequence[str]) -> list[Path]:
             "The folder of masks does not exist.", where=folder, fix="give an existing folder of mask files"
         )
     files = image_files(folder)
-    by_path = _unique({_key(str(file.relative_to(folder).as_posix())): file for file in files}, files, folder)
+    by_path = _unique(
+        {without_ending(str(file.relative_to(folder).as_posix())): file for file in files}, files, folder
+    )
     by_name: dict[str, list[Path]] = {}
     for file in files:
         by_name.setdefault(file.stem, []).append(file)
     asked: dict[str, int] = {}
     for name in names:
-        stem = _key(name).rsplit("/", 1)[-1]
+        stem = without_ending(name).rsplit("/", 1)[-1]
         asked[stem] = asked.get(stem, 0) + 1
     found: list[Path] = []
     lacking: list[str] = []
     for name in names:
-        key = _key(name)
+        key = without_ending(name)
         stem = key.rsplit("/", 1)[-1]
         if key in by_path:
             found.append(by_path[key])
@@ -159,7 +163,7 @@ def as_mask(values: NDArray, path: Path) -> NDArray[np.bool_]:
     # Only grey areas count, because resizing makes outlines grey.
     inner = _inner(grey)
     whole = values.dtype.kind in "iu" or (levels % 1 == 0).all()
-    even = inner & _even(values)[1:-1, 1:-1]
+    even = inner & _even(values)
     few = len(levels) <= _LABELS and even.any() and even.mean() > _EVEN_SHARE
     if few or (whole and levels[-1] <= _LABELS):
         shown = ", ".join(f"{level:g}" for level in levels[:8]) + (", ..." if len(levels) > 8 else "")
@@ -191,23 +195,23 @@ def _inner(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _even(values: NDArray) -> NDArray[np.bool_]:
-    """Pixels `(H, W)` that have the value of all four neighbours; false along the border."""
-    even = np.zeros(values.shape, dtype=bool)
+    """Pixels `(H - 2, W - 2)`, all but the border, that have the value of all four neighbours."""
     middle = values[1:-1, 1:-1]
-    even[1:-1, 1:-1] = (
+    return (
         (middle == values[:-2, 1:-1])
         & (middle == values[2:, 1:-1])
         & (middle == values[1:-1, :-2])
         & (middle == values[1:-1, 2:])
     )
-    return even
 
 
 def _require_visible(path: Path, levels: NDArray) -> None:
     """Refuse a mask of one grey level that is drawn in what the grey levels leave out: colours or alpha."""
-    with Image.open(path) as image:
-        drawn = len(levels) == 1 and image.mode not in ("1", "L", "F") and not image.mode.startswith("I")
-        bands = [np.asarray(band) for band in image.split()] if drawn else []
+    if len(levels) > 1:
+        return
+    with open_picture(path) as image:
+        grey = image.mode in ("1", "L", "F") or image.mode.startswith("I")
+        bands = [] if grey else [np.asarray(band) for band in image.split()]
     if any(band.min() != band.max() for band in bands):
         raise FingerprintsError(
             "The mask cannot be used: it is drawn in its transparency or in colours of one brightness.",
@@ -293,8 +297,3 @@ def _unique(by_path: dict[str, Path], files: Sequence[Path], folder: Path) -> di
             fix="keep one of them",
         )
     return by_path
-
-
-def _key(name: str) -> str:
-    head, _, suffix = name.rpartition(".")
-    return head if f".{suffix.lower()}" in IMAGE_SUFFIXES else name
