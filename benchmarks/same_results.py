@@ -83,7 +83,7 @@ CASES: dict[str, list[str]] = {
     "model_test_classes": [*MODELS, "data.test_classes=3", "filter=laplacian"],
     "usage_mean": [*USAGE, "decision.rule=mean", "decision.standardise=false"],
     "usage_k_nearest_half": [*USAGE, "decision.rule=k_nearest", "decision.k=3", "decision.cut=half"],
-    "usage_reference": [*USAGE, "decision.reference=training", "pairing=nearest"],
+    "usage_reference": [*USAGE, "decision.scaled_by=training", "pairing=nearest"],
     "usage_frozen": [*USAGE, "training=frozen", "encoder=spectrum", "reduction=pca95"],
     "usage_held_out": [*USAGE, "training=frozen", "encoder=pixels", "data.folds_below=0"],
     "usage_two_generators": [

@@ -197,6 +197,10 @@ class Decision(Protocol):
         """The same decision with `count` clusters, unless its settings give a number of clusters."""
         return self
 
+    def for_other_generator(self) -> Self:
+        """The same decision for images of a generator that did not make the training part's images."""
+        return self
+
     def explain(self) -> Explanation:
         """Threshold and prototypes for the report."""
         return Explanation()

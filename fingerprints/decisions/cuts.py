@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import USED
 from fingerprints.decisions.settings import Cut
 
@@ -42,18 +41,20 @@ def mode(scores: Scores) -> float:
     return float((edges[fullest] + edges[fullest + 1]) / 2)
 
 
-def check_cut(cut: Cut, cut_at: float | None) -> None:
-    """Refuse a fixed cut without a threshold, and a threshold without a fixed cut.
+def allowed_alarms(count: int, *, rate: float) -> int:
+    """Number of reference images that may score above the cut: floor(rate x (count + 1)), at least 1.
 
-    Raises:
-        FingerprintsError: If one is given without the other.
+    An image that is exchangeable with `count` reference images is among the k highest of all with
+    probability k / (count + 1) (conformal prediction: Vovk et al. 2005, section 2). With k = 1 it must exceed
+    the highest.
     """
-    if (cut == "fixed") != (cut_at is not None):
-        raise FingerprintsError(
-            "A fixed cut needs a threshold." if cut == "fixed" else f"cut={cut} takes no threshold.",
-            where="decision.cut, decision.cut_at",
-            fix="give decision.cut=fixed decision.cut_at=NUMBER, or another cut without decision.cut_at",
-        )
+    return max(1, int(rate * (count + 1) + 1e-9))
+
+
+def above_reference(reference: Scores, *, rate: float) -> float:
+    """The smallest score above all but k - 1 of the reference scores `(m,)`; k from `allowed_alarms`."""
+    k = allowed_alarms(len(reference), rate=rate)
+    return float(np.nextafter(np.partition(reference, len(reference) - k)[len(reference) - k], np.inf))
 
 
 def best_threshold(scores: Scores, labels: Sequence[str]) -> float:

@@ -2,7 +2,7 @@
 
 The first format has fitted values but no settings; an open set is a decision that wraps another one, and the
 decision of `usage` is called `membership`. The second format has settings, but classifiers store scaling and
-support vectors as arrays.
+support vectors as arrays; later, the real images that scale a distance are called its reference.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CLUSTERINGS = {
 def upgraded(state: FittedState) -> FittedState:
     """The same state in the current format; a state in the current format is returned unchanged."""
     if "settings" in state.facts:
-        return _with_pipeline(state)
+        return _with_pipeline(_with_scaling(state))
     if state.name == "open_set":
         inner = upgraded(state.inside("inner"))
         settings = {**inner.facts["settings"], "open_set": True}
@@ -68,6 +68,15 @@ def _with_pipeline(state: FittedState) -> FittedState:
     return FittedState(state.name, facts, {}, {"model": estimator})
 
 
+def _with_scaling(state: FittedState) -> FittedState:
+    """`scaled_by` of the distance was called `reference` before scores had reference images."""
+    settings = dict(state.facts["settings"])
+    if state.name != "distance" or "scaled_by" in settings:
+        return state
+    settings["scaled_by"] = settings.pop("reference", "none")
+    return FittedState(state.name, {**state.facts, "settings": settings}, state.arrays, state.estimators)
+
+
 def _clustering(name: str, options: dict[str, Any], counted: Mapping[str, Any]) -> FittedState:
     facts = {"settings": {"name": name, **options}, "clusters": counted["clusters"], "seed": counted["seed"]}
     return FittedState(name, facts)
@@ -79,7 +88,7 @@ def _membership(state: FittedState) -> FittedState:
     settings = {
         "name": "distance",
         **{key: state.facts[key] for key in ("rule", "k", "standardise", "reference_k")},
-        "reference": "training" if len(references) else "none",
+        "scaled_by": "training" if len(references) else "none",
         "cut": "half" if source == "half" else "out_of_fold",
     }
     arrays = {"learned.references": references, "threshold": state.arrays["threshold"]}

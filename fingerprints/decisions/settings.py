@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import option, register
 from fingerprints.core.tasks import FitOn
 
 ClassWeights = Literal["none", "balanced"]
 Clustering = Literal["kmeans", "hierarchical", "gmm"]
 Covariance = Literal["diag", "spherical", "tied", "full"]
-Cut = Literal["out_of_fold", "half", "mode", "mean", "fixed"]
+Cut = Literal["out_of_fold", "reference", "half", "mode", "mean", "fixed"]
 Linkage = Literal["ward", "average", "complete", "single"]
 MixtureInit = Literal["kmeans", "k-means++", "random", "random_from_data"]
 Need = Literal["head", "unreduced"]
+Reference = Literal["auto", "none", "given", "not_used", "real"]
 Speed = Literal["auto", "on", "off"]
 
 
@@ -27,6 +29,7 @@ class DecisionSettings:
         tasks: Tasks that the decision answers.
         needs: Requirements on other stages: `head` needs the last layer of a trained classifier; `unreduced`
             needs the encoder's own embeddings.
+        needs_pixels: Whether embeddings must be the pixels themselves.
         transductive: Whether all queries are decided together, so that an answer depends on the other
             queries. A transductive decision needs no training images.
         uses_references: Whether the decision uses the references of the part that it predicts.
@@ -35,8 +38,14 @@ class DecisionSettings:
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("subset", "model")
     needs: ClassVar[tuple[Need, ...]] = ()
+    needs_pixels: ClassVar[bool] = False
     transductive: ClassVar[bool] = False
     uses_references: ClassVar[bool] = False
+
+    @property
+    def blind_to_labels(self) -> bool:
+        """Whether all images are decided together and no label is used, so that nothing need be held out."""
+        return self.transductive
 
     @property
     def learns_from(self) -> FitOn | None:
@@ -205,18 +214,57 @@ class ScoreSettings(DecisionSettings):
         score: `module:function` with `function(settings, part, learned) -> (n,)` scores of the queries.
         learn: `module:function` with `function(settings, fitting) -> arrays by name`, given to the score as
             `learned`; empty if a score learns nothing.
+        joint: Whether the score of an image depends on the other images that are scored with it; it then
+            always uses the reference images, if there are any.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("usage",)
     uses_references: ClassVar[bool] = True
+    joint: ClassVar[bool] = False
     score: ClassVar[str]
     learn: ClassVar[str] = ""
     cut: Cut = option(
         "out_of_fold",
-        help="threshold from which a score means used: best kappa on unseen training images (out_of_fold); "
-        "median (half), mode or mean of the scores to be cut; or cut_at (fixed)",
+        help="score from which an image is called used: best kappa on unseen training images (out_of_fold); "
+        "above all but the highest share cut_rate of the reference images (reference); median (half), mode "
+        "or mean of the scores to be cut; or cut_at (fixed)",
     )
     cut_at: float | None = option(None, help="threshold for cut=fixed")
+    cut_rate: float = option(0.01, above=0, most=0.5, help="cut=reference: accepted share of false alarms")
+    reference: Reference = option(
+        "auto",
+        help="real images known to be unused, scored like those asked about: of data.reference (given), of "
+        "the training part the unused images (not_used) or all (real: only if the test part has another "
+        "generator and other patients), or none; auto: given, else not_used for cut=reference, else none",
+    )
+
+    @property
+    def blind_to_labels(self) -> bool:
+        """True for joint scores without a reference from the training part."""
+        own = ("auto", "not_used", "real") if self.cut == "reference" else ("not_used", "real")
+        return self.joint and self.reference not in own
+
+    def __post_init__(self) -> None:
+        """Check that the cut has what it needs.
+
+        Raises:
+            FingerprintsError: If a fixed cut has no threshold or another cut has one, or `cut=reference` has
+                no reference.
+        """
+        if (self.cut == "fixed") != (self.cut_at is not None):
+            raise FingerprintsError(
+                "A fixed cut needs a threshold."
+                if self.cut == "fixed"
+                else f"cut={self.cut} takes no threshold.",
+                where="decision.cut, decision.cut_at",
+                fix="give decision.cut=fixed decision.cut_at=NUMBER, or another cut without decision.cut_at",
+            )
+        if self.cut == "reference" and self.reference == "none":
+            raise FingerprintsError(
+                "cut=reference needs reference images.",
+                where="decision.reference",
+                fix="decision.reference=not_used, or rank only: decision.cut=half",
+            )
 
 
 @register("decision", part="fingerprints.decisions.usage:UsageDecision")
@@ -232,5 +280,24 @@ class DistanceSettings(ScoreSettings):
     )
     k: int = option(5, least=1, help="number of neighbours for rule=k_nearest")
     standardise: bool = option(True, help="standardise scores by the distances between generated images")
-    reference: Literal["none", "training"] = option("none", help="real images used to scale distances")
-    reference_k: int = option(5, least=1, help="number of nearest references to use")
+    scaled_by: Literal["none", "training"] = option("none", help="real images used to scale distances")
+    reference_k: int = option(5, least=1, help="number of nearest real images that scale a distance")
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
+class WindowEMSettings(ScoreSettings):
+    """All candidates explain the generated set together, window by window (task usage)."""
+
+    name: ClassVar[str] = "window_em"
+    score: ClassVar[str] = "fingerprints.decisions.scores.window_em:score"
+    joint: ClassVar[bool] = True
+    needs: ClassVar[tuple[Need, ...]] = ("unreduced",)
+    needs_pixels: ClassVar[bool] = True
+    cut: Cut = option("reference", help="as in decision=distance; reference: calibrated by reference images")
+    sigma: float = option(1.5, above=0, most=64, help="of the Laplacian of Gaussian, in pixels")
+    window: int | None = option(24, least=4, most=4096, help="side of the windows; null: the whole image")
+    stride: int = option(8, least=1, most=4096, help="distance between windows in pixels")
+    components: int = option(100, least=1, help="principal components of the generated windows that are kept")
+    sharpness: float = option(2.0, above=0, most=100, help="a candidate's likelihood is exp(sharpness x Z)")
+    rounds: int = option(5, least=1, most=10_000, help="rounds of expectation and maximisation")

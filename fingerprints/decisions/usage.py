@@ -9,14 +9,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState
 from fingerprints.core.options import build_option, load, plain
 from fingerprints.core.tasks import NOT_USED, USED
-from fingerprints.decisions.contract import Answers, Calibration, Decision, Explanation, Fitting, Part
-from fingerprints.decisions.cuts import best_threshold, check_cut, threshold_of
+from fingerprints.decisions.contract import (
+    Answers,
+    Calibration,
+    Decision,
+    Embeddings,
+    Explanation,
+    Fitting,
+    Part,
+)
+from fingerprints.decisions.cuts import above_reference, allowed_alarms, best_threshold, threshold_of
 from fingerprints.decisions.settings import DecisionSettings, ScoreSettings
 
 LEARNED = "learned."  # prefix of the names of a score's arrays on disk
+Scores = NDArray[np.floating]
+
+
+def _nobody() -> Embeddings:
+    return np.empty((0, 0), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -28,40 +42,67 @@ class UsageDecision(Decision):
         learned: Arrays that the score has learnt from the training part, by name.
         threshold: Threshold of `cut=out_of_fold` and `cut=fixed`; NaN before calibration and for other cuts.
         source: Where the threshold comes from.
+        reference: `(m, *shape)` real images that the generator was not trained on; scored together with the
+            images asked about.
+        elsewhere: `(k, *shape)` members of the training part; they join the reference for images of another
+            generator.
     """
 
     settings: ScoreSettings
     learned: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     threshold: float = float("nan")
     source: str = ""
+    reference: Embeddings = field(default_factory=_nobody)
+    elsewhere: Embeddings = field(default_factory=_nobody)
 
     @classmethod
     def fit(cls, settings: DecisionSettings, fitting: Fitting) -> UsageDecision:
-        """Call the score's `learn`, if it has one; `calibrate` sets the threshold."""
+        """Call the score's `learn`, if it has one, and choose the reference; `calibrate` sets the threshold.
+
+        Raises:
+            FingerprintsError: If the settings want reference images that there are not.
+        """
         assert isinstance(settings, ScoreSettings)
-        check_cut(settings.cut, settings.cut_at)
         learned = load(settings.learn)(settings, fitting) if settings.learn else {}
         threshold = float("nan") if settings.cut_at is None else settings.cut_at
-        return cls(settings, learned, threshold, settings.cut)
+        reference, elsewhere = _reference(settings, fitting)
+        return cls(settings, learned, threshold, settings.cut, reference, elsewhere)
 
-    def scores(self, part: Part) -> NDArray[np.floating]:
+    def scores(self, part: Part) -> Scores:
         """`(n,)` score of each query; higher means more likely used."""
-        return load(self.settings.score)(self.settings, part, self.learned)
+        return self._scored(part)[0]
+
+    def _scored(self, part: Part) -> tuple[Scores, Scores]:
+        """`(n,)` scores of the queries and `(m,)` scores of the reference, from one scoring of both."""
+        count, both = len(part.queries), part
+        if len(self.reference):
+            both = replace(part, queries=part.queries.map(lambda own: np.concatenate([own, self.reference])))
+        found = load(self.settings.score)(self.settings, both, self.learned)
+        return found[:count], found[count:]
 
     def predict(self, part: Part) -> Answers:
         """Label and `(n,)` score of each query."""
-        return self.decide(self.scores(part))
+        scores, reference = self._scored(part)
+        if self.settings.cut != "reference" or not len(part.queries):
+            return self.decide(scores)
+        return _labelled(scores, above_reference(reference, rate=self.settings.cut_rate))
 
-    def decide(self, scores: NDArray[np.floating]) -> Answers:
+    def decide(self, scores: Scores) -> Answers:
         """`used` for scores at or above the threshold; before calibration every label is `not_used`."""
-        threshold = threshold_of(self.settings.cut, scores, known=self.threshold)
-        return Answers(np.where(scores.astype(np.float64) >= threshold, USED, NOT_USED), scores)
+        return _labelled(scores, threshold_of(self.settings.cut, scores, known=self.threshold))
 
     def calibrate(self, unseen: Calibration) -> UsageDecision:
         """With `cut=out_of_fold`: set the threshold with the highest kappa on these scores."""
         if self.settings.cut != "out_of_fold":
             return self
         return replace(self, threshold=best_threshold(unseen.scores, unseen.labels), source=unseen.source)
+
+    def for_other_generator(self) -> UsageDecision:
+        """The same decision for images of another generator: the members here join the reference."""
+        if not len(self.elsewhere):
+            return self
+        joined = np.concatenate([self.reference, self.elsewhere])
+        return replace(self, reference=joined, elsewhere=_nobody())
 
     @property
     def calibrated(self) -> bool:
@@ -71,12 +112,18 @@ class UsageDecision(Decision):
     def explain(self) -> Explanation:
         """The threshold and where it comes from."""
         known = float(self.threshold) if np.isfinite(self.threshold) else None
+        if self.settings.cut == "reference":
+            return Explanation(source=_alarms(len(self.reference), self.settings.cut_rate))
+        if self.settings.cut in ("half", "mode", "mean"):
+            return Explanation(source=f"{self.source} of the scores: ranks only, no error rate is known")
         return Explanation(threshold=known, source=self.source)
 
     def state(self) -> FittedState:
         """The state that `from_state` reads; the threshold is an array, because JSON has no NaN."""
         arrays = {f"{LEARNED}{name}": value for name, value in self.learned.items()}
         arrays["threshold"] = np.array([self.threshold], dtype=np.float64)
+        if len(self.reference):
+            arrays["reference"] = self.reference
         facts = {"settings": plain(self.settings), "source": self.source}
         return FittedState(self.settings.name, facts, arrays)
 
@@ -89,4 +136,47 @@ class UsageDecision(Decision):
             if name.startswith(LEARNED)
         }
         settings = build_option("decision", state.facts["settings"])
-        return cls(settings, learned, float(state.arrays["threshold"][0]), state.facts["source"])
+        threshold = float(state.arrays["threshold"][0])
+        reference = state.arrays.get("reference", _nobody())
+        return cls(settings, learned, threshold, state.facts["source"], reference)
+
+
+def _labelled(scores: Scores, threshold: float) -> Answers:
+    return Answers(np.where(scores.astype(np.float64) >= threshold, USED, NOT_USED), scores)
+
+
+def _reference(settings: ScoreSettings, fitting: Fitting) -> tuple[Embeddings, Embeddings]:
+    """The reference of a decision, and the members that join it for images of another generator."""
+    wanted = settings.reference
+    if wanted == "none" or not (settings.joint or settings.cut == "reference"):
+        return _nobody(), _nobody()
+    if wanted == "auto":
+        if fitting.reference is None and settings.cut != "reference":
+            return _nobody(), _nobody()
+        wanted = "not_used" if fitting.reference is None else "given"
+    if wanted == "given":
+        if fitting.reference is None:
+            raise FingerprintsError(
+                "There are no reference images.",
+                where="decision.reference=given",
+                fix="give a folder of real images that were not used: data.reference=DIR, or "
+                "decision.reference=not_used",
+            )
+        return fitting.reference.embeddings, _nobody()
+    real = fitting.part.real
+    unused = real.embeddings[real.labels == NOT_USED]
+    if not len(unused):
+        raise FingerprintsError(
+            "The training part has no unused real images to serve as reference.",
+            where=f"decision.reference={wanted}",
+            fix="add images labelled not_used, or rank only: decision.cut=half decision.reference=none",
+        )
+    return unused, real.embeddings[real.labels == USED] if wanted == "real" else _nobody()
+
+
+def _alarms(count: int, rate: float) -> str:
+    """Where the cut of `count` reference images lies, and how often it is wrong."""
+    k = allowed_alarms(count, rate=rate)
+    which = "the highest" if k == 1 else f"number {k} from the top"
+    found = f"above {which} of {count:,} reference images: false alarms {k / (count + 1):.3g}"
+    return found if k <= rate * (count + 1) else f"{found}, not {rate:g}, which needs more reference images"

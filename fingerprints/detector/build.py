@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.options import part_of, registered
 from fingerprints.core.tasks import Task
 from fingerprints.data.index import Index
@@ -13,10 +13,10 @@ from fingerprints.data.pairs import PairPools, PairStrategy
 from fingerprints.data.settings import PairingSettings
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import check_memory
-from fingerprints.decisions.settings import DecisionSettings, Need
+from fingerprints.decisions.settings import DecisionSettings, Need, ScoreSettings
 from fingerprints.embeddings.sources import EncoderSource, Frozen, OnLabels, OnPairs
 from fingerprints.encoders.build import build_network
-from fingerprints.encoders.settings import EncoderSettings
+from fingerprints.encoders.settings import EncoderSettings, PixelsSettings
 from fingerprints.reductions.settings import ReductionSettings
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.classifier import ClassifierModule
@@ -30,7 +30,12 @@ from fingerprints.training.siamese import SiameseModule
 
 
 def check_stages(
-    *, task: Task, training: TrainingSettings, reduction: ReductionSettings, decision: DecisionSettings
+    *,
+    task: Task,
+    encoder: EncoderSettings,
+    training: TrainingSettings,
+    reduction: ReductionSettings,
+    decision: DecisionSettings,
 ) -> None:
     """Refuse stages that do not fit each other or the task, before any image is read.
 
@@ -53,6 +58,12 @@ def check_stages(
         )
     for need in decision.needs:
         NEEDS[need](training, reduction, decision)
+    if decision.needs_pixels and not isinstance(encoder, PixelsSettings):
+        raise FingerprintsError(
+            f"Decision '{decision.name}' needs the pixels, not features.",
+            where="encoder",
+            fix="encoder=pixels encoder.side=64",
+        )
     if reduction.transductive and not decision.transductive:
         clusterings = _decisions(lambda found: found.transductive)
         raise FingerprintsError(
@@ -96,6 +107,27 @@ def check_size(decision: DecisionSettings, index: Index) -> None:
                 counted &= rows["domain"] == chosen
         check_memory(
             part_of(decision), decision, images=int(counted.sum()), width=1, clusters=len(index.classes)
+        )
+
+
+def check_reference(decision: DecisionSettings, index: Index) -> None:
+    """Refuse a reference that cannot be one for these data.
+
+    Raises:
+        FingerprintsError: With `decision.reference=real`, if training and test part share patients, since the
+            training part's members may then be members of the test part's generator.
+    """
+    if not isinstance(decision, ScoreSettings) or decision.reference != "real":
+        return
+    real = index.table[index.table["domain"] == "real"]
+    tested = real["split"] == "test"
+    both = sorted(set(real.loc[tested, "group"]) & set(real.loc[~tested, "group"]))
+    if both:
+        raise FingerprintsError(
+            f"Training and test part share {len(both):,} patient(s), so members of the training part are no "
+            f"reference for the test part:\n{listing(both)}",
+            where="decision.reference=real",
+            fix="decision.reference=not_used",
         )
 
 

@@ -35,6 +35,8 @@ from fingerprints.training.settings import StoppingSettings, TrainerSettings
 
 log = logging.getLogger(__name__)
 
+REFERENCE = "reference"  # split of real images that no generator was trained on
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -47,6 +49,7 @@ class Recipe:
         trainer: Hardware and length.
         stopping: Early stopping and choice of weights.
         seed: Seed of the run.
+        blind_to_labels: As in the settings of the decision.
         test_clusters: Number of clusters in the test part, if it is not the number of training labels.
     """
 
@@ -56,6 +59,7 @@ class Recipe:
     trainer: TrainerSettings
     stopping: StoppingSettings
     seed: int
+    blind_to_labels: bool = False
     test_clusters: int | None = None
 
 
@@ -197,9 +201,11 @@ class Detector:
     def run(self, generator: str) -> Detection:
         """Train, decide and predict for one generator."""
         rows = self.index.select(generator=generator)
+        rows = rows[rows["split"] != REFERENCE]
         train, test = rows[rows["split"] == "train"], rows[rows["split"] == "test"]
         held = rows[rows["split"] == "validation"]
-        folds = self._out_of_fold(train, generator)
+        whole = self.recipe.blind_to_labels and not self.recipe.encoder.trained
+        folds = _Folds({}, None, []) if whole else self._out_of_fold(train, generator)
         fits = dict(folds.fits)
         context = self.context
         if folds.fits and context.stopping.enabled:
@@ -214,7 +220,7 @@ class Detector:
         decider = self._fit(encoder, train_part)
 
         validation, part, distances = folds.predictions, None, list(folds.distances)
-        if validation is None and decider.transductive and not self.recipe.encoder.trained:
+        if whole:
             known = rows[rows["split"] != "test"]
             validation = self._predict(decider, known, self._embed(encoder, known, known))
         elif validation is None and len(held):
@@ -224,12 +230,13 @@ class Detector:
             validation = self._predict(decider, held, part)
             unseen = _generated(against)["split"].to_numpy() == "validation"
             distances.append(self._pair_distances(part, unseen, encoder))
-        source = "validation" if folds.predictions is None else "out_of_fold"
+        source = "validation" if folds.predictions is None and not whole else "out_of_fold"
         decider, validation = _calibrated(decider, validation, source=source)
         held_out_real = None if part is None else self._held_out_real(decider, held, part)
+        decision = decider.decision.for_other_generator()
         if self.recipe.test_clusters is not None:
-            decision = decider.decision.for_clusters(self.recipe.test_clusters)
-            decider = replace(decider, decision=decision)
+            decision = decision.for_clusters(self.recipe.test_clusters)
+        decider = replace(decider, decision=decision)
         test_part = self._embed(encoder, test, test) if len(test) else None
         return Detection(
             generator=generator,
@@ -272,8 +279,21 @@ class Detector:
             part, queries=part.queries.map(reduction.apply), references=part.references.map(reduction.apply)
         )
         classes = tuple(sorted({*part.real.labels, *part.generated.labels} - {""}))
-        fitting = Fitting(part=reduced, classes=classes, head=encoder.head, seed=self.recipe.seed)
+        fitting = Fitting(
+            part=reduced,
+            classes=classes,
+            head=encoder.head,
+            seed=self.recipe.seed,
+            reference=self._reference(encoder, reduction),
+        )
         return Decider(reduction, self.recipe.decision(fitting))
+
+    def _reference(self, encoder: Encoder, reduction: Reduction) -> Images | None:
+        """The real images of the data that no generator was trained on; `None` if there are none."""
+        rows = self.index.table[self.index.table["split"] == REFERENCE]
+        if rows.empty:
+            return None
+        return _images(encoder.encode(rows.index.to_numpy(dtype=np.int64)), rows).map(reduction.apply)
 
     def _held_out_real(self, decider: Decider, held: pd.DataFrame, part: Part) -> Predictions | None:
         """A control of tasks about generated images: the decision on held-out real ones."""

@@ -22,7 +22,7 @@ from fingerprints.data.index import Index, prepare
 from fingerprints.data.runfiles import write_run_file
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.registry import fit_decision
-from fingerprints.detector.build import check_size, check_stages, encoder_source
+from fingerprints.detector.build import check_reference, check_size, check_stages, encoder_source
 from fingerprints.detector.detector import Detection, Detector, Recipe
 from fingerprints.detector.saved import save_decider
 from fingerprints.embeddings.sources import EpochReport
@@ -65,6 +65,7 @@ def check(config: TrainSettings) -> None:
     """
     check_stages(
         task=get_task(config.task),
+        encoder=config.encoder,
         training=config.training,
         reduction=config.reduction,
         decision=config.decision,
@@ -93,6 +94,7 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
         store, filter=config.filter, region=config.region, names=names, progress=console_progress()
     )
     check_size(config.decision, index)
+    check_reference(config.decision, index)
     return replace(index, notes=(*index.notes, *notes)), store, seen
 
 
@@ -225,6 +227,7 @@ def recipe(config: TrainSettings) -> Recipe:
         trainer=config.trainer,
         stopping=config.callbacks,
         seed=config.seed,
+        blind_to_labels=config.decision.blind_to_labels,
         test_clusters=config.data.test_classes,
     )
 

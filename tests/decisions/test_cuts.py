@@ -12,7 +12,8 @@ from sklearn.metrics import cohen_kappa_score
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import NOT_USED, USED
-from fingerprints.decisions.cuts import best_threshold, check_cut, mode, threshold_of
+from fingerprints.decisions.cuts import above_reference, allowed_alarms, best_threshold, mode, threshold_of
+from tests.decisions.parts import settings
 
 ONE = np.float32(1)
 ABOVE_ONE = np.nextafter(ONE, np.float32(2))
@@ -84,12 +85,28 @@ def test_mode_is_the_middle_of_the_lowest_of_the_fullest_bins() -> None:
     assert mode(np.array([0.0, 0.0, 10.0, 10.0])) == pytest.approx(10 / 6)
 
 
-@pytest.mark.parametrize(
-    ("cut", "at", "message"),
-    [("fixed", None, "needs a threshold"), ("half", 0.5, "cut=half takes no threshold")],
-)
-def test_a_fixed_cut_has_a_threshold_and_no_other(cut, at, message) -> None:
-    with pytest.raises(FingerprintsError, match=message):
-        check_cut(cut, at)
-    check_cut("fixed", 0.5)
-    check_cut("half", None)
+def test_a_fixed_cut_has_a_threshold_and_no_other_and_a_reference_cut_has_a_reference() -> None:
+    for options, message in [
+        ({"cut": "fixed"}, "needs a threshold"),
+        ({"cut": "half", "cut_at": 0.5}, "cut=half takes no threshold"),
+        ({"cut": "reference", "reference": "none"}, "needs reference images"),
+    ]:
+        with pytest.raises(FingerprintsError, match=message):
+            settings("distance", **options)
+    assert settings("distance", cut="fixed", cut_at=0.5).cut_at == 0.5
+
+
+@pytest.mark.parametrize(("count", "k"), [(5, 1), (98, 1), (99, 1), (198, 1), (199, 2), (200, 2), (999, 10)])
+def test_a_reference_cut_lets_one_in_a_hundred_pass(count, k) -> None:
+    assert allowed_alarms(count, rate=0.01) == k
+    reference = np.random.default_rng(0).permutation(count) / 7
+    cut = above_reference(reference, rate=0.01)
+    assert (reference >= cut).sum() == k - 1
+    assert cut > np.sort(reference)[-k]
+
+
+def test_exchangeable_images_pass_a_reference_cut_at_the_stated_rate() -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=(20_000, 41))
+    alarms = np.array([row[0] >= above_reference(row[1:], rate=0.1) for row in drawn])
+    assert alarms.mean() == pytest.approx(4 / 41, abs=0.006)

@@ -65,7 +65,7 @@ def test_membership_is_a_distance_and_a_cut() -> None:
     for source, cut in (("out_of_fold", "out_of_fold"), ("half", "half")):
         arrays = {"threshold": np.array([0.25]), "references": references}
         again = restore_decision(FittedState("membership", facts | {"threshold_source": source}, arrays))
-        options = {"rule": "k_nearest", "k": 2, "reference": "training", "reference_k": 3, "cut": cut}
+        options = {"rule": "k_nearest", "k": 2, "scaled_by": "training", "reference_k": 3, "cut": cut}
         expected = fitted("distance", training, ("not_used", "used"), **options)
         assert again.settings == expected.settings
         np.testing.assert_array_equal(again.scores(own), expected.scores(own))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import NOT_USED, USED
-from fingerprints.decisions.contract import Calibration
+from fingerprints.decisions.contract import Calibration, Fitting
 from fingerprints.decisions.cuts import best_threshold
 from fingerprints.decisions.registry import restore_decision
-from tests.decisions.parts import fitted
+from fingerprints.decisions.usage import UsageDecision
+from tests.decisions.parts import about_real, fitted, images, settings
 from tests.decisions.scores.test_distance import part
 
 CLASSES = (NOT_USED, USED)
@@ -64,7 +66,7 @@ def test_a_fixed_cut_is_the_number_given() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"reference": "training"}, {"cut": "half"}, {"cut": "fixed", "cut_at": 1.0}]
+    "options", [{"scaled_by": "training"}, {"cut": "half"}, {"cut": "fixed", "cut_at": 1.0}]
 )
 def test_it_comes_back_from_its_state(options) -> None:
     own = decision(**options)
@@ -73,3 +75,40 @@ def test_it_comes_back_from_its_state(options) -> None:
     assert again.settings == own.settings
     assert again.explain() == own.explain()
     assert again.predict(part()).labels.tolist() == own.predict(part()).labels.tolist()
+
+
+def test_reference_images_are_scored_with_the_others_and_set_the_cut() -> None:
+    training, own = part(1), part(2)
+    again = restore_decision(decision(cut="reference").state())
+    unused = training.queries.embeddings[training.queries.labels == NOT_USED]
+    assert again.calibrated
+    np.testing.assert_array_equal(again.reference, unused)
+    highest = again.scores(about_real(images(unused), own.references)).max()
+    found = again.predict(own)
+    assert found.labels.tolist() == np.where(found.scores > highest, USED, NOT_USED).tolist()
+    assert "false alarms 0.0909, not 0.01" in again.explain().source
+
+
+def test_members_are_a_reference_for_another_generator_only() -> None:
+    own = decision(cut="reference", reference="real")
+    assert (len(own.reference), len(own.for_other_generator().reference)) == (10, 20)
+    assert own.for_other_generator().explain() != own.explain()
+    plain = decision()
+    assert plain.for_other_generator() is plain
+
+
+def test_a_given_reference_comes_first_and_a_missing_one_is_named() -> None:
+    given = images(np.zeros((3, 8), np.float32))
+    for name, count in [("auto", 3), ("given", 3), ("not_used", 10)]:
+        own = settings("distance", cut="reference", reference=name)
+        fitting = Fitting(part=part(1), classes=CLASSES, reference=given)
+        assert len(UsageDecision.fit(own, fitting).reference) == count
+    with pytest.raises(FingerprintsError, match="no reference images"):
+        decision(cut="reference", reference="given")
+    all_used = about_real(images(np.ones((4, 8), np.float32), [USED] * 4), part().references)
+    with pytest.raises(FingerprintsError, match="no unused real images"):
+        fitted("distance", all_used, CLASSES, cut="reference")
+
+
+def test_a_cut_by_rank_says_that_no_error_rate_is_known() -> None:
+    assert "ranks only" in decision(cut="half").explain().source

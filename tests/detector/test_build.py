@@ -14,6 +14,7 @@ SCORES = sorted(name for name, found in registered("decision").items() if "usage
 def check(task="subset", decision="svm", training="frozen", reduction="none", **changes):
     made = {
         "decision": {"name": decision},
+        "encoder": {"name": "pixels"},
         "training": {"name": training},
         "reduction": {"name": reduction},
     }
@@ -41,6 +42,7 @@ def test_what_goes_together_passes():
     ("changes", "said"),
     [
         ({"task": "usage"}, "does not answer task 'usage'"),
+        ({"task": "usage", "decision": "window_em", "encoder__name": "lbp"}, "needs the pixels"),
         ({"decision": "distance"}, "does not answer task 'subset'"),
         ({"task": "usage", "decision": "distance", "training": "classifier"}, "labels real ones"),
         ({"decision": "head"}, "training=frozen trains none"),

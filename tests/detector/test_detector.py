@@ -94,7 +94,7 @@ def test_references_of_a_fold_leave_its_images_out(recipe, usage_root, prepared,
     fitted = []
 
     def decision(fitting):
-        made = fit_decision(DistanceSettings(reference="training"), fitting)
+        made = fit_decision(DistanceSettings(scaled_by="training"), fitting)
         fitted.append(len(made.learned["references"]))
         return made
 

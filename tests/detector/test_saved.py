@@ -62,7 +62,7 @@ def test_centroids_and_network_come_back_as_they_were(folder):
 
 def test_usage_decisions_come_back_as_they_were(folder):
     references = np.random.default_rng(0).random((4, 6)).astype(np.float32)
-    settings = DistanceSettings(rule="k_nearest", k=3, standardise=False, reference="training", reference_k=2)
+    settings = DistanceSettings(rule="k_nearest", k=3, standardise=False, scaled_by="training", reference_k=2)
     decision = UsageDecision(settings, {"references": references}, threshold=-0.25, source="validation")
     path, _ = folder(decision, generators=("m1", "m2"))
     run = runs.load_run(path)

@@ -19,9 +19,9 @@ REFERENCES = "references"
 
 
 def learn(settings: DistanceSettings, fitting: Fitting) -> dict[str, Embeddings]:
-    """The real training images as references if `reference=training`; otherwise an array `(0, 0)`."""
+    """The real training images as references if `scaled_by=training`; otherwise an array `(0, 0)`."""
     none = np.empty((0, 0), np.float32)
-    return {REFERENCES: fitting.part.real.embeddings if settings.reference == "training" else none}
+    return {REFERENCES: fitting.part.real.embeddings if settings.scaled_by == "training" else none}
 
 
 def score(settings: DistanceSettings, part: Part, learned: Mapping[str, Embeddings]) -> NDArray[np.floating]:

@@ -74,7 +74,7 @@ def test_references_scale_every_distance_by_the_reach_of_both_ends() -> None:
         return float(np.linalg.norm(query - image) / np.sqrt(reach[0] * reach[1]))
 
     expected = [-np.log(min(scaled(q, g) for g in made)) for q in own.queries.embeddings]
-    found = scores(own, training, reference="training", reference_k=3, standardise=False)
+    found = scores(own, training, scaled_by="training", reference_k=3, standardise=False)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
