@@ -22,7 +22,12 @@ def config(**changes):
 
 def test_a_configuration_finds_what_its_source_prints():
     found = find_published(config(), ENTRIES)
-    assert found["test"] == {"accuracy": 0.5236, "precision": 0.5981, "f1": 0.5326, "specificity": 0.8798}
+    assert found["test"] == {
+        "accuracy": 0.5236,
+        "precision_weighted": 0.5981,
+        "f1_weighted": 0.5326,
+        "specificity_weighted": 0.8798,
+    }
     assert found["validation"] == {"accuracy": 0.5259}
     clusters = find_published(config(decision__name="kmeans"), ENTRIES)
     assert clusters["validation"] == {"accuracy_unmatched": 0.1970}
@@ -48,3 +53,27 @@ def test_entries_name_experiments_that_there_are_and_no_two_are_the_same():
     whens = [(entry["experiment"], *sorted(entry["when"].items())) for entry in ENTRIES]
     assert len(set(whens)) == len(whens)
     assert all(entry["source"] and (entry.get("test") or entry.get("validation")) for entry in ENTRIES)
+
+
+def test_figures_of_the_2024_test_part_are_those_printed():
+    printed = {  # hierarchical, k-means
+        ("densenet121", "none"): (0.9965, 0.9347),
+        ("lbp", "none"): (0.3293, 0.5036),
+        ("mobilenet_v2", "none"): (0.9971, 0.9008),
+        ("vgg16", "pca"): (0.5527, 0.6540),
+        ("resnet50", "none"): (0.7229, 0.6454),
+    }
+    found = {
+        (entry["when"]["encoder.name"], entry["when"]["reduction.name"], entry["when"]["decision.name"]): entry
+        for entry in ENTRIES
+        if entry["experiment"] == "features_models" and "test" in entry
+    }
+    for (encoder, reduction), figures in printed.items():
+        for decision, figure in zip(("hierarchical", "kmeans"), figures, strict=True):
+            assert found.pop((encoder, reduction, decision))["test"] == {"ari": figure}
+    assert not found
+
+
+def test_a_figure_of_an_embedding_that_is_not_here_stands_beside_no_other():
+    shown = [entry for entry in ENTRIES if entry["experiment"] == "tsne_models"]
+    assert [entry["when"]["encoder.name"] for entry in shown] == ["painters"]
