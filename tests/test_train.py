@@ -29,6 +29,8 @@ TINY = {
     "gmm_models": ["encoder.weights=none", "encoder.input_size=32"],
     "classifier_models": ["encoder.channels=[4,8]"],
     "pseudolabel_models": ["encoder=resnet18", "encoder.weights=none", "encoder.input_size=32"],
+    "similarity_usage": ["data=imageclef2025_usage", "encoder=pixels", "decision.metric=ssim"],
+    "class_kmeans_usage": ["data=imageclef2025_usage", "encoder=lbp"],
     "multiformer_models": ["encoder.encoders=[lbp,spectrum]", "decision=vote"],
 }
 ON_COMMAND_LINE = (

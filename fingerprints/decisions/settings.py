@@ -29,7 +29,6 @@ class DecisionSettings:
         tasks: Tasks that the decision answers.
         needs: Requirements on other stages: `head` needs the last layer of a trained classifier; `unreduced`
             needs the encoder's own embeddings.
-        needs_pixels: Whether embeddings must be the pixels themselves.
         transductive: Whether all queries are decided together, so that an answer depends on the other
             queries. A transductive decision needs no training images.
         uses_references: Whether the decision uses the references of the part that it predicts.
@@ -38,9 +37,13 @@ class DecisionSettings:
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("subset", "model")
     needs: ClassVar[tuple[Need, ...]] = ()
-    needs_pixels: ClassVar[bool] = False
     transductive: ClassVar[bool] = False
     uses_references: ClassVar[bool] = False
+
+    @property
+    def needs_pixels(self) -> bool:
+        """Whether embeddings must be the pixels themselves."""
+        return False
 
     @property
     def blind_to_labels(self) -> bool:
@@ -293,7 +296,6 @@ class WindowEMSettings(ScoreSettings):
     score: ClassVar[str] = "fingerprints.decisions.scores.window_em:score"
     joint: ClassVar[bool] = True
     needs: ClassVar[tuple[Need, ...]] = ("unreduced",)
-    needs_pixels: ClassVar[bool] = True
     cut: Cut = option("reference", help="as in decision=distance; reference: calibrated by reference images")
     sigma: float = option(1.5, above=0, most=64, help="of the Laplacian of Gaussian, in pixels")
     window: int | None = option(24, least=4, most=4096, help="side of the windows; null: the whole image")
@@ -301,3 +303,44 @@ class WindowEMSettings(ScoreSettings):
     components: int = option(100, least=1, help="principal components of the generated windows that are kept")
     sharpness: float = option(2.0, above=0, most=100, help="a candidate's likelihood is exp(sharpness x Z)")
     rounds: int = option(5, least=1, most=10_000, help="rounds of expectation and maximisation")
+
+    @property
+    def needs_pixels(self) -> bool:
+        """Always."""
+        return True
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
+class ClassKMeansSettings(ScoreSettings):
+    """Nearest centre of the used and of the unused real training images; no generated image (task usage)."""
+
+    name: ClassVar[str] = "class_kmeans"
+    score: ClassVar[str] = "fingerprints.decisions.scores.class_kmeans:score"
+    learn: ClassVar[str] = "fingerprints.decisions.scores.class_kmeans:learn"
+    uses_references: ClassVar[bool] = False
+    cut: Cut = option("fixed", help="as in decision=distance; fixed at 0: the label of the nearest centre")
+    cut_at: float | None = option(0.0, help="threshold for cut=fixed; null for other cuts")
+    k: int = option(1, least=1, most=100_000, help="centres of each label")
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
+class SimilaritySettings(ScoreSettings):
+    """Similarity of a real image to the generator's images (task usage)."""
+
+    name: ClassVar[str] = "similarity"
+    score: ClassVar[str] = "fingerprints.decisions.scores.similarity:score"
+    metric: Literal["euclidean", "cosine", "manhattan", "ssim"] = option(
+        "cosine", help="ssim: structural similarity, needs encoder=pixels"
+    )
+    rule: Literal["max", "mean", "k_largest"] = option("max", help="which similarities count")
+    k: int = option(5, least=1, help="number of similarities for rule=k_largest")
+    ssim_nearest: int | None = option(
+        50, least=1, help="ssim: only with this number of nearest images by squared error; null: with all"
+    )
+
+    @property
+    def needs_pixels(self) -> bool:
+        """True with `metric=ssim`."""
+        return self.metric == "ssim"

@@ -64,7 +64,11 @@ def test_figures_of_the_2024_test_part_are_those_printed():
         ("resnet50", "none"): (0.7229, 0.6454),
     }
     found = {
-        (entry["when"]["encoder.name"], entry["when"]["reduction.name"], entry["when"]["decision.name"]): entry
+        (
+            entry["when"]["encoder.name"],
+            entry["when"]["reduction.name"],
+            entry["when"]["decision.name"],
+        ): entry
         for entry in ENTRIES
         if entry["experiment"] == "features_models" and "test" in entry
     }

@@ -1,0 +1,50 @@
+"""Nearest centre of the used and of the unused real training images (Biomedical Imaging Goa [O24]).
+
+No generated image enters: what it finds is what distinguishes used from unused images before any generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.metrics import pairwise_distances_argmin_min
+
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import NOT_USED, USED
+from fingerprints.decisions.contract import Embeddings, Fitting, Part
+from fingerprints.decisions.settings import ClassKMeansSettings
+
+
+def learn(settings: ClassKMeansSettings, fitting: Fitting) -> dict[str, Embeddings]:
+    """`(k, d)` centres of the real training images of each label, by k-means.
+
+    Raises:
+        FingerprintsError: If a label has fewer images than centres.
+    """
+    real, centres = fitting.part.real, {}
+    for label in (USED, NOT_USED):
+        own = real.embeddings[real.labels == label]
+        if len(own) < settings.k:
+            raise FingerprintsError(
+                f"There are {len(own)} training images labelled {label}, fewer than {settings.k} centres.",
+                where="decision.k",
+                fix=f"decision.k={max(1, len(own))}, or more images",
+            )
+        found = KMeans(settings.k, n_init=10, random_state=fitting.seed).fit(own)
+        centres[label] = found.cluster_centers_.astype(np.float32)
+    return centres
+
+
+def score(
+    settings: ClassKMeansSettings, part: Part, learned: Mapping[str, Embeddings]
+) -> NDArray[np.floating]:
+    """`(n,)` Manhattan distance to the nearest unused centre minus that to the nearest used one."""
+    own = part.queries.embeddings
+    to_unused, to_used = (
+        pairwise_distances_argmin_min(own, learned[label], metric="manhattan")[1]
+        for label in (NOT_USED, USED)
+    )
+    return to_unused - to_used
