@@ -24,6 +24,7 @@ from fingerprints.data.runfiles import read_labels
 from fingerprints.data.settings import DataSettings, Remedy
 from fingerprints.data.splits import fewest_groups, hold_out, k_folds
 from fingerprints.data.store import ImageStore, open_store
+from fingerprints.data.usage_notes import usage_notes
 
 COLUMNS = ("id", "path", "domain", "generator", "label", "group", "split", "fold")
 
@@ -121,6 +122,8 @@ def prepare(
         _add_near_duplicate_groups(table, store, settings)
     _split_training(table, task, settings, notes, seed=seed)
     _check_overlap(table, task, store, settings, notes, pseudo=pseudo)
+    if task.generated_label is not None:
+        notes += usage_notes(table, store)
     if settings.shuffle_labels:
         _shuffle_labels(table, seed=seed)
         notes.append("control run: training labels are permuted, so a correct method scores at chance level")

@@ -623,7 +623,7 @@ class TestOverlap:
         assert "test/real_unknown/unknown_001.png (test)" in str(error.value)
         assert "on_test_overlap=keep" in str(error.value)
         index, _ = prepared(root, "usage", on_test_overlap="keep")
-        assert len(index.notes) == 1
+        assert sum("the same pixels" in note for note in index.notes) == 1
         assert "2 real images of different splits have the same pixels" in index.notes[0]
 
     def test_group_in_training_and_test(self, usage_root: Root, prepared: Prepared) -> None:
@@ -715,7 +715,7 @@ def test_folds_come_down_to_the_number_of_groups(prepared, usage_root):
     assert sorted(set(real["fold"])) == [0, 1, 2, 3]
     assert set(index.select(domain="generated", split="train")["fold"]) == {0, 1, 2, 3}
     assert any("4 folds instead of 5" in note for note in index.notes)
-    assert not prepared(root, "usage", folds=4)[0].notes
+    assert not any("folds" in note for note in prepared(root, "usage", folds=4)[0].notes)
 
 
 def test_a_fold_beyond_the_groups_is_named_and_one_group_is_refused(prepared, usage_root):
