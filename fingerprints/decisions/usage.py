@@ -159,8 +159,7 @@ def _reference(settings: ScoreSettings, fitting: Fitting) -> tuple[Embeddings, E
             raise FingerprintsError(
                 "There are no reference images.",
                 where="decision.reference=given",
-                fix="give a folder of real images that were not used: data.reference=DIR, or "
-                "decision.reference=not_used",
+                fix="decision.reference=not_used; layouts cannot name reference images yet",
             )
         return fitting.reference.embeddings, _nobody()
     real = fitting.part.real
