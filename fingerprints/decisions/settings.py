@@ -236,9 +236,9 @@ class ScoreSettings(DecisionSettings):
     cut_rate: float = option(0.01, above=0, most=0.5, help="cut=reference: accepted share of false alarms")
     reference: Reference = option(
         "auto",
-        help="real images known to be unused, scored like those asked about: passed from Python (given; layouts "
-        "have none yet), of the training part the unused images (not_used) or all (real: only if the test "
-        "part has another generator and other patients), or none; auto: given, else not_used for "
+        help="real images known to be unused, scored like those asked about: passed from Python (given; "
+        "layouts have none yet), of the training part the unused images (not_used) or all (real: only "
+        "if the test part has another generator and other patients), or none; auto: given, else not_used for "
         "cut=reference, else none",
     )
 
