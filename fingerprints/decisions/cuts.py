@@ -20,7 +20,7 @@ def threshold_of(cut: Cut, scores: Scores, *, known: float) -> float:
         cut: The rule. `half`, `mode` and `mean` use the scores of the queries, so that every part has its
             own threshold.
         scores: `(n,)` scores of the queries.
-        known: The threshold of `out_of_fold` (learnt) or `fixed` (given).
+        known: The threshold of `out_of_fold` (learnt), `fixed` (given) or `zero`.
     """
     exact = np.asarray(scores, dtype=np.float64)  # a threshold may lie between two float32 neighbours
     if cut == "half":

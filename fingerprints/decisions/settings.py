@@ -12,7 +12,7 @@ from fingerprints.core.tasks import FitOn
 ClassWeights = Literal["none", "balanced"]
 Clustering = Literal["kmeans", "hierarchical", "gmm"]
 Covariance = Literal["diag", "spherical", "tied", "full"]
-Cut = Literal["out_of_fold", "reference", "half", "mode", "mean", "fixed"]
+Cut = Literal["out_of_fold", "reference", "zero", "half", "mode", "mean", "fixed"]
 Linkage = Literal["ward", "average", "complete", "single"]
 MixtureInit = Literal["kmeans", "k-means++", "random", "random_from_data"]
 Need = Literal["head", "unreduced"]
@@ -229,8 +229,8 @@ class ScoreSettings(DecisionSettings):
     cut: Cut = option(
         "out_of_fold",
         help="score from which an image is called used: best kappa on unseen training images (out_of_fold); "
-        "above all but the highest share cut_rate of the reference images (reference); median (half), mode "
-        "or mean of the scores to be cut; or cut_at (fixed)",
+        "above all but the highest share cut_rate of the reference images (reference); 0, for scores whose "
+        "sign is the answer (zero); median (half), mode or mean of the scores to be cut; or cut_at (fixed)",
     )
     cut_at: float | None = option(None, help="threshold for cut=fixed")
     cut_rate: float = option(0.01, above=0, most=0.5, help="cut=reference: accepted share of false alarms")
@@ -320,8 +320,7 @@ class ClassKMeansSettings(ScoreSettings):
     score: ClassVar[str] = "fingerprints.decisions.scores.class_kmeans:score"
     learn: ClassVar[str] = "fingerprints.decisions.scores.class_kmeans:learn"
     uses_references: ClassVar[bool] = False
-    cut: Cut = option("fixed", help="as in decision=distance; fixed at 0: the label of the nearest centre")
-    cut_at: float | None = option(0.0, help="threshold for cut=fixed; null for other cuts")
+    cut: Cut = option("zero", help="as in decision=distance; zero: the label of the nearest centre")
     k: int = option(1, least=1, most=100_000, help="centres of each label")
 
 
@@ -338,8 +337,25 @@ class SimilaritySettings(ScoreSettings):
     rule: Literal["max", "mean", "k_largest"] = option("max", help="which similarities count")
     k: int = option(5, least=1, help="number of similarities for rule=k_largest")
     ssim_nearest: int | None = option(
-        50, least=1, help="ssim: only with this number of nearest images by squared error; null: with all"
+        None,
+        least=1,
+        help="ssim: only with this number of nearest images by squared error; null: with all, or with 50 "
+        "for images larger than 64 x 64; rule=mean always takes all",
     )
+
+    def __post_init__(self) -> None:
+        """Also check that a mean is not asked over the nearest images alone.
+
+        Raises:
+            FingerprintsError: If `rule=mean` has a number of nearest images.
+        """
+        super().__post_init__()
+        if self.rule == "mean" and self.ssim_nearest is not None:
+            raise FingerprintsError(
+                "A mean over the nearest images alone is not the mean similarity.",
+                where="decision.rule, decision.ssim_nearest",
+                fix="remove decision.ssim_nearest, or use decision.rule=k_largest",
+            )
 
     @property
     def needs_pixels(self) -> bool:

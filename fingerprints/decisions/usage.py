@@ -40,7 +40,7 @@ class UsageDecision(Decision):
     Attributes:
         settings: Settings with the score and the cut.
         learned: Arrays that the score has learnt from the training part, by name.
-        threshold: Threshold of `cut=out_of_fold` and `cut=fixed`; NaN before calibration and for other cuts.
+        threshold: Threshold of `cut=out_of_fold`, `fixed`, `zero`; NaN before calibration and for other cuts.
         source: Where the threshold comes from.
         reference: `(m, *shape)` real images that the generator was not trained on; scored together with the
             images asked about.
@@ -64,7 +64,8 @@ class UsageDecision(Decision):
         """
         assert isinstance(settings, ScoreSettings)
         learned = load(settings.learn)(settings, fitting) if settings.learn else {}
-        threshold = float("nan") if settings.cut_at is None else settings.cut_at
+        known = 0.0 if settings.cut == "zero" else settings.cut_at
+        threshold = float("nan") if known is None else known
         reference, elsewhere = _reference(settings, fitting)
         return cls(settings, learned, threshold, settings.cut, reference, elsewhere)
 

@@ -65,8 +65,14 @@ def test_a_fixed_cut_is_the_number_given() -> None:
     assert fixed.explain().threshold == 0.5
 
 
+def test_a_cut_at_zero_answers_by_the_sign() -> None:
+    by_sign = decision(cut="zero")
+    assert by_sign.decide(np.array([-1e-9, 0.0, 1.0])).labels.tolist() == [NOT_USED, USED, USED]
+    assert (by_sign.calibrated, by_sign.explain().threshold) == (True, 0.0)
+
+
 @pytest.mark.parametrize(
-    "options", [{"scaled_by": "training"}, {"cut": "half"}, {"cut": "fixed", "cut_at": 1.0}]
+    "options", [{"scaled_by": "training"}, {"cut": "half"}, {"cut": "zero"}, {"cut": "fixed", "cut_at": 1.0}]
 )
 def test_it_comes_back_from_its_state(options) -> None:
     own = decision(**options)

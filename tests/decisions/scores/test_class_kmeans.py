@@ -30,6 +30,11 @@ def test_with_a_centre_for_each_image_it_knows_the_training_images() -> None:
     assert found.labels.tolist() == own.queries.labels.tolist()
 
 
+def test_another_cut_replaces_the_nearest_centre() -> None:
+    found = fitted("class_kmeans", part(1), CLASSES, cut="half").predict(part(2))
+    assert (found.labels == USED).sum() == len(found.labels) // 2
+
+
 def test_no_generated_image_enters() -> None:
     own = part(1)
     alone = about_real(own.queries, images(np.empty((0, 8), np.float32)))

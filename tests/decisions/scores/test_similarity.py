@@ -8,7 +8,8 @@ from skimage.metrics import structural_similarity
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import NOT_USED, USED
-from tests.decisions.parts import about_real, fitted, images
+from fingerprints.decisions.scores import similarity
+from tests.decisions.parts import about_real, fitted, images, settings
 from tests.decisions.scores.test_distance import part
 
 CLASSES = (NOT_USED, USED)
@@ -46,10 +47,28 @@ def test_structural_similarity_of_all_or_of_the_nearest() -> None:
             for a in real.reshape(-1, 8, 8)
         ]
     )
-    np.testing.assert_allclose(scores(own, metric="ssim", ssim_nearest=None), table.max(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(scores(own, metric="ssim"), table.max(axis=1), rtol=1e-5)
     nearest = np.argmin(((real[:, None] - made[None]) ** 2).sum(axis=2), axis=1)
     few = scores(own, metric="ssim", ssim_nearest=1)
     np.testing.assert_allclose(few, table[np.arange(4), nearest], rtol=1e-5)
+
+
+def test_large_images_are_compared_with_the_nearest_unless_the_mean_is_asked(monkeypatch) -> None:
+    rng = np.random.default_rng(1)
+    real, made = (rng.random((n, 64)).astype(np.float32) for n in (3, 6))
+    own = about_real(images(real), images(made))
+    exact = {rule: scores(own, metric="ssim", rule=rule) for rule in ("max", "mean")}
+    nearest = scores(own, metric="ssim", ssim_nearest=1)
+    monkeypatch.setattr(similarity, "EXACT_TO", 7)
+    monkeypatch.setattr(similarity, "SHORTLIST", 1)
+    np.testing.assert_array_equal(scores(own, metric="ssim"), nearest)
+    np.testing.assert_array_equal(scores(own, metric="ssim", rule="mean"), exact["mean"])
+    assert (nearest != exact["max"]).any()
+
+
+def test_a_mean_over_the_nearest_alone_is_refused() -> None:
+    with pytest.raises(FingerprintsError, match="not the mean similarity"):
+        settings("similarity", metric="ssim", rule="mean", ssim_nearest=5)
 
 
 def test_without_generated_images_it_says_so() -> None:
