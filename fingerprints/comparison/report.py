@@ -159,7 +159,10 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
     else:
         notes.append(KIND_NOTES[kind])
     if any(len(system.records) > 1 for system in rows):
-        notes.append("Several runs: mean, standard deviation, and the lowest to the highest.")
+        notes.append(
+            "Several runs: mean and standard deviation over runs, and the lowest to the highest end of their "
+            "95 % intervals."
+        )
     if any(len(system.records) == 1 for system in rows):
         notes.append("One run: its 95 % interval, groups resampled; conditional on its generators and seed.")
     if "accuracy_unmatched" in names:
@@ -183,8 +186,8 @@ def _seeds(system: System) -> tuple[str, ...]:
 def _shown_cell(found: Cell, runs: int) -> ShownCell:
     small: list[str] = []
     if found.sd is not None:
-        small += [f"± {number(found.sd)}", f"{number(found.least)} to {number(found.most)}"]
-    elif found.low is not None:
+        small.append(f"± {number(found.sd)}")
+    if found.low is not None:
         small.append(f"[{number(found.low)}, {number(found.high)}]")
     if found.value is not None and found.runs < runs:
         small.append(f"of {_many(found.runs, 'run')}")
@@ -263,13 +266,12 @@ def _paired_table(compared: Comparisons, *, metric: str) -> ShownTable:
 
 def _point(system: System, metric: str) -> SystemPoint:
     found = system_cell(system, "test", metric)
-    several = found.sd is not None
     return SystemPoint(
         name=system.name,
         group=TITLES[system.kind],
         value=found.value,
-        low=found.least if several else found.low,
-        high=found.most if several else found.high,
+        low=found.low,
+        high=found.high,
         runs=found.runs,
         printed=found.printed,
     )

@@ -25,8 +25,8 @@ class Cell:
 
     Attributes:
         value: The figure of a single run, or the mean over runs; `None` if no run has it.
-        low: Lower end of the 95 % interval of a single run; `None` with several runs.
-        high: Upper end of it.
+        low: Lower end of the 95 % interval; of several runs, the lowest of theirs.
+        high: Upper end of it; of several runs, the highest of theirs.
         sd: Sample standard deviation over runs; `None` with one run.
         least: Lowest figure over runs; `None` with one run.
         most: Highest figure over runs.
@@ -56,8 +56,11 @@ def cell(figures: Sequence[Document | None], *, printed: float | None = None) ->
         one = there[0]
         return Cell(one["value"], one.get("low"), one.get("high"), runs=1, printed=printed)
     values = [float(figure["value"]) for figure in there]
+    lows, highs = ([f[end] for f in there if f.get(end) is not None] for end in ("low", "high"))
     return Cell(
         statistics.fmean(values),
+        min(lows, default=None),
+        max(highs, default=None),
         sd=statistics.stdev(values),
         least=min(values),
         most=max(values),

@@ -82,7 +82,7 @@ TASKS: dict[str, Task] = {
         positive=USED,
         run_labels={USED: "1", NOT_USED: "0"},
         headline=("kappa", "auc", "accuracy"),
-        compared=("f1_used",),
+        compared=("precision_used", "recall_used", "f1_used", "tpr_at_fpr_0.01"),
         generated_label=USED,
         objective="auc",  # needs no threshold; the threshold itself is learned on the validation images
     ),

@@ -29,9 +29,9 @@ class SystemPoint:
         name: The name of its row.
         group: The table that it belongs to; points of a group are shown together under the group's name.
         value: The figure on the test part, or the mean over runs; if `None`, the system is left out.
-        low: Lower end of the interval of one run, or the lowest of several.
+        low: Lower end of its 95 % interval; of several runs, the lowest of theirs.
         high: Upper end of it.
-        runs: Number of runs; with several runs the line shows their range and has another style.
+        runs: Number of runs; several have another style.
         printed: The source's figure for its own data.
     """
 
@@ -120,7 +120,7 @@ def _draw_point(axes: Axes, at: float, point: SystemPoint, handles: dict[str, Li
         axes.hlines(at, point.low, point.high, color=colour, linewidth=4, alpha=0.45)
     value = np.nan if point.value is None else point.value
     axes.plot([value], [at], marker, color=colour, markersize=6)
-    name = "mean and range over runs" if several else "one run and its 95 % interval"
+    name = "mean over runs; their 95 % intervals, joined" if several else "one run and its 95 % interval"
     handles.setdefault(name, Line2D([], [], color=colour, marker=marker, linewidth=4, alpha=0.7))
     if point.printed is not None:
         axes.plot([point.printed], [at], "D", markerfacecolor="white", markeredgecolor=INK, markersize=6)

@@ -46,7 +46,7 @@ def test_a_system_shows_its_spread_or_its_interval_and_what_is_printed(two):
     systems, baselines = section.tables
     shown = cells(systems)
     assert list(shown) == ["ours", "theirs"]
-    assert shown["ours"] == ["2", "0.850 ± 0.071 0.800 to 0.900"]
+    assert shown["ours"] == ["2", "0.850 ± 0.071 [0.700, 1.000]"]
     assert shown["theirs"] == ["1", "0.600 [0.500, 0.700] printed 0.990"]
     assert any(note.startswith("Printed for theirs: Paper;") for note in systems.notes)
     assert list(cells(baselines)) == ["file (best blind baseline)", "majority"]

@@ -31,7 +31,7 @@ def test_every_system_has_a_row_and_what_it_must_beat_is_marked():
     (legend,) = figure.legends
     assert {text.get_text() for text in legend.get_texts()} == {
         *("chance 0.200", "best blind baseline: file 0.470", "one run and its 95 % interval"),
-        *("mean and range over runs", "printed, on the source’s own data"),
+        *("mean over runs; their 95 % intervals, joined", "printed, on the source’s own data"),
     }
 
 
