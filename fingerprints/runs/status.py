@@ -101,8 +101,9 @@ def claimed(folder: Path, *, shared: bool = False) -> Iterator[None]:
             stack.enter_context(locked(folder / LOCK, shared=shared, wait=False))
         except BlockingIOError:
             status = read_status(folder) or {}
+            by = f"process {status['pid']} on {status['host']}" if status.get("pid") else "another process"
             raise FingerprintsError(
-                f"The run is still going: process {status.get('pid')} on {status.get('host')}.",
+                f"The run is still going: {by} holds its folder.",
                 where=folder,
                 fix="wait for it, or end that process",
             ) from None

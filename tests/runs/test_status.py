@@ -139,7 +139,7 @@ def test_folder_that_another_process_holds_is_refused(tmp_path: Path) -> None:
 def test_refusal_does_not_need_a_status(tmp_path: Path) -> None:
     with holder(tmp_path):
         (tmp_path / STATUS).unlink()
-        with pytest.raises(FingerprintsError, match="still going"), claimed(tmp_path):
+        with pytest.raises(FingerprintsError, match="still going: another process holds"), claimed(tmp_path):
             pytest.fail("two processes hold the folder")
 
 
