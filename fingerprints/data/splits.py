@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import Task
+from fingerprints.data.settings import DataSettings
 
 
 def hold_out(
@@ -101,4 +104,77 @@ def _require_groups(counts: NDArray[np.int64], label_names: NDArray, *, wanted: 
             f"needs at least {wanted}.",
             where="groups",
             fix="give finer groups (data.groups=CSV) or more patients, or use fewer folds (data.folds=N)",
+        )
+
+
+def split_training(
+    table: pd.DataFrame, task: Task, settings: DataSettings, notes: list[str], *, seed: int
+) -> None:
+    """Hold out one fold or a share by group; small `usage` parts get folds. Per generator and domain.
+
+    Args:
+        table: As in `Index`; its `split` and `fold` are filled in.
+        task: The task.
+        settings: The share, or the folds.
+        notes: A smaller number of folds is added here.
+        seed: Of the random order of groups.
+
+    Raises:
+        FingerprintsError: If the groups cannot be divided so.
+    """
+    generators = table["generator"].unique() if task.by_generator else [None]
+    for generator in generators:
+        own = table["split"] == "train"
+        if generator is not None:
+            own &= table["generator"] == generator
+        labelled = own & (table["domain"] == task.unit) & (table["label"] != "")
+        small = task.unit == "real" and int(labelled.sum()) < settings.folds_below
+        parts = [table[own & (table["domain"] == domain)] for domain in ("real", "generated")]
+        folds_wanted = settings.folds
+        if small or settings.fold is not None:
+            folds_wanted = _folds(parts, settings, notes)
+        for part in parts:
+            if part.empty:
+                continue
+            labels, groups = part["label"].tolist(), part["group"].tolist()
+            if settings.fold is not None:
+                folds = k_folds(labels, groups, k=folds_wanted, seed=seed)
+                held = folds == settings.fold
+                _require_labels(part["label"], held, settings)
+                table.loc[part.index[held], "split"] = "validation"
+            elif small:
+                table.loc[part.index, "fold"] = k_folds(labels, groups, k=folds_wanted, seed=seed)
+            elif settings.validation > 0:
+                held = hold_out(labels, groups, fraction=settings.validation, seed=seed)
+                table.loc[part.index[held], "split"] = "validation"
+
+
+def _folds(parts: Sequence[pd.DataFrame], settings: DataSettings, notes: list[str]) -> int:
+    """Number of folds, at least 2: the setting or, if smaller, the fewest groups of a label (with a note)."""
+    fewest = min(fewest_groups(part["label"].tolist(), part["group"].tolist()) for part in parts if len(part))
+    if fewest >= settings.folds:
+        return settings.folds
+    folds = max(2, fewest)
+    if settings.fold is not None and settings.fold >= folds:
+        raise FingerprintsError(
+            f"There is no fold {settings.fold}: the label with the fewest groups (patients) has {fewest}, "
+            f"so there are only {folds} folds.",
+            where="data.fold",
+            fix=f"choose data.fold=0 to {folds - 1}, or give finer groups (data.groups=CSV)",
+        )
+    note = f"{folds} folds instead of {settings.folds}: a label has only {fewest} groups (patients)"
+    if note not in notes:
+        notes.append(note)
+    return folds
+
+
+def _require_labels(labels: pd.Series, held: NDArray[np.bool_], settings: DataSettings) -> None:
+    """Check that each label is in the fold and in the rest; large groups can prevent this."""
+    lacking = sorted(set(labels[held]) ^ set(labels[~held]))
+    if lacking:
+        raise FingerprintsError(
+            f"Fold {settings.fold} of {settings.folds} cannot have label(s) {', '.join(lacking)} both inside "
+            "and outside the fold: their groups are too few or too large.",
+            where="data.fold",
+            fix="use fewer folds (data.folds=N), another seed, or finer groups (data.groups=CSV)",
         )

@@ -13,9 +13,9 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import build_option
 from fingerprints.core.progress import console_progress
 from fingerprints.core.tasks import Task
+from fingerprints.data.checks import check_readable, require_unique
 from fingerprints.data.datamodule import PixelSource
 from fingerprints.data.decode import Preprocessing
-from fingerprints.data.index import check_readable, require_unique
 from fingerprints.data.layout import ImageFile, scan
 from fingerprints.data.leftovers import left_out
 from fingerprints.data.settings import Remedy, Source

@@ -1,14 +1,18 @@
-"""Splits by group: properties that hold for any labels and groups."""
+"""Splits by group: properties that hold for any labels and groups, and the splits of small data sets."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.splits import fewest_groups, hold_out, k_folds
+from tests.data.parts import Prepared, Root, parts_of_groups, regroup
 
 
 @st.composite
@@ -139,3 +143,133 @@ def test_fewest_groups_is_of_the_poorest_label():
     labels = ["a", "a", "a", "b", "b", "b"]
     assert fewest_groups(labels, ["1", "1", "2", "3", "4", "5"]) == 2
     assert fewest_groups(labels, ["1", "1", "1", "1", "1", "1"]) == 1
+
+
+class TestFolds:
+    """`data.fold` holds one fold out; all folds together hold out everything once."""
+
+    @pytest.mark.parametrize("layout", ["subset", "usage", "usage_2024"])
+    def test_every_group_is_held_out_once(
+        self, layout: str, subset_root: Root, usage_root: Root, prepared: Prepared
+    ) -> None:
+        generators = {"generators": ("a", "b")} if layout == "usage_2024" else {}
+        root = subset_root() if layout == "subset" else usage_root(**generators)
+        held = []
+        for fold in range(3):
+            index, _ = prepared(root, layout, folds=3, fold=fold)
+            assert set(index.table["fold"]) == {-1}
+            assert (parts_of_groups(index.table) == 1).all()
+            for domain in ("real", "generated"):
+                labels = [
+                    set(index.select(domain=domain, split=split)["label"])
+                    for split in ("train", "validation")
+                ]
+                assert labels[0] == labels[1]
+            held.append(index.select(split="validation"))
+        rows = pd.concat(held).index
+        training = index.select(split=("train", "validation"))
+        assert sorted(rows) == sorted(training.index)
+        of_groups = pd.concat([part[["generator", "group"]].drop_duplicates() for part in held])
+        assert not of_groups.duplicated().any()
+
+    def test_label_shares_are_those_of_the_whole(self, subset_root: Root, prepared: Prepared) -> None:
+        for fold in range(3):
+            index, _ = prepared(subset_root(per_class=12), "subset", folds=3, fold=fold)
+            for domain in ("real", "generated"):
+                counts = index.select(domain=domain, split="validation")["label"].value_counts()
+                assert counts.to_dict() == {"t1": 4, "t2": 4, "t3": 4}
+
+    def test_the_partition_follows_the_seed_alone(self, subset_root: Root, prepared: Prepared) -> None:
+        root = subset_root()
+        first, again, other = (
+            prepared(root, "subset", fold=1, folds=3, seed=seed)[0].table["split"].tolist()
+            for seed in (0, 0, 1)
+        )
+        assert first == again
+        assert first != other
+
+    def test_two_folds_are_each_others_rest(self, subset_root: Root, prepared: Prepared) -> None:
+        root = subset_root()
+        splits = [prepared(root, "subset", folds=2, fold=fold)[0].table["split"] for fold in (0, 1)]
+        swapped = splits[1].replace({"train": "validation", "validation": "train"})
+        assert splits[0].tolist() == swapped.tolist()
+
+    @pytest.mark.parametrize("fold", [-1, 4, 5])
+    def test_a_fold_that_is_not_there(self, fold: int, subset_root: Root, prepared: Prepared) -> None:
+        with pytest.raises(FingerprintsError, match=f"no fold {fold} of 4") as error:
+            prepared(subset_root(), "subset", folds=4, fold=fold)
+        assert error.value.where == "data.fold"
+        assert "0 to 3" in str(error.value.fix)
+
+    def test_a_fold_without_a_label_is_refused(self, subset_root: Root, prepared: Prepared) -> None:
+        root = subset_root(per_class=2, classes=2)
+        groups = {"t1_000.png": "a", "t1_001.png": "both", "t2_000.png": "both", "t2_001.png": "b"}
+        regroup(root, lambda file, _: groups[Path(file).name])
+        with pytest.raises(FingerprintsError, match=r"Fold \d of 2 cannot have label\(s\) t\d") as error:
+            prepared(root, "subset", folds=2, fold=0)
+        assert error.value.where == "data.fold"
+
+
+class TestSmallParts:
+    def test_small_parts_get_folds(self, usage_root: Root, prepared: Prepared) -> None:
+        index, _ = prepared(usage_root(), "usage", folds=4)
+        assert index.classes == ("not_used", "used")
+        assert set(index.table["split"]) == {"train", "test"}
+        for domain in ("real", "generated"):
+            assert set(index.select(domain=domain, split="train")["fold"]) == {0, 1, 2, 3}
+        assert set(index.select(split="test")["fold"]) == {-1}
+        assert (parts_of_groups(index.table) == 1).all()
+        real = index.select(domain="real", split="train")
+        assert (real.groupby("fold")["label"].nunique() == 2).all()
+
+    @pytest.mark.parametrize(("per_class", "folds"), [(8, 4), (4, 2), (10, 5)])
+    def test_as_many_folds_as_patients_at_most(
+        self, usage_root: Root, prepared: Prepared, per_class: int, folds: int
+    ) -> None:
+        index, _ = prepared(usage_root(per_class=per_class), "usage", folds=5)
+        for domain in ("real", "generated"):
+            assert set(index.select(domain=domain, split="train")["fold"]) == set(range(folds))
+        real = index.select(domain="real", split="train")
+        assert (real.groupby("fold")["label"].nunique() == 2).all()
+        said = [note for note in index.notes if "folds instead of" in note]
+        assert [note.split()[0] for note in said] == ([] if folds == 5 else [str(folds)])
+
+    def test_real_and_generated_images_have_the_same_folds(
+        self, usage_root: Root, prepared: Prepared
+    ) -> None:
+        root = usage_root()
+        for path in sorted((root / "generated").iterdir())[3:]:
+            path.unlink()
+        index, _ = prepared(root, "usage", folds=5)
+        for domain in ("real", "generated"):
+            assert set(index.select(domain=domain, split="train")["fold"]) == {0, 1, 2}
+
+    def test_one_patient_cannot_be_on_both_sides(self, usage_root: Root, prepared: Prepared) -> None:
+        with pytest.raises(FingerprintsError, match="needs at least 2"):
+            prepared(usage_root(per_class=2), "usage", folds=5)
+
+    def test_large_parts_are_split_once(self, usage_root: Root, prepared: Prepared) -> None:
+        index, _ = prepared(usage_root(), "usage", folds_below=32, validation=0.25)
+        assert set(index.table["fold"]) == {-1}
+        held = index.select(domain="real", split="validation")["label"].value_counts()
+        assert held.to_dict() == {"used": 4, "not_used": 4}
+        assert len(index.select(domain="generated", split="validation")) == 4
+
+
+def test_folds_come_down_to_the_number_of_groups(prepared, usage_root):
+    root = usage_root(per_class=8)  # 4 patients of each label
+    index, _ = prepared(root, "usage", folds=5)
+    real = index.select(domain="real", split="train")
+    assert sorted(set(real["fold"])) == [0, 1, 2, 3]
+    assert set(index.select(domain="generated", split="train")["fold"]) == {0, 1, 2, 3}
+    assert any("4 folds instead of 5" in note for note in index.notes)
+    assert not any("folds" in note for note in prepared(root, "usage", folds=4)[0].notes)
+
+
+def test_a_fold_beyond_the_groups_is_named_and_one_group_is_refused(prepared, usage_root):
+    root = usage_root(per_class=8)
+    assert len(prepared(root, "usage", folds=5, fold=3)[0].select(split="validation"))
+    with pytest.raises(FingerprintsError, match=r"no fold 4(.|\n)*data.fold=0 to 3"):
+        prepared(root, "usage", folds=5, fold=4)
+    with pytest.raises(FingerprintsError, match="at least 2"):
+        prepared(usage_root(per_class=2, name="one"), "usage", folds=5)
