@@ -232,6 +232,39 @@ def test_usage_scores_do_not_depend_on_which_others_are_asked(command, usage_roo
     np.testing.assert_allclose(part["score"], whole.loc[part.index, "score"], atol=1e-4)
 
 
+def test_reference_images_elsewhere_calibrate_and_are_named(command, usage_root, tmp_path):
+    root, folder = usage_root(), tmp_path / "run"
+    elsewhere = usage_root(name="elsewhere", seed=1) / "real_not_used"
+    words = ["experiment=window_em_usage", f"data.root={root}", *FAST]
+    code, printed = command(train, *words, f"data.reference={elsewhere}", f"run_dir={folder}")
+    assert code == 0, printed
+    assert "reference real 16" in printed
+    report = (folder / "report.html").read_text()
+    for text in (
+        "above the highest of 16 reference images",
+        "reference real 16",
+        "16 of 16 reference images were compared",
+        str(elsewhere),
+    ):
+        assert text in report
+    run = load_run(folder)
+    assert len(run.decider().decision.reference) == 16
+
+    elsewhere.rename(tmp_path / "away")  # a finished run needs it no more
+    asked = [
+        "accelerator=cpu",
+        f"images={root / 'test/real_unknown'}",
+        f"generated={root / 'test/generated'}",
+    ]
+    code, printed = command(predict, f"run={folder}", *asked, "out=again.csv")
+    assert code == 0, printed
+    assert (tmp_path / "again.csv").read_bytes() == (folder / "run.csv").read_bytes()
+
+    code, printed = command(train, *words, f"data.reference={elsewhere}", f"run_dir={tmp_path / 'no'}")
+    assert code == 2
+    assert "folder of reference images does not exist" in printed
+
+
 def test_same_seed_same_figures_and_another_seed_others(command, finished_run, tmp_path):
     first = finished_run(name="a")
     for name, seed in (("b", 0), ("c", 1)):

@@ -25,7 +25,7 @@ NOT_THE_SYSTEM = (
 
 _SPLIT = (
     *("seed", "data.fold", "data.folds", "data.folds_below", "data.validation", "data.near_duplicate"),
-    *("data.groups", "data.shuffle_labels", "data.on_bad_image"),
+    *("data.groups", "data.reference", "data.shuffle_labels", "data.on_bad_image"),
 )
 """Settings that change the data fingerprint, since it includes which images were held out."""
 

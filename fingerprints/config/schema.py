@@ -26,6 +26,7 @@ from fingerprints.core.errors import FingerprintsError, nearest
 from fingerprints.core.options import MISSING, build, has_own_name, keys, kinds, registered, schema
 from fingerprints.core.tasks import get_task
 from fingerprints.data.embedded import embedded_benchmark
+from fingerprints.data.settings import REFERENCE
 from fingerprints.detector.settings import SegmentSettings
 from fingerprints.ingestion.settings import IntakeSettings
 
@@ -165,6 +166,9 @@ def _fill_in(plain: dict[str, Any]) -> None:
     _expand(plain["encoder"])
     if plain["decision"].get("fit_on", "") is None:
         plain["decision"]["fit_on"] = "real" if get_task(plain["task"]).has_real else "generated"
+    given = plain["data"]["reference"] or any(part["part"] == REFERENCE for part in plain["data"]["sources"])
+    if given and plain["decision"].get("reference") == "auto":
+        plain["decision"]["reference"] = "given"
     if not plain["published"]["source"]:
         found = find_published(plain, read_published(conf_dir() / TABLE))
         plain["published"] = found or plain["published"]

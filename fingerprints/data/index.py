@@ -19,8 +19,14 @@ from fingerprints.data.decode import Preprocessing
 from fingerprints.data.groups import near_duplicate_groups, read_groups
 from fingerprints.data.layout import ImageFile, scan
 from fingerprints.data.leftovers import left_out
+from fingerprints.data.reference import (
+    add_own_groups,
+    check_reference_images,
+    left_out_of_reference,
+    reference_files,
+)
 from fingerprints.data.runfiles import read_labels
-from fingerprints.data.settings import DataSettings
+from fingerprints.data.settings import REFERENCE, DataSettings
 from fingerprints.data.splits import split_training
 from fingerprints.data.store import ImageStore, open_store
 from fingerprints.data.usage_notes import usage_notes
@@ -36,7 +42,8 @@ class Index:
         table: One row per image; the DataFrame's index is the row of the image store. Columns:
             `id` (file name without extension), `path`, `domain` (`real`, `generated`), `generator`
             (empty if there is only one), `label` (empty if unknown), `group`, `split` (`train`,
-            `validation`, `test`), `fold` (-1 if the part is split only once).
+            `validation`, `test`, `reference`), `fold` (-1 if the part is split only once). Images of the
+            reference have no label and no generator.
         classes: Labels, in the order of score columns.
         task: The task.
         pseudo_groups: Whether near-duplicate clusters are used as groups.
@@ -56,7 +63,7 @@ class Index:
         """Names of the generators that are fitted and scored separately (`['']` if there is only one)."""
         if not self.task.by_generator:
             return [""]
-        return sorted(self.table["generator"].unique())
+        return sorted(self.select()["generator"].unique())
 
     def counts(self) -> str:
         """Images by split and domain, in words."""
@@ -70,12 +77,12 @@ class Index:
         split: str | Sequence[str] | None = None,
         generator: str | None = None,
     ) -> pd.DataFrame:
-        """Rows of the table that match all given values."""
-        keep = pd.Series(True, index=self.table.index)
+        """Rows of the table that match all given values; those of the reference only if `split` names it."""
+        keep = self.table["split"] != REFERENCE
+        if split is not None:
+            keep = self.table["split"].isin([split] if isinstance(split, str) else list(split))
         if domain is not None:
             keep &= self.table["domain"] == domain
-        if split is not None:
-            keep &= self.table["split"].isin([split] if isinstance(split, str) else list(split))
         if generator is not None and self.task.by_generator:
             keep &= self.table["generator"] == generator
         return self.table[keep]
@@ -101,33 +108,38 @@ def prepare(
             fix=f"choose data.fold=0 to {settings.folds - 1}, or make more folds (data.folds=N)",
         )
     # First the checks that need only file names, because decoding takes time.
-    files = scan(settings.root, settings.sources)
+    files = [*scan(settings.root, settings.sources), *reference_files(settings)]
     notes = left_out(settings.root, [file.name for file in files]).notes()
+    notes += left_out_of_reference(settings, files)
     table = _table(files, task)
+    reference = table[table["split"] == REFERENCE].copy()
+    table = table.drop(reference.index)
     classes = check_classes(table, task, settings.root)
     check_ids(table, task, settings.root)
     has_truth = _add_truth(table, task, settings, classes)
     if settings.leave_out is not None:
         table, classes = _leave_out(table, settings.leave_out, task, classes)
         notes.append(f"subset {settings.leave_out} is left out of training; its test images are '{NONE}'")
-    pseudo = not _add_given_groups(table, settings, notes)
+    pseudo = not _add_given_groups(table, reference, settings, notes)
+    add_own_groups(reference, settings, notes)
 
     store = open_store(files, Preprocessing(settings.size), cache=cache, progress=progress)
-    readable = np.intersect1d(check_images(files, store, settings, notes), table.index)
-    if len(readable) < len(table):
-        table = table.loc[readable].copy()
+    readable, count = check_images(files, store, settings, notes), len(table)
+    table, reference = (part.loc[np.intersect1d(readable, part.index)] for part in (table, reference))
+    if len(table) < count:
         check_classes(table[table["split"] != "test"], task, settings.root)
     if pseudo:
         _add_near_duplicate_groups(table, store, settings)
     split_training(table, task, settings, notes, seed=seed)
     check_overlap(table, task, store, settings, notes, pseudo=pseudo)
+    check_reference_images(reference, table, store, settings, notes, pseudo=pseudo)
     if task.generated_label is not None:
         notes += usage_notes(table, store)
     if settings.shuffle_labels:
         _shuffle_labels(table, seed=seed)
         notes.append("control run: training labels are permuted, so a correct method scores at chance level")
     index = Index(
-        table=table[list(COLUMNS)],
+        table=pd.concat([table, reference])[list(COLUMNS)],
         classes=classes,
         task=task,
         pseudo_groups=pseudo,
@@ -154,14 +166,17 @@ def _table(files: Sequence[ImageFile], task: Task) -> pd.DataFrame:
     )
 
 
-def _add_given_groups(table: pd.DataFrame, settings: DataSettings, notes: list[str]) -> bool:
-    """Fill in the groups of a CSV; return whether there is one."""
+def _add_given_groups(
+    table: pd.DataFrame, reference: pd.DataFrame, settings: DataSettings, notes: list[str]
+) -> bool:
+    """Fill in the groups of a CSV; return whether there is one. Images of the reference need no group."""
     path = settings.groups
     if path is None and (settings.root / "groups.csv").is_file():
         path = settings.root / "groups.csv"
     if path is None:
         return False
-    names, give = list(table["path"]), "give an existing file (data.groups=CSV), or leave data.groups out"
+    both = pd.concat([table, reference[~reference["path"].str.startswith("/")]])
+    names, give = list(both["path"]), "give an existing file (data.groups=CSV), or leave data.groups out"
     read = read_groups(path, names, give=give)
     notes += read.notes()
     lacking = read.lacking(names, needed=set(table.loc[table["domain"] == "real", "path"]))
@@ -172,8 +187,9 @@ def _add_given_groups(table: pd.DataFrame, settings: DataSettings, notes: list[s
             fix="add a row for every real image (path relative to data.root, or file name); leave the group "
             "empty if it is not known",
         )
-    given = pd.Series(read.groups, index=table.index, dtype=object)
-    table["group"] = given.where(given.notna(), table["group"]).astype(str)
+    given = pd.Series(read.groups, index=both.index, dtype=object).dropna()
+    for part in (table, reference):
+        part["group"] = given.reindex(part.index).fillna(part["group"]).astype(str)
     return True
 
 

@@ -53,7 +53,8 @@ def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
 
     Raises:
         FingerprintsError: If the root is not a folder or a folder cannot be read, a source of the training
-            part matches nothing, a matched folder holds no image, or the test part is incomplete.
+            part or of the reference matches nothing, a matched folder holds no image, or the test part is
+            incomplete.
     """
     if not root.is_dir():
         raise FingerprintsError(
@@ -69,7 +70,7 @@ def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
             matched = list(_match_source(root, source))
         except OSError as error:
             raise cannot_be_read(error, root) from error
-        if not matched and source.part == "train":
+        if not matched and source.part != "test":
             raise FingerprintsError(
                 f"No {source.domain} images match '{source.pattern}'.",
                 where=root,

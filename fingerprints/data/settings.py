@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import option, register
 from fingerprints.core.tasks import Domain
 
-PartName = Literal["train", "test"]
+PartName = Literal["train", "test", "reference"]
+REFERENCE: Final = "reference"
 Remedy = Literal["error", "skip"]
 
 
@@ -21,7 +23,8 @@ class Source:
         pattern: Glob relative to the data root, POSIX style, with `{label}` and `{generator}` if these are
             part of the path.
         domain: `real` or `generated`.
-        part: `train` (the development part) or `test`.
+        part: `train` (the development part), `test`, or `reference`: real images that no generator was
+            trained on, used for calibration only.
         label: The label of every file, if the path does not contain it; `None` if unlabelled.
         generator: The generator of every file, if the path does not contain it.
     """
@@ -31,6 +34,20 @@ class Source:
     part: PartName = option()
     label: str | None = None
     generator: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that a reference is of real images, without label and generator.
+
+        Raises:
+            FingerprintsError: If not.
+        """
+        named = self.label is not None or self.generator is not None or "{" in self.pattern
+        if self.part == REFERENCE and (self.domain != "real" or named):
+            raise FingerprintsError(
+                "A reference holds real images that belong to no label and no generator.",
+                where=f"data.sources: {self.pattern}",
+                fix='write {pattern: "FOLDER/**", domain: real, part: reference}',
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +65,11 @@ class DataSettings:
     )
     groups: Path | None = option(
         None, help="CSV of groups; null: groups.csv in the root, else near-duplicate clusters"
+    )
+    reference: Path | None = option(
+        None,
+        help="usage: folder of more real images, at any depth, that no generator was trained on; its groups "
+        "are in a groups.csv in it",
     )
     near_duplicate: float = option(
         0.95, above=0, most=1, help="two images with at least this thumbnail correlation share a pseudo-group"
@@ -68,6 +90,11 @@ class DataSettings:
     test_classes: int | None = option(
         None, least=2, help="number of clusters in the test part; null: one per training label"
     )
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether a reference is named: by `reference`, or by a source."""
+        return self.reference is not None or any(source.part == REFERENCE for source in self.sources)
 
 
 @dataclass(frozen=True, kw_only=True)

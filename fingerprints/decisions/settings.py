@@ -46,6 +46,11 @@ class DecisionSettings:
         return False
 
     @property
+    def takes_reference(self) -> bool:
+        """Whether the decision uses real images of `data.reference`, if there are any."""
+        return False
+
+    @property
     def blind_to_labels(self) -> bool:
         """Whether all images are decided together and no label is used, so that nothing need be held out."""
         return self.transductive
@@ -236,11 +241,15 @@ class ScoreSettings(DecisionSettings):
     cut_rate: float = option(0.01, above=0, most=0.5, help="cut=reference: accepted share of false alarms")
     reference: Reference = option(
         "auto",
-        help="real images known to be unused, scored like those asked about: passed from Python (given; "
-        "layouts have none yet), of the training part the unused images (not_used) or all (real: only "
-        "if the test part has another generator and other patients), or none; auto: given, else not_used for "
-        "cut=reference, else none",
+        help="real images known to be unused, scored like those asked about: of data.reference (given), of "
+        "the training part the unused images (not_used) or all (real: only if the test part has another "
+        "generator and other patients), or none; auto: given, else not_used for cut=reference, else none",
     )
+
+    @property
+    def takes_reference(self) -> bool:
+        """True for joint scores and for `cut=reference`, unless `reference` names other images."""
+        return (self.joint or self.cut == "reference") and self.reference in ("auto", "given")
 
     @property
     def blind_to_labels(self) -> bool:

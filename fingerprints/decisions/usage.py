@@ -160,7 +160,8 @@ def _reference(settings: ScoreSettings, fitting: Fitting) -> tuple[Embeddings, E
             raise FingerprintsError(
                 "There are no reference images.",
                 where="decision.reference=given",
-                fix="decision.reference=not_used; layouts cannot name reference images yet",
+                fix="give a folder of real images that no generator was trained on: data.reference=DIR, or "
+                "decision.reference=not_used",
             )
         return fitting.reference.embeddings, _nobody()
     real = fitting.part.real

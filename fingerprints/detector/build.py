@@ -10,7 +10,7 @@ from fingerprints.core.options import part_of, registered
 from fingerprints.core.tasks import Task
 from fingerprints.data.index import Index
 from fingerprints.data.pairs import PairPools, PairStrategy
-from fingerprints.data.settings import PairingSettings
+from fingerprints.data.settings import DataSettings, PairingSettings
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import check_memory
 from fingerprints.decisions.settings import DecisionSettings, Need, ScoreSettings
@@ -110,8 +110,36 @@ def check_size(decision: DecisionSettings, index: Index) -> None:
         )
 
 
-def check_reference(decision: DecisionSettings, index: Index) -> None:
-    """Refuse a reference that cannot be one for these data.
+def check_reference(*, task: Task, decision: DecisionSettings, data: DataSettings) -> None:
+    """Refuse reference images that the task has no use for, and a decision that needs some and has none.
+
+    Raises:
+        FingerprintsError: If so; nothing is read.
+    """
+    if data.has_reference and task.unit != "real":
+        raise FingerprintsError(
+            f"Task '{task.name}' does not ask which real images were used, so it has no use for a reference.",
+            where="data.reference",
+            fix="leave it out, or task=usage",
+        )
+    if not data.has_reference and isinstance(decision, ScoreSettings) and decision.reference == "given":
+        raise FingerprintsError(
+            "There are no reference images.",
+            where="decision.reference=given",
+            fix="give a folder of real images that no generator was trained on: data.reference=DIR, or "
+            "decision.reference=not_used",
+        )
+
+
+def reference_notes(decision: DecisionSettings, data: DataSettings) -> list[str]:
+    """A note if the data have reference images that the decision does not use."""
+    if not data.has_reference or decision.takes_reference:
+        return []
+    return [f"decision={decision.name} with these settings does not use the reference images"]
+
+
+def check_reference_patients(decision: DecisionSettings, index: Index) -> None:
+    """Refuse members of the training part as a reference for images that may be of the same patients.
 
     Raises:
         FingerprintsError: With `decision.reference=real`, if training and test part share patients, since the
@@ -119,7 +147,7 @@ def check_reference(decision: DecisionSettings, index: Index) -> None:
     """
     if not isinstance(decision, ScoreSettings) or decision.reference != "real":
         return
-    real = index.table[index.table["domain"] == "real"]
+    real = index.select(domain="real")
     tested = real["split"] == "test"
     both = sorted(set(real.loc[tested, "group"]) & set(real.loc[~tested, "group"]))
     if both:

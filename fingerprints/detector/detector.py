@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.progress import Progress
 from fingerprints.data.index import Index
+from fingerprints.data.settings import REFERENCE
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import Answers, Calibration, Decision, Fitting, Images, Part
 from fingerprints.decisions.distances import euclidean
@@ -34,8 +35,6 @@ from fingerprints.training.fit import FitResult
 from fingerprints.training.settings import StoppingSettings, TrainerSettings
 
 log = logging.getLogger(__name__)
-
-REFERENCE = "reference"  # split of real images that no generator was trained on
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,6 @@ class Detector:
     def run(self, generator: str) -> Detection:
         """Train, decide and predict for one generator."""
         rows = self.index.select(generator=generator)
-        rows = rows[rows["split"] != REFERENCE]
         train, test = rows[rows["split"] == "train"], rows[rows["split"] == "test"]
         held = rows[rows["split"] == "validation"]
         whole = self.recipe.blind_to_labels and not self.recipe.encoder.trained
@@ -290,7 +288,7 @@ class Detector:
 
     def _reference(self, encoder: Encoder, reduction: Reduction) -> Images | None:
         """The real images of the data that no generator was trained on; `None` if there are none."""
-        rows = self.index.table[self.index.table["split"] == REFERENCE]
+        rows = self.index.select(split=REFERENCE)
         if rows.empty:
             return None
         return _images(encoder.encode(rows.index.to_numpy(dtype=np.int64)), rows).map(reduction.apply)

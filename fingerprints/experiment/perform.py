@@ -22,7 +22,14 @@ from fingerprints.data.index import Index, prepare
 from fingerprints.data.runfiles import write_run_file
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.registry import fit_decision
-from fingerprints.detector.build import check_reference, check_size, check_stages, encoder_source
+from fingerprints.detector.build import (
+    check_reference,
+    check_reference_patients,
+    check_size,
+    check_stages,
+    encoder_source,
+    reference_notes,
+)
 from fingerprints.detector.detector import Detection, Detector, Recipe
 from fingerprints.detector.saved import save_decider
 from fingerprints.embeddings.sources import EpochReport
@@ -70,6 +77,7 @@ def check(config: TrainSettings) -> None:
         reduction=config.reduction,
         decision=config.decision,
     )
+    check_reference(task=get_task(config.task), decision=config.decision, data=config.data)
     build_network(config.encoder, size=config.data.size, on_pairs=config.training.on_pairs)
 
 
@@ -94,8 +102,9 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
         store, filter=config.filter, region=config.region, names=names, progress=console_progress()
     )
     check_size(config.decision, index)
-    check_reference(config.decision, index)
-    return replace(index, notes=(*index.notes, *notes)), store, seen
+    check_reference_patients(config.decision, index)
+    notes = [*index.notes, *notes, *reference_notes(config.decision, config.data)]
+    return replace(index, notes=tuple(notes)), store, seen
 
 
 def perform(config: TrainSettings, folder: Path) -> dict[str, Any]:

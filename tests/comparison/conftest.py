@@ -62,6 +62,7 @@ class Workshop:
         baselines: dict[str, Any] | None = None,
         sources: Sequence[dict[str, Any]] = (),
         shuffle: bool = False,
+        reference: str | None = None,
         **config: Any,
     ) -> Path:
         """Write a run folder whose test figures are those of its answers unless given.
@@ -83,6 +84,7 @@ class Workshop:
                 "sources": list(sources),
                 "truth": "test_truth.csv",
                 "groups": None,
+                "reference": reference,
                 "shuffle_labels": shuffle,
             },
             "encoder": {"name": "siamese_cnn", "weights": None},

@@ -77,3 +77,15 @@ def test_data_that_changed_under_their_folder_are_other_data(workshop):
     first, second = workshop.sets()
     assert [run.name for run in (*first.records, *second.records)] == ["after", "before"]
     assert "changed between runs" in first.notes[0]
+
+
+def test_runs_with_and_without_a_reference_are_two_systems_on_the_same_data(workshop):
+    truth = workshop.truth()
+    workshop.run("runs/without", truth, fingerprint="aaaa")
+    workshop.run("runs/with", truth, fingerprint="bbbb", reference="elsewhere")
+    data = workshop.only_set()
+    assert data.notes == ()
+    assert {system.name: len(system.records) for system in data.systems} == {
+        "siamese_subtask2": 1,
+        "siamese_subtask2 reference=elsewhere": 1,
+    }

@@ -217,6 +217,17 @@ def test_settings_round_trip_through_a_file(experiment, tmp_path):
     assert build(type(found), yaml.safe_load((tmp_path / "config.yaml").read_text())) == found
 
 
+def test_a_reference_of_the_data_is_the_one_a_decision_takes_first():
+    words = ["experiment=window_em_usage", "data.root=D"]
+    assert settings(*words).decision.reference == "auto"
+    assert settings(*words, "data.reference=R").decision.reference == "given"
+    assert settings(*words, "data.reference=R", "decision.reference=none", "decision.cut=half").decision == (
+        settings(*words, "decision.reference=none", "decision.cut=half").decision
+    )
+    source = "data.sources=[{pattern: r/*, domain: real, part: reference}]"
+    assert settings(*words, source).decision.reference == "given"
+
+
 def test_what_a_decision_learns_from_is_written_down():
     assert settings("experiment=features_subtask2", "data.root=D").decision.fit_on == "real"
     assert (

@@ -5,7 +5,8 @@ import pytest
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import build_option, registered
 from fingerprints.core.tasks import get_task
-from fingerprints.detector.build import check_stages
+from fingerprints.data.settings import DataSettings
+from fingerprints.detector.build import check_reference, check_stages, reference_notes
 
 CLUSTERINGS = sorted(name for name, found in registered("decision").items() if found.transductive)
 SCORES = sorted(name for name, found in registered("decision").items() if "usage" in found.tasks)
@@ -56,3 +57,36 @@ def test_what_goes_together_passes():
 def test_what_does_not_go_together_is_said(changes, said):
     with pytest.raises(FingerprintsError, match=said):
         check(**changes)
+
+
+def test_reference_images_are_refused_or_missed_before_any_image_is_read():
+    without, given = (DataSettings(root="D", size=8, sources=(), reference=at) for at in (None, "R"))
+    takes = build_option("decision", {"name": "window_em", "reference": "given"})
+    check_reference(task=get_task("usage"), decision=takes, data=given)
+    with pytest.raises(FingerprintsError, match="no reference images") as error:
+        check_reference(task=get_task("usage"), decision=takes, data=without)
+    assert "data.reference=DIR" in str(error.value.fix)
+    svm = build_option("decision", {"name": "svm"})
+    check_reference(task=get_task("subset"), decision=svm, data=without)
+    with pytest.raises(FingerprintsError, match="'subset' does not ask which real images were used") as error:
+        check_reference(task=get_task("subset"), decision=svm, data=given)
+    assert error.value.where == "data.reference"
+
+
+@pytest.mark.parametrize(
+    ("decision", "used"),
+    [
+        ({"name": "window_em"}, True),
+        ({"name": "window_em", "reference": "not_used"}, False),
+        ({"name": "window_em", "cut": "half", "reference": "given"}, True),
+        ({"name": "distance", "cut": "reference"}, True),
+        ({"name": "distance"}, False),
+    ],
+)
+def test_a_reference_that_the_decision_does_not_use_is_noted(decision, used):
+    made = build_option("decision", decision)
+    without, given = (DataSettings(root="D", size=8, sources=(), reference=at) for at in (None, "R"))
+    assert reference_notes(made, without) == []
+    notes = reference_notes(made, given)
+    assert (notes == []) == used
+    assert used or "does not use the reference images" in notes[0]
