@@ -320,8 +320,9 @@ def prepared(tmp_path: Path, sources: Callable[[str], list[Any]]) -> Callable[..
     from fingerprints.data.settings import DataSettings
 
     def make(root: Path, layout: str, *, seed: int = 0, **options: Any) -> Any:
+        text = (CONF / "data" / f"{LAYOUTS[layout]}.yaml").read_text()
         options = {"size": SIZE, "sources": sources(layout), **options}
-        task = get_task(layout.split("_")[0])
+        task = get_task(layout.split("_")[0], official=yaml.safe_load(text).get("official"))
         return prepare(DataSettings(root=root, **options), task, cache=tmp_path / "store", seed=seed)
 
     return make

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.metrics import f1_score
 
 from fingerprints import evaluate, predict, train
 from fingerprints.config.schema import options
@@ -286,8 +287,17 @@ def test_several_generators_give_one_level_more(command, usage_root, tmp_path):
     ]
     code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
     assert code == 0, printed
-    test = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
+    document = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    test = document["test"]
     assert set(test) == {"model_1", "model_2", "mean"}
+    assert document["official"] == load_run(tmp_path / "run").task.official == "f1_used"
+    assert "mean of 2 generators: f1_used" in printed
+    answers, truth = (
+        dict(csv.reader(path.open())) for path in (tmp_path / "run/run.csv", root / "test_truth.csv")
+    )
+    own = [sorted(name for name in truth if name.startswith(model)) for model in ("model_1", "model_2")]
+    figures = [f1_score([truth[n] for n in ids], [answers[n] for n in ids], pos_label="1") for ids in own]
+    assert test["mean"]["f1_used"]["value"] == pytest.approx(sum(figures) / 2)
     both = [test[name]["auc"]["value"] for name in ("model_1", "model_2")]
     assert test["mean"]["auc"]["value"] == pytest.approx(sum(both) / 2)
     assert load_run(tmp_path / "run").generators == ["model_1", "model_2"]

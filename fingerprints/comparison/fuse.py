@@ -268,6 +268,7 @@ def _document(
 ) -> Document:
     return {
         "task": data.task.name,
+        "official": data.task.official,
         "experiment": name,
         "validation": {},
         "test": figures_document(test),

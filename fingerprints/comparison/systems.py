@@ -18,7 +18,15 @@ NULL = "null"
 
 NOT_THE_SYSTEM = (
     *("seed", "run_dir", "objective", "paths", "logger", "evidence", "published", "fused.runs"),
-    *("data.root", "data.name", "data.sources", "data.truth", "data.fold", "data.shuffle_labels"),
+    *(
+        "data.root",
+        "data.name",
+        "data.sources",
+        "data.truth",
+        "data.official",
+        "data.fold",
+        "data.shuffle_labels",
+    ),
     *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
 )
 """Settings that repeat a system, or state where and how it ran; they do not make another system."""
@@ -157,7 +165,16 @@ def _joined(sets: Sequence[tuple[list[RunRecord], list[str]]]) -> list[tuple[lis
 
 def _data_set(records: Sequence[RunRecord], notes: Sequence[str]) -> DataSet:
     prints = tuple(dict.fromkeys(r.fingerprint for r in records if r.fingerprint is not None))
-    return DataSet(records[0].task, tuple(systems(records)), prints, tuple(notes))
+    tasks = {r.task.official: r.task for r in records}
+    # Runs from before layouts named their metric have that of the task.
+    named = [metric for metric in tasks if metric != TASKS[records[0].task_name].official]
+    task = tasks[named[0]] if named else records[0].task
+    if len(tasks) > 1:
+        notes = [
+            *notes,
+            f"The layouts of these runs rank by {' or '.join(tasks)}: here it is {task.official}.",
+        ]
+    return DataSet(task, tuple(systems(records)), prints, tuple(notes))
 
 
 def systems(records: Sequence[RunRecord]) -> list[System]:

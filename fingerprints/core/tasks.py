@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from fingerprints.core.errors import FingerprintsError, nearest
 
 Domain = Literal["real", "generated"]
 FitOn = Literal["real", "generated", "both"]
+Official = Literal["accuracy", "ari", "f1", "f1_used", "kappa"]
 
 USED, NOT_USED = "used", "not_used"
 NONE = "none"  # label of an image that belongs to none of the known subsets
@@ -25,7 +26,8 @@ class Task:
         classes: The labels in order, or `None` if the data define them (`subset`: the subsets; `model`: the
             generators).
         positive: The label treated as positive by one-class metrics (ROC, `f1_used`), if there is one.
-        official: The key in `metrics.json` that the challenge ranks by.
+        official: The key in `metrics.json` that the challenge ranks by; some editions rank by another one
+            (`ranked_by`).
         run_labels: Labels that are written differently in run files and truth files.
         generated_label: The label of every generated image, because it comes from real images with that
             label; `None` if each generated image has its own label.
@@ -58,6 +60,23 @@ class Task:
     def labels_both(self) -> bool:
         """Whether real and generated images share the same labels."""
         return self.has_real and self.generated_label is None
+
+    def ranked_by(self, metric: str | None) -> Task:
+        """The same task with another official metric; `None` for its own.
+
+        Raises:
+            FingerprintsError: If the task has no such metric.
+        """
+        if metric is None:
+            return self
+        if (metric == "ari" and not self.clusters) or (metric == "f1_used" and self.positive is None):
+            raise FingerprintsError(
+                f"Task '{self.name}' cannot be ranked by '{metric}'.",
+                where="data.official",
+                fix=f"leave it out, to rank by '{self.official}'",
+            )
+        others = (name for name in self.headline if name != metric)
+        return replace(self, official=metric, headline=(metric, *others))
 
     def to_run(self, label: str) -> str:
         """The label as run files write it (`used` -> `1`)."""
@@ -109,11 +128,15 @@ TASKS: dict[str, Task] = {
 }
 
 
-def get_task(name: str) -> Task:
+def get_task(name: str, *, official: str | None = None) -> Task:
     """The task with this name.
 
+    Args:
+        name: `usage`, `subset` or `model`.
+        official: The metric that the edition ranks by, if it is not that of the task.
+
     Raises:
-        FingerprintsError: If there is no such task; the error names the valid ones.
+        FingerprintsError: If there is no such task, or it has no such metric; the error names the valid ones.
     """
     if name not in TASKS:
         hint = nearest(name, TASKS)
@@ -122,4 +145,4 @@ def get_task(name: str) -> Task:
             where="task",
             fix=f"task={hint[0]}" if hint else "choose one of them",
         )
-    return TASKS[name]
+    return TASKS[name].ranked_by(official)

@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Literal
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import option, register
-from fingerprints.core.tasks import Domain
+from fingerprints.core.tasks import Domain, Official
 
 PartName = Literal["train", "test", "reference"]
 REFERENCE: Final = "reference"
@@ -62,6 +62,9 @@ class DataSettings:
     sources: tuple[Source, ...] = option(help="patterns of files, with their domain, part and label")
     truth: str = option(
         "test_truth.csv", help="CSV with labels of the test part, relative to the root; may be missing"
+    )
+    official: Official | None = option(
+        None, help="metric that this edition ranks by (f1_used: F1 of used images); null: that of the task"
     )
     groups: Path | None = option(
         None, help="CSV of groups; null: groups.csv in the root, else near-duplicate clusters"

@@ -68,11 +68,11 @@ class PairedDifference:
     reason: str | None = None
 
 
-def official_figure(tables: FloatArray, *, task: Task) -> FloatArray:
-    """The task's official metric of contingency tables (B, C, K), rows = truth; shape (B,)."""
+def official_figure(tables: FloatArray, *, task: Task, classes: Sequence[str]) -> FloatArray:
+    """The task's official metric of contingency tables (B, C, K), rows = truth, in order; shape (B,)."""
     if task.official == "ari":
         return table_ari(tables)
-    return from_confusion(tables)[task.official]
+    return from_confusion(tables, classes=classes, positive=task.positive)[task.official]
 
 
 def paired_differences(
@@ -156,10 +156,11 @@ def _require_pairs(
 
 @dataclass(frozen=True)
 class _Coded:
-    """Labels as numbers: true ones (n,), answers by system and run (n,), and the shape of their table."""
+    """Labels as numbers: true ones (n,), answers by system and run (n,); classes and shape of their table."""
 
     rows: IntArray
     columns: dict[str, list[IntArray]]
+    classes: Sequence[str]
     shape: tuple[int, int]
 
     @classmethod
@@ -167,7 +168,7 @@ class _Coded:
         given = {str(label) for runs in answers.values() for run in runs for label in np.unique(run)}
         names = [*classes, *sorted(given - set(classes))]
         columns = {name: [encode(run, classes=names) for run in runs] for name, runs in answers.items()}
-        return cls(encode(truth, classes=classes), columns, (len(classes), len(names)))
+        return cls(encode(truth, classes=classes), columns, classes, (len(classes), len(names)))
 
     def by_group(self, inside: IntArray, group: IntArray) -> dict[str, list[csr_array]]:
         """For each run, the number of images in each cell of its table, by group: (cells, groups).
@@ -244,7 +245,7 @@ def _stratum(
     """Difference of every system with its draws within one stratum: the images `inside` with their groups."""
 
     def figure(tables: FloatArray) -> FloatArray:
-        return official_figure(tables.T.reshape(-1, *coded.shape), task=task)
+        return official_figure(tables.T.reshape(-1, *coded.shape), task=task, classes=coded.classes)
 
     cells = coded.by_group(inside, group)
     groups = cells[reference][0].shape[1]

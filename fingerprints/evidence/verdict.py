@@ -38,7 +38,7 @@ CLEAR = 0.2
 MARGIN = 0.02
 """A blind baseline that is this close to the detector counts as equally good."""
 
-NAMES = {"kappa": "Cohen's kappa", "ari": "adjusted Rand index", "auc": "AUC"}
+NAMES = {"kappa": "Cohen's kappa", "ari": "adjusted Rand index", "auc": "AUC", "f1_used": "F1 of used images"}
 
 
 @dataclass(frozen=True)

@@ -70,14 +70,15 @@ def check(config: TrainSettings) -> None:
         FingerprintsError: If the stages do not fit each other or the task, or the encoder does not accept
             the image size.
     """
+    task = get_task(config.task, official=config.data.official)
     check_stages(
-        task=get_task(config.task),
+        task=task,
         encoder=config.encoder,
         training=config.training,
         reduction=config.reduction,
         decision=config.decision,
     )
-    check_reference(task=get_task(config.task), decision=config.decision, data=config.data)
+    check_reference(task=task, decision=config.decision, data=config.data)
     build_network(config.encoder, size=config.data.size, on_pairs=config.training.on_pairs)
 
 
@@ -90,7 +91,7 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
     """
     index, store = prepare(
         config.data,
-        get_task(config.task),
+        get_task(config.task, official=config.data.official),
         cache=Path(config.paths.store),
         seed=config.seed,
         progress=console_progress(),

@@ -212,6 +212,7 @@ def metrics_document(
             }
     return {
         "task": index.task.name,
+        "official": index.task.official,
         "experiment": experiment,
         "validation": validation,
         "test": figures_document(scores.test),

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import write_atomically
-from fingerprints.core.tasks import TASKS
+from fingerprints.core.tasks import Task
 from fingerprints.reporting import drawing
 
 Level = Literal["nothing_found", "weak", "clear", "confounded", "unscored"]
@@ -97,7 +97,7 @@ class ReportContent:
 
     Attributes:
         title: Heading of the page.
-        task: `usage`, `subset` or `model`.
+        task: The task, with the official metric of the layout.
         experiment: Name of the experiment.
         headline: The verdict as a sentence.
         level: The verdict as a word, which determines the banner's colour, icon and label.
@@ -110,7 +110,7 @@ class ReportContent:
     """
 
     title: str
-    task: str
+    task: Task
     experiment: str
     headline: str
     level: Level
@@ -153,26 +153,23 @@ def write_report(path: Path, content: ReportContent) -> None:
         ) from error
 
 
-def split_metrics(rows: Sequence[MetricRow], *, task: str) -> tuple[list[MetricRow], list[MetricRow]]:
+def split_metrics(rows: Sequence[MetricRow], *, task: Task) -> tuple[list[MetricRow], list[MetricRow]]:
     """The visible rows, the official one first, and the rows that are folded.
 
     Folded rows are support-weighted averages, figures of the class that is not the task's positive one,
     and averages over the classes if the positive class has its own figure. The official metric and all
     metrics that the source prints are always visible.
     """
-    known = TASKS.get(task)
-    official = known.official if known else None
-    positive = known.positive if known else None
     names = {row.name for row in rows}
 
     def folded(row: MetricRow) -> bool:
-        if row.name == official or row.printed is not None:
+        if row.name == task.official or row.printed is not None:
             return False
         stem = row.name.removesuffix("_macro")
-        return row.name.endswith(("_weighted", "_not_used")) or f"{stem}_{positive}" in names
+        return row.name.endswith(("_weighted", "_not_used")) or f"{stem}_{task.positive}" in names
 
     shown = [row for row in rows if not folded(row)]
-    return sorted(shown, key=lambda row: row.name != official), [row for row in rows if folded(row)]
+    return sorted(shown, key=lambda row: row.name != task.official), [row for row in rows if folded(row)]
 
 
 def number(value: float | None, *, places: int = 3) -> str:
@@ -279,7 +276,7 @@ class _Table:
     has_best: bool
 
     @classmethod
-    def of(cls, rows: Sequence[MetricRow], *, baselines: Sequence[Baseline], task: str) -> _Table:
+    def of(cls, rows: Sequence[MetricRow], *, baselines: Sequence[Baseline], task: Task) -> _Table:
         rows = [_without_nan(row) for row in rows]
         best = [_best(row.name, baselines) for row in rows]
         ends = [x for row in rows for x in (row.low, row.high)]
@@ -331,7 +328,7 @@ class _SectionView:
     pictures: list[_Picture]
 
     @classmethod
-    def of(cls, section: Section, *, task: str) -> _SectionView:
+    def of(cls, section: Section, *, task: Task) -> _SectionView:
         table = _Table.of(section.metrics, baselines=section.baselines, task=task)
         named = {name for baseline in section.baselines for name in baseline.values}
         compared = [line.row for line in table.shown if line.row.name in named]

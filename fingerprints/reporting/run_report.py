@@ -69,7 +69,7 @@ def report_content(
     validation = overall(scores.validation)
     return ReportContent(
         title=config.name,
-        task=config.task,
+        task=index.task,
         experiment=config.name,
         headline=conclusion.headline,
         level=conclusion.level,

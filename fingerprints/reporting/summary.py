@@ -13,7 +13,7 @@ from fingerprints.runs.folder import REPORT
 
 def document_lines(document: Document, folder: Path) -> list[str]:
     """Terminal lines for a finished run: at most six, for any number of generators."""
-    names = get_task(document["task"]).headline
+    names = get_task(document["task"], official=document.get("official")).headline
     lines = []
     if test := overall(document["test"]):
         generators = [name for name in document["test"] if test is not document["test"] and name != MEAN]
@@ -37,7 +37,7 @@ def brief(documents: Mapping[str, Document]) -> str:
         documents: Content of `metrics.json`, by the system's name.
     """
     *_, document = documents.values()
-    metric = get_task(document["task"]).official
+    metric = get_task(document["task"], official=document.get("official")).official
     part = "test" if document["test"] else "validation"
     found = {name: _figure(levels[part], metric) for name, levels in documents.items()}
     each = [

@@ -78,7 +78,7 @@ def summary(document: dict[str, Any]) -> dict[str, float | str]:
     left out; `figures_table` has all of them, with reasons.
     """
     flat: dict[str, float | str] = {}
-    headlines = get_task(document["task"]).headline
+    headlines = get_task(document["task"], official=document.get("official")).headline
     for part, generator, metric, estimate in _estimates(document):
         if "/" in part and (generator or metric not in headlines):
             continue

@@ -58,12 +58,12 @@ class RunRecord:
 
     @property
     def task(self) -> Task:
-        """Its task.
+        """Its task, with the official metric of its layout.
 
         Raises:
             FingerprintsError: If it is unknown, or there is no such task.
         """
-        return get_task(self.task_name)
+        return get_task(self.task_name, official=self.setting("data.official"))
 
     @property
     def experiment(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from fingerprints.core.tasks import TASKS
+from fingerprints.core.tasks import TASKS, get_task
 from fingerprints.runs.figures import PARTS
 from fingerprints.runs.folder import RunRecord, leaves
 from fingerprints.runs.status import FAILED, FINISHED
@@ -23,11 +23,12 @@ _NOT_THE_JOB = ("run_dir", "resume", "sweep", "paths", "hydra")
 _FIXED = ("job", "state", "task", "seconds", "error")
 
 
-def _metrics_of(task: str) -> tuple[str, ...]:
-    """The metrics that the table shows for a task: the official one, and the one that a search maximises."""
+def _metrics_of(job: RunRecord, task: str) -> tuple[str, ...]:
+    """The metrics that the table shows for a job: the official one, and the one that a search maximises."""
     if task not in TASKS:
         return ()
-    return tuple(dict.fromkeys((TASKS[task].official, TASKS[task].objective)))
+    known = get_task(task, official=job.setting("data.official"))
+    return tuple(dict.fromkeys((known.official, known.objective)))
 
 
 def sweep_table(jobs: Sequence[RunRecord]) -> pd.DataFrame:
@@ -37,15 +38,17 @@ def sweep_table(jobs: Sequence[RunRecord]) -> pd.DataFrame:
     figures of its task (`validation.auc`, `validation.auc_low`, ..., `test.auc_high`; empty if a job
     has none), `seconds`, and the first line of `error`.
     """
-    keys = _varying(jobs)
-    names = dict.fromkeys(name for task in _tasks(jobs) for name in _metrics_of(task))
+    keys, with_task = _varying(jobs), list(zip(jobs, _tasks(jobs), strict=True))
+    # The layout of a job without a configuration, and with it its metric, is not known.
+    told = [(job, task) for job, task in with_task if job.config] or with_task
+    names = dict.fromkeys(name for job, task in told for name in _metrics_of(job, task))
     rows: list[dict[str, Any]] = []
-    for job, task in zip(jobs, _tasks(jobs), strict=True):
+    for job, task in with_task:
         row: dict[str, Any] = {"job": job.name, "state": job.state, "task": task}
         row |= {key: _setting(job, key) for key in keys}
         for part in PARTS:
             for name in names:
-                figure = job.figure(part, name) if name in _metrics_of(task) else None
+                figure = job.figure(part, name) if name in _metrics_of(job, task) else None
                 for suffix, key in (("", "value"), ("_low", "low"), ("_high", "high")):
                     row[f"{part}.{name}{suffix}"] = None if figure is None else figure.get(key)
         row["seconds"] = job.seconds
@@ -128,7 +131,7 @@ def aggregate(table: pd.DataFrame) -> pd.DataFrame:
             "finished": len(done),
             "failed": int((part["state"] == FAILED).sum()),
         }
-        for figure in _figure_names(str(head["task"])):
+        for figure in _figure_names(table[table["task"] == head["task"]]):
             found = done[figure].dropna()
             spread = {"mean": found.mean(), "std": found.std(), "min": found.min(), "max": found.max()}
             rows.append(head | {"figure": figure, "n": len(found)} | spread)
@@ -140,8 +143,12 @@ def _keys(table: pd.DataFrame) -> list[str]:
     return [column for column in table.columns if column not in _FIXED and column.split(".")[0] not in PARTS]
 
 
-def _figure_names(task: str) -> list[str]:
-    return [f"{part}.{name}" for part in PARTS for name in _metrics_of(task)]
+def _figure_names(table: pd.DataFrame) -> list[str]:
+    """Columns of figures whose metric at least one row has; all of them if none has any."""
+    every = [c for c in map(str, table) if c.split(".")[0] in PARTS and not c.endswith(("_low", "_high"))]
+    names = dict.fromkeys(column.split(".", 1)[1] for column in every)
+    own = [name for name in names if table[[f"{part}.{name}" for part in PARTS]].notna().any(axis=None)]
+    return [f"{part}.{name}" for part in PARTS for name in own or names]
 
 
 def write_table(folder: str | Path, jobs: Sequence[RunRecord]) -> Path:
@@ -159,7 +166,7 @@ def write_table(folder: str | Path, jobs: Sequence[RunRecord]) -> Path:
     sections = [f"# Sweep\n\n{_counts(table['state'])}."]
     for task in dict.fromkeys(table["task"]):
         part = table[table["task"] == task]
-        cells = _job_cells(part, task, intervals=True) | {"error": part["error"].tolist()}
+        cells = _job_cells(part, intervals=True) | {"error": part["error"].tolist()}
         sections.append(f"## {_heading(part)}\n\n{_markdown(cells)}")
         of_task = summary[summary["task"] == task]
         if len(of_task):
@@ -182,7 +189,7 @@ def table_lines(jobs: Sequence[RunRecord]) -> list[str]:
         part = table[table["task"] == task]
         lines.append(f"{_heading(part)}: {_counts(part['state'])}")
         for intervals, widest in ((True, 32), (False, 32), (False, 14)):
-            rows = _aligned(_job_cells(part, task, intervals=intervals, widest=widest))
+            rows = _aligned(_job_cells(part, intervals=intervals, widest=widest))
             if max(map(len, rows)) <= WIDTH:
                 break
         lines.append(rows[0])
@@ -196,14 +203,14 @@ def table_lines(jobs: Sequence[RunRecord]) -> list[str]:
     return [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in lines[:-1]]
 
 
-def _job_cells(part: pd.DataFrame, task: str, *, intervals: bool, widest: int = 32) -> dict[str, list[str]]:
+def _job_cells(part: pd.DataFrame, *, intervals: bool, widest: int = 32) -> dict[str, list[str]]:
     """Columns of text, one cell per job; validation without intervals, to leave room for the test part."""
     keys = [key for key in _keys(part) if key not in _shared(part)]
     cells = {"job": part["job"].tolist(), "state": part["state"].tolist()}
     for title, key in zip(_short(keys), keys, strict=True):
         # Long values are mostly paths, which differ at the end: keep the end.
         cells[title] = [v if len(v) <= widest else f"…{v[1 - widest :]}" for v in _cells(part[key])]
-    for name in _figure_names(task):
+    for name in _figure_names(part):
         values = _cells(part[name])
         if intervals and name.startswith("test."):
             bounds = zip(values, part[f"{name}_low"], part[f"{name}_high"], strict=True)

@@ -63,6 +63,7 @@ class Workshop:
         sources: Sequence[dict[str, Any]] = (),
         shuffle: bool = False,
         reference: str | None = None,
+        official: str | None = None,
         **config: Any,
     ) -> Path:
         """Write a run folder whose test figures are those of its answers unless given.
@@ -70,7 +71,7 @@ class Workshop:
         The data fingerprint is another for every folder of data, seed and shuffle, as in real runs.
         """
         fingerprint = f"{data} {seed} {shuffle}" if fingerprint is None else fingerprint
-        folder, official = self.folder / where, get_task(task).official
+        folder, metric = self.folder / where, get_task(task, official=official).official
         folder.mkdir(parents=True)
         settings = {
             "name": experiment,
@@ -85,6 +86,7 @@ class Workshop:
                 "truth": "test_truth.csv",
                 "groups": None,
                 "reference": reference,
+                "official": official,
                 "shuffle_labels": shuffle,
             },
             "encoder": {"name": "siamese_cnn", "weights": None},
@@ -102,7 +104,7 @@ class Workshop:
             right = float(
                 np.mean([get_task(task).to_run(a) == t for a, t in zip(answers, truth, strict=True)])
             )
-            test = {official: figure(right, right - 0.1, right + 0.1, chance=1 / 3)}
+            test = {metric: figure(right, right - 0.1, right + 0.1, chance=1 / 3)}
         document = {
             "task": task,
             "experiment": experiment,

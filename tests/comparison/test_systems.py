@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from fingerprints.comparison.systems import finished
+from fingerprints.comparison.tables import shown_metrics
 from fingerprints.runs.folder import find_runs
+from tests.comparison.conftest import figure
 
 
 def test_runs_that_are_not_finished_are_named_with_the_reason(workshop):
@@ -89,3 +91,18 @@ def test_runs_with_and_without_a_reference_are_two_systems_on_the_same_data(work
         "siamese_subtask2": 1,
         "siamese_subtask2 reference=elsewhere": 1,
     }
+
+
+def test_runs_whose_layouts_rank_otherwise_are_in_one_table_that_says_so(workshop):
+    truth = workshop.truth(task="usage")
+    figures = {"kappa": figure(0.2), "f1_used": figure(0.7)}
+    workshop.run("runs/a", truth, task="usage", fingerprint="aaaa", test=figures)
+    workshop.run("runs/b", truth, task="usage", fingerprint="aaaa", test=figures)
+    assert (workshop.only_set().task.official, workshop.only_set().notes) == ("kappa", ())
+    workshop.run("runs/c", truth, task="usage", fingerprint="aaaa", test=figures, official="f1_used")
+    data = workshop.only_set()
+    assert data.task.official == "f1_used"
+    assert data.notes == ("The layouts of these runs rank by kappa or f1_used: here it is f1_used.",)
+    assert shown_metrics(data)[:2] == ["f1_used", "kappa"]
+    (system,) = data.systems
+    assert [record.name for record in system.records] == ["a", "b", "c"]

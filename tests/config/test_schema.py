@@ -228,6 +228,16 @@ def test_a_reference_of_the_data_is_the_one_a_decision_takes_first():
     assert settings(*words, source).decision.reference == "given"
 
 
+def test_the_official_metric_is_that_of_the_edition():
+    found = {layout: written("data", layout).get("official") for layout in options("data")}
+    assert {layout for layout, metric in found.items() if metric is not None} == {
+        "imageclef2023_usage",
+        "imageclef2024_usage",
+    }
+    assert settings("experiment=similarity_usage", "data.root=D").data.official == "f1_used"
+    assert settings("experiment=window_em_usage", "data.root=D").data.official is None
+
+
 def test_what_a_decision_learns_from_is_written_down():
     assert settings("experiment=features_subtask2", "data.root=D").decision.fit_on == "real"
     assert (

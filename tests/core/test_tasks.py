@@ -25,6 +25,17 @@ def test_summaries_name_the_official_metric_first_and_what_a_search_maximises(ta
     assert task.objective in task.headline
 
 
+def test_an_edition_may_rank_by_another_metric() -> None:
+    usage = get_task("usage", official="f1_used")
+    assert (usage.official, usage.headline) == ("f1_used", ("f1_used", "kappa", "auc", "accuracy"))
+    assert (usage.name, usage.classes, usage.objective) == ("usage", TASKS["usage"].classes, "auc")
+    assert get_task("usage", official=None) is get_task("usage").ranked_by(None) is TASKS["usage"]
+    assert get_task("subset", official="f1").headline == ("f1", "accuracy")
+    for name, metric in (("usage", "ari"), ("subset", "f1_used")):
+        with pytest.raises(FingerprintsError, match=f"'{name}' cannot be ranked by '{metric}'"):
+            get_task(name, official=metric)
+
+
 @pytest.mark.parametrize(("written", "label"), [("1", "used"), ("0", "not_used")])
 def test_usage_labels_are_written_as_digits(written: str, label: str) -> None:
     usage = get_task("usage")

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
 import pytest
 from scipy.stats import binom
-from sklearn.metrics import accuracy_score, adjusted_rand_score, cohen_kappa_score
+from sklearn.metrics import accuracy_score, adjusted_rand_score, cohen_kappa_score, f1_score
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import get_task
@@ -42,6 +43,11 @@ def kappa(truth, answers):
     return (accuracy(truth, answers) - expected) / (1 - expected)
 
 
+def f1(truth, answers):
+    hits = np.sum((truth == "used") & (answers == "used"))
+    return 2 * hits / (np.sum(truth == "used") + np.sum(answers == "used"))
+
+
 def rand(truth, answers):
     return ari(truth=truth, predicted=answers)
 
@@ -51,6 +57,12 @@ def rand(truth, answers):
     [
         (SUBSET, ["t1", "t2", "t3"], accuracy, accuracy_score),
         (USAGE, ["not_used", "used"], kappa, cohen_kappa_score),
+        (
+            USAGE.ranked_by("f1_used"),
+            ["not_used", "used"],
+            f1,
+            functools.partial(f1_score, pos_label="used"),
+        ),
         (MODEL, ["a", "b", "c"], rand, adjusted_rand_score),
     ],
 )
@@ -170,3 +182,25 @@ def test_answers_that_do_not_fit_are_refused():
             groups=[0],
             seed=0,
         )
+
+
+def test_f1_of_two_generators_is_the_mean_of_both():
+    rng = np.random.default_rng(3)
+    truth, strata = rng.choice(["not_used", "used"], 80), np.repeat(["a", "b"], 40)
+    ours, theirs = (answers(rng, truth, ["not_used", "used"], right=r) for r in (0.7, 0.4))
+    found = against(
+        USAGE.ranked_by("f1_used"),
+        ["not_used", "used"],
+        truth,
+        [ours],
+        [theirs],
+        np.arange(80),
+        strata=strata,
+    )
+
+    def mean(given):
+        return np.mean(
+            [f1_score(truth[strata == s], given[strata == s], pos_label="used") for s in ("a", "b")]
+        )
+
+    assert found.difference == pytest.approx(mean(ours) - mean(theirs))

@@ -69,6 +69,8 @@ def test_accuracy_of_052_on_500_images_is_nothing() -> None:
     assert result.headline.startswith("Nothing found: Cohen's kappa 0.0")
     for words in ("95 % interval -0.", "p = 0.", "500 images in 500 groups"):
         assert words in result.headline
+    by_f1 = judge(found, task=USAGE.ranked_by("f1_used")).headline
+    assert by_f1.startswith("Nothing found: F1 of used images 0.5")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ def config(tmp_path: Path) -> Any:
 
 def test_stages_and_sizes_that_do_not_fit_are_refused_before_any_image_is_read(config: Any) -> None:
     module.check(config())  # there are no data at all
+    with pytest.raises(FingerprintsError, match="'subset' cannot be ranked by 'f1_used'"):
+        module.check(config("data.official=f1_used"))
     of_another_task = settings("experiment=siamese_subtask1", "data.root=x").decision
     with pytest.raises(FingerprintsError) as error:
         module.check(replace(config(), decision=of_another_task))

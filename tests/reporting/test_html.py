@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.tasks import get_task
 from fingerprints.reporting import html, plots
 from fingerprints.reporting.html import (
     Baseline,
@@ -95,7 +96,7 @@ def section(title: str = "Generator 1", panels: list[FigurePanel] | None = None)
 def content(**changes) -> ReportContent:
     plain = ReportContent(
         title="Siamese network",
-        task="usage",
+        task=get_task("usage"),
         experiment="siamese_subtask1",
         headline="No better than guessing.",
         level="nothing_found",
@@ -212,9 +213,11 @@ def test_figures_beyond_one_have_no_bars():
 
 def test_long_lists_are_folded(page):
     rows = section().metrics
-    shown, folded = split_metrics(rows, task="usage")
+    shown, folded = split_metrics(rows, task=get_task("usage"))
     assert [row.name for row in shown] == ["kappa", "accuracy", "f1_used", "tpr_at_fpr_0.01"]
     assert [row.name for row in folded] == ["f1", "f1_weighted"]
+    shown, _ = split_metrics(rows, task=get_task("usage", official="f1_used"))
+    assert [row.name for row in shown] == ["f1_used", "accuracy", "kappa", "tpr_at_fpr_0.01"]
     details = page.text[page.text.index("<details") : page.text.index("</details>")]
     assert "2 further metrics" in details
     assert "<code>f1_weighted</code>" in details
@@ -227,7 +230,7 @@ def test_macro_is_shown_where_no_class_is_positive_and_what_is_printed_always():
         MetricRow("f1_weighted", 0.5),
         MetricRow("recall_weighted", 0.5, printed=0.6),
     ]
-    shown, folded = split_metrics(rows, task="subset")
+    shown, folded = split_metrics(rows, task=get_task("subset"))
     assert [row.name for row in shown] == ["f1", "recall_weighted"]
     assert [row.name for row in folded] == ["f1_weighted"]
 
@@ -265,7 +268,7 @@ def test_everything_is_escaped():
     text = render(
         content(
             title=HOSTILE,
-            task=HOSTILE,
+            task=replace(get_task("usage"), name=HOSTILE),
             experiment=HOSTILE,
             headline=HOSTILE,
             notes=[HOSTILE],

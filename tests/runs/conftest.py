@@ -21,7 +21,7 @@ def figure(value: float | None, **more: Any) -> dict[str, Any]:
 
 
 def document(task: str, value: float, *, generators: tuple[str, ...] = ()) -> dict[str, Any]:
-    names = {"subset": ("accuracy", "f1"), "usage": ("accuracy", "kappa", "auc")}[task]
+    names = {"subset": ("accuracy", "f1"), "usage": ("accuracy", "kappa", "auc", "f1_used")}[task]
 
     def part(shift: float) -> dict[str, Any]:
         levels = {

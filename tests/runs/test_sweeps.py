@@ -77,6 +77,19 @@ class TestTable:
         assert list(table.columns[3:4]) == ["pairing"]
         assert "run_dir" not in table
 
+    def test_the_official_figure_is_that_of_the_layout(self, folder: Path, add_job: AddJob) -> None:
+        for seed in (0, 1):
+            config = settings(seed, official="f1_used")
+            add_job(str(seed), overrides=[f"seed={seed}"], task="usage", config=config, value=0.4)
+        add_job("2", "failed", overrides=["seed=2"], error="no")
+        table = sweep_table(read_sweep(folder))
+        assert table["test.f1_used"].tolist()[:2] == [0.4, 0.4]
+        assert "test.kappa" not in table
+        assert aggregate(table)["figure"].tolist() == [
+            f"{part}.{name}" for part in ("validation", "test") for name in ("f1_used", "auc")
+        ]
+        assert "test f1_used" in table_lines(read_sweep(folder))[1]
+
     def test_several_generators_show_their_mean(self, folder: Path, add_job: AddJob) -> None:
         add_job("0", task="usage", config=settings(0), value=0.4, generators=("a", "b"))
         row = sweep_table(read_sweep(folder)).iloc[0]
