@@ -370,3 +370,34 @@ class SimilaritySettings(ScoreSettings):
     def needs_pixels(self) -> bool:
         """True with `metric=ssim`."""
         return self.metric == "ssim"
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
+class SimilarityMatrixSettings(ScoreSettings):
+    """Rules on the similarities of all real images asked about and all generated images (task usage)."""
+
+    name: ClassVar[str] = "similarity_matrix"
+    score: ClassVar[str] = "fingerprints.decisions.scores.similarity_matrix:score"
+    joint: ClassVar[bool] = True
+    needs: ClassVar[tuple[Need, ...]] = ("unreduced",)
+    cut: Cut = option("zero", help="as in decision=distance; zero: what the rule says")
+    reference: Reference = option(
+        "none", help="as in decision=distance; they count as real images of the matrices; none: as published"
+    )
+    metric: Literal["ssim", "mse"] = option(
+        "ssim", help="ssim: structural similarity, needs encoder=pixels; mse: 1 - mean squared error"
+    )
+    rule: Literal["threshold_max", "threshold_avg", "retrieval", "ranking", "clustering", "ensemble"] = (
+        option("threshold_max", help="which images are called used")
+    )
+    places: Literal["argsort", "rank"] = option(
+        "argsort",
+        help="rule=ranking, ensemble: argsort as in the authors' script, which depends on the order of the "
+        "images, or their ranks",
+    )
+
+    @property
+    def needs_pixels(self) -> bool:
+        """True with `metric=ssim`."""
+        return self.metric == "ssim"

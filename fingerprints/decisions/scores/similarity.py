@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances, pairwise_distances_chunked
+from sklearn.utils import gen_batches
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.decisions.contract import Embeddings, Part
+from fingerprints.decisions.scores.structural import structural_similarities
 from fingerprints.decisions.settings import SimilaritySettings
 
 EXACT_TO = 64  # side in pixels up to which structural similarity is computed for all pairs
 SHORTLIST = 50  # nearest images whose structural similarity is computed for larger ones
+BLOCK = 512  # queries at a time
 
 
 def score(settings: SimilaritySettings, part: Part, learned: Mapping[str, Any]) -> NDArray[np.floating]:
     """`(n,)` largest, mean, or mean of the k largest similarities of each query to the generated images.
 
     Euclidean and Manhattan similarity are minus the distance; the cosine is in [-1, 1]; structural similarity
-    of large images is computed with the nearest ones by squared error (`structural`). Distances are computed
+    of large images is computed with the nearest ones by squared error (`_structural`). Distances are computed
     in chunks of queries, so that memory does not grow with their number.
 
     Raises:
@@ -37,7 +38,7 @@ def score(settings: SimilaritySettings, part: Part, learned: Mapping[str, Any]) 
             fix="add images of this generator",
         )
     if settings.metric == "ssim":
-        return np.array([_reduced(settings, structural(settings, image, made)) for image in own])
+        return _structural(settings, own, made)
     offset = 1.0 if settings.metric == "cosine" else 0.0
     chunks = pairwise_distances_chunked(
         own,
@@ -48,26 +49,24 @@ def score(settings: SimilaritySettings, part: Part, learned: Mapping[str, Any]) 
     return np.concatenate(list(chunks))
 
 
-def structural(settings: SimilaritySettings, image: Embeddings, made: Embeddings) -> NDArray[np.float64]:
-    """`(m,)` structural similarity, in [-1, 1], of one image `(side^2,)` with those of `(n, side^2)`.
+def _structural(settings: SimilaritySettings, own: Embeddings, made: Embeddings) -> NDArray[np.floating]:
+    """`(n,)` structural similarities, in [-1, 1], of `(n, side^2)` with `(m, side^2)` images, reduced.
 
     With all of them for images up to 64 x 64 or `rule=mean`, else with the nearest ones by squared error:
-    that of 4,000 x 10,000 pairs of 256 x 256 would take weeks.
-    Source: Wang et al. 2004, with a uniform 7 x 7 window (smaller for smaller images), for pixels in [0, 1].
+    that of 4,000 x 10,000 pairs of 256 x 256 would take days.
     """
-    from skimage.metrics import structural_similarity
-
-    side = math.isqrt(image.size)
     nearest = settings.ssim_nearest
-    if nearest is None and side > EXACT_TO and settings.rule != "mean":
+    if nearest is None and made.shape[1] > EXACT_TO**2 and settings.rule != "mean":
         nearest = SHORTLIST
-    if nearest is not None and nearest < len(made):
+    if nearest is None or nearest >= len(made):
+        blocks = (structural_similarities(own[rows], made) for rows in gen_batches(len(own), BLOCK))
+        return np.concatenate([_reduced(settings, block) for block in blocks])
+    found = []
+    for image in own:
         away = pairwise_distances(image[None], made)[0]
-        made = made[np.argpartition(away, nearest - 1)[:nearest]]
-    window = min(7, side if side % 2 else side - 1)
-    compare = functools.partial(structural_similarity, data_range=1.0, win_size=window)
-    square = image.reshape(side, side)
-    return np.array([compare(square, other.reshape(side, side)) for other in made])
+        near = made[np.argpartition(away, nearest - 1)[:nearest]]
+        found.append(_reduced(settings, structural_similarities(image[None], near)[0]))
+    return np.array(found)
 
 
 def _reduced(settings: SimilaritySettings, similarities: NDArray[np.floating]) -> NDArray[np.floating]:
