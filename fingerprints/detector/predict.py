@@ -132,6 +132,7 @@ def _seen(
         filter=build_option("filter", run.config["filter"]),
         region=build_option("region", run.config["region"]),
         names=[file.name for file in files],
+        domains=[file.domain for file in files],
         progress=console_progress(),
     )
     for note in (*notes, *more):

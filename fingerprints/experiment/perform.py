@@ -97,10 +97,16 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
         progress=console_progress(),
     )
     names: list[str | None] = [None] * len(store.images)
-    for row, path in index.table["path"].items():
-        names[int(row)] = path  # type: ignore[call-overload]
+    domains = names.copy()
+    for row, path, domain in index.table[["path", "domain"]].itertuples():
+        names[row], domains[row] = path, domain
     seen, notes = derived_store(
-        store, filter=config.filter, region=config.region, names=names, progress=console_progress()
+        store,
+        filter=config.filter,
+        region=config.region,
+        names=names,
+        domains=domains,
+        progress=console_progress(),
     )
     check_size(config.decision, index)
     check_reference_patients(config.decision, index)

@@ -20,7 +20,12 @@ from fingerprints.data.store import ImageStore, interruptible
 from fingerprints.images.filters import COLOURS, FILTER_VERSION, make_filter
 from fingerprints.images.masks import MaskSource, mask_source
 from fingerprints.images.regions import REGION_VERSION, restrict
-from fingerprints.images.settings import FilterSettings, MaskedRegionSettings, RegionSettings
+from fingerprints.images.settings import (
+    FilterSettings,
+    MaskedRegionSettings,
+    RegionSettings,
+    SidedFilterSettings,
+)
 
 BLOCK = 256  # images in memory at a time
 
@@ -31,6 +36,7 @@ def derived_store(
     filter: FilterSettings,
     region: RegionSettings,
     names: Sequence[str | None] | None = None,
+    domains: Sequence[str | None] | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> tuple[ImageStore, list[str]]:
@@ -46,6 +52,7 @@ def derived_store(
         region: The part of the images that is kept.
         names: Path of each row's image relative to the data root, `None` for a row that is not used;
             needed if masks come from a folder.
+        domains: Domain of each row's image; needed if the filter is for one domain.
         device: Device of a U-Net.
         progress: Called repeatedly.
 
@@ -64,11 +71,16 @@ def derived_store(
     facts: dict[str, Any] = {"filter": described, "filter_version": FILTER_VERSION, "region": name}
     if source is not None:
         facts |= {"region_version": REGION_VERSION, "crop": crop, "masks": _key(source.facts)}
+    spared = _spared(filter, domains)
+    if spared is not None:
+        facts["spared"] = hashlib.sha256(spared.tobytes()).hexdigest()
     masks = None if source is None else cached_masks(store, source, progress=progress)
     n, side = len(store.images), store.images.shape[-1]
 
     def block(start: int, stop: int) -> NDArray[np.uint8]:
-        images = filtered(np.asarray(store.images[start:stop]))
+        images = np.asarray(store.images[start:stop])
+        seen = filtered(images)
+        images = seen if spared is None else np.where(spared[start:stop, None, None], images, seen)
         if masks is None:
             return images
         return restrict(images, unpacked(masks[start:stop], side=side), region=name, crop=crop)
@@ -83,6 +95,14 @@ def derived_store(
     )
     notes = [] if masks is None else _empty_note(masks, store, name)
     return replace(derived, images=images), notes
+
+
+def _spared(filter: FilterSettings, domains: Sequence[str | None] | None) -> NDArray[np.bool_] | None:
+    """Rows that the filter leaves as they are; `None` if it is applied to all."""
+    if not isinstance(filter, SidedFilterSettings) or filter.domain == "both":
+        return None
+    assert domains is not None, "a filter for one domain needs the domain of each image"
+    return np.array([domain != filter.domain for domain in domains])
 
 
 def cached_masks(

@@ -206,8 +206,8 @@ def palette(colormap: str) -> Images:
 
 
 def make_filter(settings: FilterSettings) -> Callable[[Images], Images]:
-    """The filter with these settings."""
-    options = {key: value for key, value in plain(settings).items() if key != "name"}
+    """The filter with these settings; which images it is applied to is left to the caller."""
+    options = {key: value for key, value in plain(settings).items() if key not in ("name", "domain")}
     return functools.partial(part_of(settings), **options)
 
 

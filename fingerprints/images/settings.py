@@ -16,6 +16,13 @@ class FilterSettings:
     name: ClassVar[str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class SidedFilterSettings(FilterSettings):
+    """Settings of a filter that can be applied to the real or to the generated images alone."""
+
+    domain: Literal["both", "real", "generated"] = option("both", help="images that are filtered")
+
+
 @register("filter", part="fingerprints.images.filters:unfiltered")
 @dataclass(frozen=True, kw_only=True)
 class NoFilterSettings(FilterSettings):
@@ -75,8 +82,8 @@ class DenoiseSettings(FilterSettings):
 
 @register("filter", part="fingerprints.images.filters:noise")
 @dataclass(frozen=True, kw_only=True)
-class NoiseSettings(FilterSettings):
-    """Gaussian or salt-and-pepper noise, the same for the same image."""
+class NoiseSettings(SidedFilterSettings):
+    """Gaussian or salt-and-pepper noise, the same for the same image; on all images or on one side alone."""
 
     name: ClassVar[str] = "noise"
     kind: Literal["gaussian", "salt_pepper"] = option("gaussian")

@@ -116,6 +116,19 @@ def test_a_failure_leaves_nothing_that_looks_whole(store, tmp_path, monkeypatch)
     assert np.array_equal(out.images, restrict(store.images, lung_masks(store.images), region="lung"))
 
 
+@pytest.mark.parametrize(("domain", "at"), [("real", [0, 2]), ("generated", [1, 3])])
+def test_a_filter_for_one_domain_leaves_the_others_as_they_are(store, domain, at):
+    domains = ["real", "generated", "real", "generated", None]
+    one_side = NoiseSettings(domain=domain)
+    out, _ = derived_store(store, filter=one_side, region=FULL, domains=domains)
+    both, _ = derived_store(store, filter=NoiseSettings(), region=FULL)
+    expected = store.images.copy()
+    expected[at] = both.images[at]
+    assert np.array_equal(out.images, expected)
+    others, _ = derived_store(store, filter=one_side, region=FULL, domains=[*domains[1:], "real"])
+    assert others.folder != out.folder
+
+
 def test_colours_reach_the_network_as_three_channels(store):
     out, _ = derived_store(store, filter=ColorizeSettings(), region=OUTER)
     assert out.images.shape == (5, 3, 44, 44)
