@@ -22,8 +22,9 @@ usage: python -m fingerprints.compare runs=GLOB [KEY=VALUE ...]
   out=DIR              folder for comparison.csv, .md and .html; default: outputs/comparison
   baseline=NAME        the system that every other system is compared with (name of its row, its
                        experiment, or the folder of a run); default: the best system
-  vote=none            majority or unanimous: fuse the runs by a vote into the run folder out=DIR,
-                       without comparing them; unanimous (usage only): used if all runs agree
+  vote=none            majority, unanimous or rerank: fuse the runs by a vote into the run folder out=DIR,
+                       without comparing them; unanimous (usage only): used if all runs agree;
+                       rerank: the majority label of each cluster of images with like answers
   resamples=1000 permutations=999 seed=0
 """
 

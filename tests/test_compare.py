@@ -118,7 +118,7 @@ def test_what_the_user_can_mend(runs, given, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["runs=runs/*", "vote=most"], "vote=most is not one of none, majority, unanimous"),
+        (["runs=runs/*", "vote=most"], "vote=most is not one of none, majority, unanimous, rerank"),
         ([], "A value is missing: runs"),
     ],
 )

@@ -31,6 +31,7 @@ TINY = {
     "classifier_models": ["encoder.channels=[4,8]"],
     "pseudolabel_models": ["encoder=resnet18", "encoder.weights=none", "encoder.input_size=32"],
     "similarity_usage": ["data=imageclef2025_usage", "encoder=pixels", "decision.metric=ssim"],
+    "multiformer_usage": ["data=imageclef2025_usage", "encoder.encoders=[lbp,spectrum]"],
     "vcmi_usage": ["data=imageclef2025_usage", "encoder.side=16", "decision.rule=ensemble"],
     "class_kmeans_usage": ["data=imageclef2025_usage", "encoder=lbp"],
     "multiformer_models": ["encoder.encoders=[lbp,spectrum]", "decision=vote"],

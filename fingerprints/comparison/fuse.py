@@ -15,8 +15,11 @@ from fingerprints.comparison.answers import Truth, read_answers, read_truth
 from fingerprints.comparison.systems import DataSet, kind_of
 from fingerprints.comparison.tables import is_clustering
 from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.core.memory import require_memory
 from fingerprints.core.tasks import Task
 from fingerprints.data.runfiles import read_labels, write_run_file
+from fingerprints.decisions.clusters.dbscan_rerank import rerank
+from fingerprints.decisions.clusters.hierarchical import Hierarchical, agglomerate
 from fingerprints.decisions.clusters.labels import majority
 from fingerprints.evidence.estimates import Evaluation
 from fingerprints.evidence.intervals import estimate_metrics
@@ -34,7 +37,7 @@ from fingerprints.runs.folder import (
 )
 from fingerprints.runs.status import FINISHED, new_status, write_status
 
-Rule = Literal["majority", "unanimous"]
+Rule = Literal["majority", "unanimous", "rerank"]
 
 
 def align(answers: Sequence[NDArray[np.str_]], *, clusters: Sequence[bool]) -> list[NDArray[np.str_]]:
@@ -72,6 +75,7 @@ def vote(
         answers: For each run `(n,)`, clusters aligned.
         rule: `majority`: the most frequent label; on ties the tied label of the earliest run.
             `unanimous`: the positive label if all runs give it, else the negative one.
+            `rerank`: see `reranked`.
         positive: The task's positive label, which `unanimous` needs.
         negative: The task's negative label.
 
@@ -90,8 +94,42 @@ def vote(
         )
     if rule == "majority":
         return majority(answers)
+    if rule == "rerank":
+        return reranked(answers)
     table = np.stack([np.asarray(labels, dtype=str) for labels in answers])
     return np.where((table == positive).all(axis=0), str(positive), str(negative))
+
+
+def reranked(answers: Sequence[NDArray[np.str_]]) -> NDArray[np.str_]:
+    """Majority label of each image's cluster, where images are near if the runs answer alike about them.
+
+    Csmorgan [O24] names an agglomerative re-ranking of earlier submissions, and no more. Our reading: Ward
+    clusters of the images by the answers of all runs, as many clusters as there are labels. Each cluster gets
+    the label that most of its images have by `majority`; on ties the first in sorted order.
+
+    Args:
+        answers: For each run `(n,)`, clusters aligned.
+
+    Returns:
+        `(n,)`.
+
+    Raises:
+        FingerprintsError: If there is not enough memory.
+    """
+    table = np.stack([np.asarray(labels, dtype=str) for labels in answers], axis=1)
+    names = np.unique(table)
+    alike = (table[:, :, None] == names).reshape(len(table), -1)
+    clusters = min(len(names), len(table))
+    require_memory(
+        Hierarchical.memory(None, images=len(table), width=alike.shape[1], clusters=clusters),
+        purpose=f"vote=rerank on {len(table):,} images",
+        where="vote",
+        fix="vote=majority",
+    )
+    order = np.lexsort(alike.T)  # many distances are equal: sorted, they tie alike in any order of the images
+    found = np.empty(len(table), dtype=np.int64)
+    found[order] = agglomerate(alike[order].astype(np.float32), clusters=clusters)
+    return rerank(majority(answers), found)
 
 
 def shares(answers: Sequence[NDArray[np.str_]], *, classes: Sequence[str]) -> NDArray[np.float64]:

@@ -102,7 +102,7 @@ class CompareSettings:
     runs: Any = option(help="globs of run folders")
     out: Path | None = option(None)
     baseline: str | None = option(None)
-    vote: Literal["none", "majority", "unanimous"] = option("none")
+    vote: Literal["none", "majority", "unanimous", "rerank"] = option("none")
     seed: int = option(0, least=0, most=SEEDS)
     resamples: int = option(1000, least=1, most=1_000_000)
     permutations: int = option(999, least=1, most=1_000_000)

@@ -401,3 +401,18 @@ class SimilarityMatrixSettings(ScoreSettings):
     def needs_pixels(self) -> bool:
         """True with `metric=ssim`."""
         return self.metric == "ssim"
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
+class FeatureSumSettings(ScoreSettings):
+    """Weighted sum of an image's features; no generated image (task usage)."""
+
+    name: ClassVar[str] = "feature_sum"
+    score: ClassVar[str] = "fingerprints.decisions.scores.feature_sum:score"
+    learn: ClassVar[str] = "fingerprints.decisions.scores.feature_sum:learn"
+    uses_references: ClassVar[bool] = False
+    cut: Cut = option("mode", help="as in decision=distance; mode and mean: as published")
+    weights: Literal["equal", "variance"] = option(
+        "equal", help="variance: a feature's share of the variance of the real training images"
+    )

@@ -6,9 +6,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import accuracy_score
 
-from fingerprints.comparison.fuse import align, fuse, shares, vote
+from fingerprints.comparison.fuse import align, fuse, reranked, shares, vote
 from fingerprints.core.errors import FingerprintsError
 from tests.comparison.conftest import figure
 
@@ -36,6 +37,35 @@ def test_unanimous_is_used_only_if_all_say_so():
     assert found.tolist() == ["used", "not_used", "not_used"]
     with pytest.raises(FingerprintsError, match="needs a default label"):
         vote(answers, rule="unanimous")
+
+
+@pytest.mark.parametrize("classes", [("used", "not_used"), ("t1", "t2", "t3")])
+def test_reranked_images_get_the_majority_label_of_their_ward_cluster(classes):
+    rng = np.random.default_rng(0)
+    truth = rng.choice(classes, 60)
+    wrong = [rng.random(60) < share for share in (0.1, 0.3, 0.6, 0.6, 0.6)]
+    answers = [np.where(flip, rng.choice(classes, 60), truth) for flip in wrong]
+    rows = sorted(zip(*(map(str, run) for run in answers), strict=True))
+    table = np.array([[float(label == name) for label in row for name in classes] for row in rows])
+    clusters = AgglomerativeClustering(len(classes)).fit_predict(table)
+    votes = vote(answers, rule="majority")
+    of_row = dict(zip(zip(*answers, strict=True), votes, strict=True))
+    expected = {}
+    for cluster in set(clusters):
+        members = [row for row, code in zip(rows, clusters, strict=True) if code == cluster]
+        label = max(sorted(classes), key=[of_row[row] for row in members].count)
+        expected |= dict.fromkeys(members, label)
+    found = reranked(answers)
+    assert found.tolist() == [expected[row] for row in zip(*answers, strict=True)]
+    assert found.tolist() != votes.tolist()
+    moved = rng.permutation(60)
+    assert reranked([run[moved] for run in answers]).tolist() == found[moved].tolist()
+
+
+def test_reranking_equal_answers_gives_them_back():
+    same = np.array(["used", "used", "not_used"])
+    assert reranked([same, same]).tolist() == same.tolist()
+    assert reranked([same[:2], same[:2]]).tolist() == ["used", "used"]
 
 
 def test_clusters_are_aligned_with_the_first_run_whatever_they_are_called():
@@ -92,6 +122,9 @@ def test_usage_votes_have_scores_and_random_weights_stay_marked(workshop, wrong)
     assert {system.name: system.kind for system in workshop.only_set().systems}[
         "vote_unanimous"
     ] == "random_weights"
+    again = fuse(workshop.only_set(), workshop.folder / "again", rule="rerank", **DRAWS)
+    assert again["experiment"] == "vote_rerank"
+    assert again["test"]["accuracy"]["value"] > 0.7
 
 
 def test_clusters_vote_without_truth(workshop, wrong):
