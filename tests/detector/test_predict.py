@@ -58,7 +58,7 @@ def test_subset_answers_are_those_of_the_run(trained: Any, subset_root: Any, tmp
 
 def test_usage_is_scored_against_generated_images(trained: Any, usage_root: Any, tmp_path: Path) -> None:
     root = usage_root()
-    run = trained("siamese_subtask1", root)
+    run = trained("siamese_subtask1", root, "filter=noise", "filter.domain=real")
     with pytest.raises(FingerprintsError, match="and none were given"):
         ask(run, tmp_path, root / "test/real_unknown")
     found = ask(run, tmp_path, root / "test/real_unknown", generated=root / "test/generated")

@@ -54,6 +54,13 @@ def test_the_encoder_sees_filtered_images_and_the_report_the_others(config: Any,
     np.testing.assert_array_equal(plain.images, store.images)
 
 
+def test_a_filter_for_one_domain_reaches_its_images_only(config: Any, subset_root: Any) -> None:
+    subset_root(per_class=4, test=3)
+    index, store, seen = module.load_data(config("filter=noise", "filter.domain=real"))
+    changed = (store.images != seen.images).any(axis=(1, 2))
+    assert changed[index.table.index].tolist() == (index.table["domain"] == "real").tolist()
+
+
 def test_what_masks_have_to_say_joins_the_notes_of_the_data(config: Any, subset_root: Any) -> None:
     subset_root(per_class=4, test=3)
     bare = module.load_data(config())[0]
