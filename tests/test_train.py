@@ -34,6 +34,7 @@ TINY = {
     "multiformer_usage": ["data=imageclef2025_usage", "encoder.encoders=[lbp,spectrum]"],
     "vcmi_usage": ["data=imageclef2025_usage", "encoder.side=16", "decision.rule=ensemble"],
     "class_kmeans_usage": ["data=imageclef2025_usage", "encoder=lbp"],
+    "pairs_usage": ["data=imageclef2025_usage", "encoder=lbp"],
     "multiformer_models": ["encoder.encoders=[lbp,spectrum]", "decision=vote"],
 }
 ON_COMMAND_LINE = (

@@ -335,6 +335,31 @@ class ClassKMeansSettings(ScoreSettings):
 
 @register("decision", part="fingerprints.decisions.usage:UsageDecision")
 @dataclass(frozen=True, kw_only=True)
+class PairClassifierSettings(ScoreSettings):
+    """Classifier of pairs of a generated and a real image; mean over an image's pairs (task usage)."""
+
+    name: ClassVar[str] = "pair_classifier"
+    score: ClassVar[str] = "fingerprints.decisions.scores.pair_classifier:score"
+    learn: ClassVar[str] = "fingerprints.decisions.scores.pair_classifier:learn"
+    cut: Cut = option("zero", help="as in decision=distance; zero: more likely used than not")
+    pairs_per_image: int = option(
+        10,
+        least=1,
+        most=100_000,
+        help="used real images, and unused ones, that a generated image is paired with",
+    )
+    join: Literal["concatenated", "products"] = option(
+        "concatenated", help="features of a pair: both images' side by side; products: with their products"
+    )
+    passes: int = option(
+        1, least=1, most=100_000, help="times that pairs are drawn with all generated images"
+    )
+    hidden: int = option(64, least=1, most=100_000, help="hidden units of the network")
+    alpha: float = option(1e-4, least=0, help="weight decay of the network")
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
 class SimilaritySettings(ScoreSettings):
     """Similarity of a real image to the generator's images (task usage)."""
 
