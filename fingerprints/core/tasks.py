@@ -11,6 +11,7 @@ from fingerprints.core.errors import FingerprintsError, nearest
 Domain = Literal["real", "generated"]
 FitOn = Literal["real", "generated", "both"]
 Official = Literal["accuracy", "ari", "f1", "f1_used", "kappa"]
+Target = Literal["labels", "origin", "generators"]  # what a classifier learns, see data.targets
 
 USED, NOT_USED = "used", "not_used"
 NONE = "none"  # label of an image that belongs to none of the known subsets

@@ -335,6 +335,19 @@ class ClassKMeansSettings(ScoreSettings):
 
 @register("decision", part="fingerprints.decisions.usage:UsageDecision")
 @dataclass(frozen=True, kw_only=True)
+class LogitSettings(ScoreSettings):
+    """The trained classifier's own logit of `used` (task usage)."""
+
+    name: ClassVar[str] = "logit"
+    score: ClassVar[str] = "fingerprints.decisions.scores.logit:score"
+    learn: ClassVar[str] = "fingerprints.decisions.scores.logit:learn"
+    needs: ClassVar[tuple[Need, ...]] = ("head", "unreduced")
+    uses_references: ClassVar[bool] = False
+    cut: Cut = option("zero", help="as in decision=distance; zero: the classifier's own answer")
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
 class PairClassifierSettings(ScoreSettings):
     """Classifier of pairs of a generated and a real image; mean over an image's pairs (task usage)."""
 

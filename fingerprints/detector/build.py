@@ -50,12 +50,7 @@ def check_stages(
             where="decision",
             fix=f"decision={wanted[0]}" if len(wanted) == 1 else f"decision= one of {', '.join(wanted)}",
         )
-    if training.gives_head and task.generated_label is not None:
-        raise FingerprintsError(
-            f"A classifier learns labels of generated images, but task '{task.name}' labels real ones only.",
-            where="training",
-            fix="training=pairs or training=frozen",
-        )
+    _check_targets(task, training)
     for need in decision.needs:
         NEEDS[need](training, reduction, decision)
     if decision.needs_pixels and not isinstance(encoder, PixelsSettings):
@@ -83,6 +78,23 @@ def check_stages(
             f"Task '{task.name}' does not have the answer 'none of these'.",
             where="decision.open_set",
             fix="decision.open_set=false",
+        )
+
+
+def _check_targets(task: Task, training: TrainingSettings) -> None:
+    """Refuse a classifier whose targets have no images in the task."""
+    if task.generated_label is None:
+        if not set(training.learns) <= {"labels"}:
+            raise FingerprintsError(
+                f"Targets origin and generators are for `usage`; task '{task.name}' labels generated images.",
+                where="training.targets",
+                fix="training.targets=[labels]",
+            )
+    elif training.learns_from not in (None, "real"):
+        raise FingerprintsError(
+            f"Task '{task.name}' labels real ones only: generated images have no labels to learn.",
+            where=f"training.fit_on={training.learns_from}",
+            fix="training.fit_on=real, training.targets=[origin], or training=pairs or frozen",
         )
 
 
@@ -170,6 +182,12 @@ def _head(training: TrainingSettings, reduction: ReductionSettings, decision: De
             where="decision",
             fix="training=classifier, or another decision (svm, centroid, kmeans)",
         )
+    if training.learns[-1] == "generators":
+        raise FingerprintsError(
+            f"Decision '{decision.name}' needs a classifier of used images; its last target is generators.",
+            where="training.targets",
+            fix="training.targets=[generators,labels], or another decision",
+        )
 
 
 def _unreduced(training: TrainingSettings, reduction: ReductionSettings, decision: DecisionSettings) -> None:
@@ -221,6 +239,7 @@ def encoder_source(
             lambda classes: ClassifierModule(network(), classes=classes, **common),  # type: ignore[arg-type]
             batch_size=training.batch_size,
             fit_on=training.fit_on,
+            targets=training.targets,
             rounds=training.rounds,
             pseudo_labels=training.pseudo_labels,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -18,14 +18,16 @@ import pandas as pd
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.progress import Progress
-from fingerprints.core.tasks import FitOn
+from fingerprints.core.tasks import FitOn, Target
 from fingerprints.data.datamodule import PairDataModule, PixelSource, StepDataModule, StrategyFactory
 from fingerprints.data.index import Index
 from fingerprints.data.labelled import LabelledImages
 from fingerprints.data.store import ImageStore
+from fingerprints.data.targets import lesson
 from fingerprints.embeddings.check import check_features
 from fingerprints.embeddings.embed import Features, embed, frozen_features
 from fingerprints.encoders.head import Head
@@ -182,42 +184,51 @@ class OnPairs:
 
 @dataclass(frozen=True)
 class OnLabels:
-    """Trains a classifier; with rounds, trains it further on test images that it has labelled itself.
+    """Trains a classifier of each target in turn; with rounds, then on test images that it labels itself.
 
-    A round adds the test images that the classifier is most certain about, starts from the classifier's
-    weights, and trains for the same number of epochs again (pseudo-labels: SDVAHCS/UCSD [O24]; the paper does
-    not say which images were used, so we use the most certain ones).
+    Each training starts from the network of the one before, with a new last layer, for the same number of
+    epochs. A round adds the test images that the classifier is most certain about, and keeps the last layer
+    too (pseudo-labels: SDVAHCS/UCSD [O24]; the paper does not say which images were used, so we use the most
+    certain ones).
 
     Attributes:
         module: Makes a newly initialised training module for a number of classes.
         batch_size: Images in the global batch.
         fit_on: The domain whose labels are learnt.
-        rounds: Rounds after the first training.
+        targets: What is learnt; the encoder gets the last layer of the last target.
+        rounds: Rounds after the trainings of all targets.
         pseudo_labels: Test images that a round adds.
     """
 
     module: Callable[[int], ClassifierModule]
     batch_size: int
     fit_on: FitOn
+    targets: tuple[Target, ...] = ("labels",)
     rounds: int = 0
     pseudo_labels: int = 200
     trained: bool = True
 
     def make(self, context: TrainingContext, rows: TrainingRows, part: Path, title: str) -> Encoder:
-        """Train on the labelled images, then in rounds also on test images."""
-        train, held = (labelled_images(frame, self.fit_on) for frame in (rows.train, rows.held))
-        classes = tuple(name for name in context.index.classes if name in set(train["label"]))
-        if len(classes) < 2:
-            raise FingerprintsError(
-                f"A classifier needs images of at least 2 labels; its training part has "
-                f"{', '.join(classes) or 'none'}.",
-                where=f"training.fit_on={self.fit_on}",
-                fix="set training.fit_on to a domain that has labels: real, generated or both",
-            )
+        """Train on the images of each target, then in rounds also on test images."""
         fits: dict[str, FitResult] = {}
-        images = train.index.to_numpy(dtype=np.int64)
-        labels = np.array([classes.index(name) for name in train["label"]], dtype=np.int64)
-        module = self._train(context, (images, labels), held, classes, part, title, fits, before=None)
+        weights: Mapping[str, Tensor] = {}
+        for number, target in enumerate(self.targets, start=1):
+            taught = lesson(target, context.index, train=rows.train, held=rows.held, fit_on=self.fit_on)
+            classes = taught.classes
+            if len(classes) < 2:
+                raise FingerprintsError(
+                    f"A classifier needs images of at least 2 labels; its training part has "
+                    f"{', '.join(classes) or 'none'}.",
+                    where=f"training.fit_on={self.fit_on}",
+                    fix="set training.fit_on to a domain that has labels: real, generated or both",
+                )
+            images = taught.train.index.to_numpy(dtype=np.int64)
+            labels = np.array([classes.index(name) for name in taught.train["label"]], dtype=np.int64)
+            last = number == len(self.targets)
+            here, name = (part, title) if last else (part / f"stage_{number}", f"{title} stage {number}")
+            known = (images, labels)
+            module = self._train(context, known, taught.held, classes, here, name, fits, weights=weights)
+            weights = _weights(module, "network.")
         encode = _embedding(context, module.network)
         for number in range(1, self.rounds + 1):
             asked = rows.test.index.to_numpy(dtype=np.int64)
@@ -225,9 +236,8 @@ class OnLabels:
             log.info("%s: round %d adds %d pseudo-labelled images", title, number, len(chosen))
             more = (np.concatenate([images, asked[chosen]]), np.concatenate([labels, called]))
             name = f"{title} round {number}"
-            module = self._train(
-                context, more, held, classes, part / f"round_{number}", name, fits, before=module
-            )
+            here, weights = part / f"round_{number}", _weights(module, "network.", "head.")
+            module = self._train(context, more, taught.held, classes, here, name, fits, weights=weights)
             encode = _embedding(context, module.network)
         return Encoder(module.network, encode, fits, head=_head(module, classes))
 
@@ -241,13 +251,11 @@ class OnLabels:
         title: str,
         fits: dict[str, FitResult],
         *,
-        before: ClassifierModule | None,
+        weights: Mapping[str, Tensor],
     ) -> ClassifierModule:
         pl.seed_everything(context.seed, verbose=False)
         module = self.module(len(classes))
-        if before is not None:
-            weights = {k: v for k, v in before.state_dict().items() if k.startswith(("network.", "head."))}
-            module.load_state_dict(weights, strict=False)
+        module.load_state_dict(weights, strict=False)
         known = held[held["label"].isin(list(classes))]
         numbers = np.array([classes.index(name) for name in known["label"]], dtype=np.int64)
         plan = functools.partial(LabelledImages, batch_size=self.batch_size, seed=context.seed)
@@ -260,17 +268,15 @@ class OnLabels:
         return module
 
 
-def labelled_images(rows: pd.DataFrame, fit_on: FitOn) -> pd.DataFrame:
-    """The labelled rows of the domain or domains that a classifier learns from."""
-    known = rows[rows["label"] != ""]
-    return known if fit_on == "both" else known[known["domain"] == fit_on]
-
-
 def surest(logits: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of the `count` rows `(n, C)` with the highest softmax probability, and their classes."""
     probabilities = torch.from_numpy(logits).softmax(dim=1).numpy()
     chosen = np.sort(np.argsort(-probabilities.max(axis=1), kind="stable")[:count])
     return chosen, probabilities[chosen].argmax(axis=1)
+
+
+def _weights(module: ClassifierModule, *prefixes: str) -> dict[str, Tensor]:
+    return {key: value for key, value in module.state_dict().items() if key.startswith(prefixes)}
 
 
 def _head(module: ClassifierModule, classes: Sequence[str]) -> Head:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import option, register
-from fingerprints.core.tasks import FitOn
+from fingerprints.core.tasks import FitOn, Target
 
 Accelerator = Literal["auto", "cpu", "gpu"]
 Monitor = Literal["val_loss", "val_pair_accuracy", "val_accuracy"]
@@ -53,6 +54,11 @@ class TrainingSettings:
         """The images whose labels it learns; `None` if it learns no labels."""
         return None
 
+    @property
+    def learns(self) -> tuple[Target, ...]:
+        """What a classifier learns, one training after the other; empty if no classifier is trained."""
+        return ()
+
 
 @register("training")
 @dataclass(frozen=True, kw_only=True)
@@ -85,17 +91,39 @@ class ClassifierTrainingSettings(TrainingSettings):
 
     name: ClassVar[str] = "classifier"
     gives_head: ClassVar[bool] = True
-    fit_on: FitOn = option("generated", help="images that it learns from")
+    targets: tuple[Target, ...] = option(
+        ("labels",),
+        help="what it learns, each training going on from the weights of the one before: the images' own "
+        "labels (labels); used real images against generated ones (origin); which generator made a generated "
+        "image (generators; with one generator in the data: real against generated)",
+    )
+    fit_on: FitOn = option("generated", help="images that targets=[labels] learns from; usage: real")
     batch_size: int = option(32, least=1, most=1_000_000, help="images in the global batch")
     rounds: int = option(0, least=0, most=100, help="rounds of pseudo-labels after the first training")
     pseudo_labels: int = option(200, least=1, help="test images that each round adds")
     optimiser: OptimiserSettings = OptimiserSettings()
     augment: AugmentSettings = AugmentSettings()
 
+    def __post_init__(self) -> None:
+        """Check that there is something to learn.
+
+        Raises:
+            FingerprintsError: If there is no target.
+        """
+        if not self.targets:
+            raise FingerprintsError(
+                "A classifier needs a target.", where="training.targets", fix="training.targets=[labels]"
+            )
+
     @property
     def learns_from(self) -> FitOn | None:
-        """The images that `fit_on` names."""
-        return self.fit_on
+        """The images that `fit_on` names, if it learns their labels."""
+        return self.fit_on if "labels" in self.targets else None
+
+    @property
+    def learns(self) -> tuple[Target, ...]:
+        """The targets."""
+        return self.targets
 
 
 @dataclass(frozen=True, kw_only=True)

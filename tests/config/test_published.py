@@ -4,6 +4,7 @@ import pytest
 
 from fingerprints.config.published import TABLE, find_published, read_published
 from fingerprints.config.schema import conf_dir, options
+from tests.compose import settings
 
 ENTRIES = read_published(conf_dir() / TABLE)
 
@@ -50,8 +51,8 @@ def test_another_system_finds_nothing(change):
 
 def test_entries_name_experiments_that_there_are_and_no_two_are_the_same():
     assert {entry["experiment"] for entry in ENTRIES} <= set(options("experiment"))
-    whens = [(entry["experiment"], *sorted(entry["when"].items())) for entry in ENTRIES]
-    assert len(set(whens)) == len(whens)
+    whens = [(entry["experiment"], sorted(entry["when"].items())) for entry in ENTRIES]
+    assert len(set(map(str, whens))) == len(whens)
     assert all(entry["source"] and (entry.get("test") or entry.get("validation")) for entry in ENTRIES)
 
 
@@ -81,3 +82,9 @@ def test_figures_of_the_2024_test_part_are_those_printed():
 def test_a_figure_of_an_embedding_that_is_not_here_stands_beside_no_other():
     shown = [entry for entry in ENTRIES if entry["experiment"] == "tsne_models"]
     assert [entry["when"]["encoder.name"] for entry in shown] == ["painters"]
+
+
+@pytest.mark.parametrize(("targets", "figures"), [("origin", {"f1_used": 0.638}), ("labels", {})])
+def test_a_value_may_be_a_list(targets, figures):
+    words = ["filter=binarize", f"training.targets=[{targets}]", "data.root=none"]
+    assert settings("experiment=filters_usage", *words).published.test == figures

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.options import build_option, registered
+from fingerprints.core.options import build_option, registered, settings_class
 from fingerprints.core.tasks import get_task
 from fingerprints.data.settings import DataSettings
 from fingerprints.detector.build import check_reference, check_stages, reference_notes
@@ -30,7 +30,12 @@ def check(task="subset", decision="svm", training="frozen", reduction="none", **
 def test_what_goes_together_passes():
     check()
     for name in SCORES:
-        check(task="usage", decision=name, training="pairs")
+        if "head" not in settings_class("decision", name).needs:
+            check(task="usage", decision=name, training="pairs")
+    for targets in (["origin"], ["generators", "origin"]):
+        check(task="usage", decision="logit", training="classifier", training__targets=targets)
+    learnt = {"training__targets": ["generators", "labels"], "training__fit_on": "real"}
+    check(task="usage", decision="logit", training="classifier", **learnt)
     check(task="model", decision="head", training="classifier")
     check(decision="head", training="classifier", decision__open_set=True)
     for name in CLUSTERINGS:
@@ -46,6 +51,17 @@ def test_what_goes_together_passes():
         ({"task": "usage", "decision": "window_em", "encoder__name": "lbp"}, "needs the pixels"),
         ({"decision": "distance"}, "does not answer task 'subset'"),
         ({"task": "usage", "decision": "distance", "training": "classifier"}, "labels real ones"),
+        ({"training": "classifier", "training__targets": ["origin"]}, "labels generated images"),
+        ({"task": "usage", "decision": "logit"}, "training=frozen trains none"),
+        (
+            {
+                "task": "usage",
+                "decision": "logit",
+                "training": "classifier",
+                "training__targets": ["generators"],
+            },
+            "last target is generators",
+        ),
         ({"decision": "head"}, "training=frozen trains none"),
         ({"decision": "head", "training": "classifier", "reduction": "pca"}, "not reduced ones"),
         ({"reduction": "tsne"}, "cannot place new images"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from fingerprints.embeddings.sources import (
     OnLabels,
     TrainingContext,
     TrainingRows,
-    labelled_images,
     surest,
 )
 from fingerprints.training.augment import Augmentation
@@ -143,14 +143,38 @@ def test_the_surest_are_those_with_the_highest_probability():
     assert len(surest(logits, 10)[0]) == 4
 
 
-def test_which_domain_is_learnt(subset_root, prepared):
-    index, _ = prepared(subset_root(), "subset")
-    train = index.select(split="train")
-    assert set(labelled_images(train, "real")["domain"]) == {"real"}
-    assert len(labelled_images(train, "both")) == len(train)
-
-
 def test_labels_that_are_not_there_are_said(context):
     here = context()
     with pytest.raises(FingerprintsError, match="has none"):
         classifier(0, fit_on="real").make(here, rows_of(here), Path(), "training")
+
+
+def test_stages_go_on_from_the_network_with_a_new_head(usage_root, prepared, tmp_path):
+    index, store = prepared(usage_root(generators=("a", "b")), "usage_2024", folds=2)
+    here = TrainingContext(
+        index=index,
+        store=store,
+        trainer=TrainerSettings(accelerator="cpu", max_epochs=1),
+        stopping=StoppingSettings(),
+        seed=0,
+        folder=tmp_path / "checkpoints",
+    )
+    train = index.select(split="train", generator="a")
+    rows = TrainingRows(train, train.iloc[:0], train.iloc[:0])
+    source = replace(classifier(0, fit_on="real"), targets=("generators", "labels"))
+    encoder = source.make(here, rows, Path("a"), "a")
+    assert list(encoder.fits) == ["a stage 1", "a"]
+    assert (here.folder / "a" / "stage_1" / "last.ckpt").is_file()
+    generated, real = ((train["domain"] == domain).sum() for domain in ("generated", "real"))
+    assert [result.images_encoded for result in encoder.fits.values()] == [2 * generated, real]
+    assert encoder.head.classes == ("not_used", "used")
+
+    def weights(made: torch.nn.Module) -> torch.Tensor:
+        return torch.cat([p.detach().flatten() for p in made.parameters()])
+
+    first = replace(source, targets=("generators",)).make(here, rows, Path("first"), "first")
+    alone = replace(source, targets=("labels",)).make(here, rows, Path("alone"), "alone")
+    last = weights(encoder.network)
+    # One epoch more moves a network less far than another start does.
+    moved = (last - weights(first.network)).norm()
+    assert 0 < moved < (last - weights(alone.network)).norm()
