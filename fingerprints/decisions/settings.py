@@ -335,6 +335,19 @@ class ClassKMeansSettings(ScoreSettings):
 
 @register("decision", part="fingerprints.decisions.usage:UsageDecision")
 @dataclass(frozen=True, kw_only=True)
+class NamedKMeansSettings(ScoreSettings):
+    """Clusters of the real training images, each named by its majority; no generated image (task usage)."""
+
+    name: ClassVar[str] = "named_kmeans"
+    score: ClassVar[str] = "fingerprints.decisions.scores.named_kmeans:score"
+    learn: ClassVar[str] = "fingerprints.decisions.scores.named_kmeans:learn"
+    uses_references: ClassVar[bool] = False
+    cut: Cut = option("zero", help="as in decision=distance; zero: the name of the nearest cluster")
+    k: int = option(2, least=1, most=100_000, help="number of clusters")
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
 class LogitSettings(ScoreSettings):
     """The trained classifier's own logit of `used` (task usage)."""
 

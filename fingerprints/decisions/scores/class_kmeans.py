@@ -42,9 +42,12 @@ def score(
     settings: ClassKMeansSettings, part: Part, learned: Mapping[str, Embeddings]
 ) -> NDArray[np.floating]:
     """`(n,)` Manhattan distance to the nearest unused centre minus that to the nearest used one."""
-    own = part.queries.embeddings
+    return margin(part.queries.embeddings, learned, metric="manhattan")
+
+
+def margin(own: Embeddings, centres: Mapping[str, Embeddings], *, metric: str) -> NDArray[np.floating]:
+    """`(n,)` distance of images `(n, d)` to the nearest centre of `not_used` minus that of `used`."""
     to_unused, to_used = (
-        pairwise_distances_argmin_min(own, learned[label], metric="manhattan")[1]
-        for label in (NOT_USED, USED)
+        pairwise_distances_argmin_min(own, centres[label], metric=metric)[1] for label in (NOT_USED, USED)
     )
     return to_unused - to_used
