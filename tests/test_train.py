@@ -36,6 +36,7 @@ TINY = {
     "vcmi_usage": ["data=imageclef2025_usage", "encoder.side=16", "decision.rule=ensemble"],
     "class_kmeans_usage": ["data=imageclef2025_usage", "encoder=lbp"],
     "pairs_usage": ["data=imageclef2025_usage", "encoder=lbp"],
+    "colorized_usage": [*TINY_CLASSIFIER, "filter=colorize", "training.augment.shift=2"],
     "twostage_usage": TINY_CLASSIFIER,
     "filters_usage": [*TINY_CLASSIFIER, "filter=laplacian"],
     "multiformer_models": ["encoder.encoders=[lbp,spectrum]", "decision=vote"],

@@ -1,7 +1,7 @@
-"""Augmentation that keeps fingerprints: whole-pixel geometry and mild grey-level changes only.
+"""Augmentation that keeps fingerprints: whole-pixel geometry and mild grey-level changes.
 
-Resampling, blurring and strong noise would destroy the traces that the detector looks for. Therefore
-there are no rotations by degrees, no scaling and no smoothing here.
+Resampling, blurring and strong noise would destroy the traces that the detector looks for. Only rotation and
+zoom resample; a published system uses them (KDElab [O24]).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from fingerprints.data.datamodule import ImageBatch
 from fingerprints.training.settings import AugmentSettings
@@ -29,8 +30,9 @@ class Augmentation(AugmentSettings):
     seed: int = 0
 
     def __call__(self, images: Tensor, batch: ImageBatch) -> Tensor:
-        """Augment `(n, 1, S, S)` in [0, 1]; the result is clipped to [0, 1]."""
-        if not (self.flip or self.shift or self.brightness or self.contrast or self.noise):
+        """Augment `(n, C, S, S)` in [0, 1]; the result is clipped to [0, 1]."""
+        geometry = self.flip or self.shift or self.rotation or self.zoom
+        if not (geometry or self.brightness or self.contrast or self.noise):
             return images
         rng = torch.Generator().manual_seed(_mix(self.seed, batch.epoch, batch.step))
         draws = torch.rand(batch.images, 5, generator=rng)[batch.positions].to(images.device)
@@ -43,7 +45,10 @@ class Augmentation(AugmentSettings):
             rows = (torch.arange(height, device=images.device)[None] + down[:, None]).clamp(0, height - 1)
             columns = (torch.arange(width, device=images.device)[None] + right[:, None]).clamp(0, width - 1)
             at = torch.arange(n, device=images.device)[:, None, None]
-            images = images[at, 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
+            images = images[at, :, rows[:, :, None], columns[:, None, :]].movedim(3, 1)
+        if self.rotation or self.zoom:
+            turn, size = (2 * torch.rand(batch.images, 2, generator=rng) - 1)[batch.positions].T
+            images = resampled(images, degrees=self.rotation * turn, factor=1 + self.zoom * size)
         if self.contrast:
             factor = 1 + self.contrast * (2 * draws[:, 3, None, None, None] - 1)
             mean = images.mean(dim=(2, 3), keepdim=True)
@@ -54,6 +59,23 @@ class Augmentation(AugmentSettings):
             field = torch.randn(batch.images, height, width, generator=rng)[batch.positions]
             images = images + self.noise * field.unsqueeze(1).to(images.device)
         return images.clamp(0, 1)
+
+
+def resampled(images: Tensor, *, degrees: Tensor, factor: Tensor) -> Tensor:
+    """Images turned and enlarged about their centre, bilinear; edges repeat.
+
+    Args:
+        images: `(n, C, S, S)`.
+        degrees: `(n,)` angle of each image, counter-clockwise.
+        factor: `(n,)` factor by which each image grows.
+    """
+    angle = torch.deg2rad(degrees)
+    along, across = angle.cos() / factor, angle.sin() / factor
+    nothing = torch.zeros_like(along)
+    rows = [torch.stack([along, -across, nothing], dim=1), torch.stack([across, along, nothing], dim=1)]
+    where = torch.stack(rows, dim=1).to(images)
+    grid = functional.affine_grid(where, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def _mix(*numbers: int) -> int:

@@ -27,10 +27,12 @@ class OptimiserSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentSettings:
-    """Random changes of training images that keep fingerprints; all off by default, as published."""
+    """Random changes of training images; all off by default, as published. Rotation and zoom resample."""
 
     flip: bool = option(False, help="mirror left and right with probability one half")
     shift: int = option(0, least=0, most=1024, help="largest shift in whole pixels; edges repeat")
+    rotation: float = option(0.0, least=0, most=180, help="largest angle in degrees; edges repeat")
+    zoom: float = option(0.0, least=0, most=0.9, help="largest change of size, as a share of it")
     brightness: float = option(0.0, least=0, most=1, help="largest change, as a share of the range")
     contrast: float = option(0.0, least=0, most=1, help="largest change about the mean, as a factor")
     noise: float = option(0.0, least=0, most=1, help="standard deviation, as a share of the range")

@@ -7,13 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from fingerprints.data.datamodule import ImageBatch
-from fingerprints.training.augment import Augmentation
+from fingerprints.training.augment import Augmentation, resampled
 
 SIZE = 12
-EVERYTHING = {"flip": True, "shift": 3, "brightness": 0.2, "contrast": 0.3, "noise": 0.1}
+EVERYTHING = {
+    "flip": True,
+    "shift": 3,
+    "rotation": 20.0,
+    "zoom": 0.2,
+    "brightness": 0.2,
+    "contrast": 0.3,
+    "noise": 0.1,
+}
 EACH = [{name: value} for name, value in EVERYTHING.items()]
 
 
@@ -81,6 +90,13 @@ class TestEvery:
         assert changed.max() <= 1
         assert changed.shape == (40, 1, SIZE, SIZE)
 
+    def test_each_channel_changes_as_a_grey_image_does(self, options: dict) -> None:
+        images = pictures()
+        colour = torch.cat([images, 1 - images, images], dim=1)
+        grey, found = (Augmentation(seed=1, **options)(side, batch()) for side in (images, colour))
+        torch.testing.assert_close(found[:, [0, 2]], grey.expand(-1, 2, -1, -1))
+        assert found.shape == (40, 3, SIZE, SIZE)
+
     def test_input_is_left_alone(self, options: dict) -> None:
         images = pictures()
         before = images.clone()
@@ -115,6 +131,33 @@ def test_shift_repeats_the_edges() -> None:
         assert len(found) == 1
         seen |= found
     assert len(seen) == (2 * reach + 1) ** 2
+
+
+def test_turning_and_growing_is_about_the_centre_and_bilinear() -> None:
+    images = pictures(5)
+    degrees, factor = torch.tensor([0.0, 90.0, 17.0, -40.0, 5.0]), torch.tensor([1.0, 1.0, 1.0, 0.7, 1.3])
+    found = resampled(images, degrees=degrees, factor=factor)[:, 0].numpy()
+    np.testing.assert_allclose(found[0], images[0, 0], atol=1e-6)
+    np.testing.assert_allclose(found[1], np.rot90(images[1, 0]), atol=1e-5)
+    for image, angle, size, own in zip(images[:, 0].numpy(), degrees, factor, found, strict=True):
+        turn = np.deg2rad(float(angle))
+        matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) / float(size)
+        middle = np.full(2, (SIZE - 1) / 2)
+        expected = ndimage.affine_transform(
+            image, matrix, offset=middle - matrix @ middle, order=1, mode="nearest"
+        )
+        np.testing.assert_allclose(own, expected, atol=1e-5)
+
+
+def test_rotation_and_zoom_reach_both_ways_and_leave_other_draws_alone() -> None:
+    images = pictures(400)
+    moved, turned = (Augmentation(shift=2, rotation=angle)(images, batch(400)) for angle in (0, 1e-6))
+    torch.testing.assert_close(turned, moved, atol=1e-4, rtol=0)
+    wide = torch.zeros(400, 1, SIZE, SIZE)
+    wide[:, :, 3:9, 3:9] = 1
+    mass = Augmentation(zoom=0.5)(wide, batch(400)).sum(dim=(1, 2, 3)) / 36
+    assert 0.25 <= mass.min() < 0.4
+    assert 1.9 < mass.max() <= 2.25 + 1e-3
 
 
 def test_brightness_moves_all_pixels_alike_and_not_far() -> None:
