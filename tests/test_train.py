@@ -34,6 +34,10 @@ TINY = {
     "similarity_usage": ["data=imageclef2025_usage", "encoder=pixels", "decision.metric=ssim"],
     "multiformer_usage": ["data=imageclef2025_usage", "encoder.encoders=[lbp,spectrum]"],
     "vcmi_usage": ["data=imageclef2025_usage", "encoder.side=16", "decision.rule=ensemble"],
+    "regions_usage": [
+        *("data=imageclef2025_usage", "region=lung", "encoder=resnet18"),
+        *("encoder.weights=none", "encoder.input_size=32"),
+    ],
     "class_kmeans_usage": ["data=imageclef2025_usage", "encoder=lbp"],
     "pairs_usage": ["data=imageclef2025_usage", "encoder=lbp"],
     "colorized_usage": [*TINY_CLASSIFIER, "filter=colorize", "training.augment.shift=2"],

@@ -96,6 +96,8 @@ class Fitting:
             calibration; `None` if there are none.
         generators: Parts of shadow generators. References are the images of the shadow generator; queries
             are the candidates, labelled by whether the shadow generator was trained on them.
+        others: Training parts of the run's other generators, if the settings choose one thing for all
+            generators (`one_for_all_generators`).
     """
 
     part: Part
@@ -104,6 +106,7 @@ class Fitting:
     seed: int = 0
     reference: Images | None = None
     generators: tuple[Part, ...] = ()
+    others: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,11 +144,13 @@ class Explanation:
     Attributes:
         threshold: Images with this score or more are called used; `None` if there is no single number.
         source: Where the threshold comes from, in words; empty if there is no threshold.
+        learnt: What else was learnt, in words; empty if there is nothing to say.
         prototypes: `(C, d)` one typical embedding of each class, in the order of the classes; or `None`.
     """
 
     threshold: float | None = None
     source: str = ""
+    learnt: str = ""
     prototypes: Embeddings | None = None
 
 

@@ -65,6 +65,11 @@ class DecisionSettings:
         """Whether the decision may answer "none of these"."""
         return False
 
+    @property
+    def one_for_all_generators(self) -> bool:
+        """Whether fitting chooses something that must be the same for all generators of the run."""
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSettings(DecisionSettings):
@@ -222,6 +227,8 @@ class ScoreSettings(DecisionSettings):
         score: `module:function` with `function(settings, part, learned) -> (n,)` scores of the queries.
         learn: `module:function` with `function(settings, fitting) -> arrays by name`, given to the score as
             `learned`; empty if a score learns nothing.
+        tell: `module:function` with `function(settings, learned)`: what was learnt, in words for the report;
+            empty if there is nothing to say.
         joint: Whether the score of an image depends on the other images that are scored with it; it then
             always uses the reference images, if there are any.
     """
@@ -231,6 +238,7 @@ class ScoreSettings(DecisionSettings):
     joint: ClassVar[bool] = False
     score: ClassVar[str]
     learn: ClassVar[str] = ""
+    tell: ClassVar[str] = ""
     cut: Cut = option(
         "out_of_fold",
         help="score from which an image is called used: best kappa on unseen training images (out_of_fold); "
@@ -467,3 +475,33 @@ class FeatureSumSettings(ScoreSettings):
     weights: Literal["equal", "variance"] = option(
         "equal", help="variance: a feature's share of the variance of the real training images"
     )
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
+class ClusterDistanceSettings(ScoreSettings):
+    """Distance from a real image to the centroids of clusters of generated images (task usage)."""
+
+    name: ClassVar[str] = "cluster_distance"
+    score: ClassVar[str] = "fingerprints.decisions.scores.cluster_distance:score"
+    learn: ClassVar[str] = "fingerprints.decisions.scores.cluster_distance:learn"
+    tell: ClassVar[str] = "fingerprints.decisions.scores.cluster_distance:tell"
+    cut: Cut = option("half", help="as in decision=distance; half, as published")
+    clustering: Literal["hierarchical", "kmeans"] = option(
+        "hierarchical", help="of the generated images; hierarchical: Ward, as published"
+    )
+    distance: Literal["min", "avg"] | None = option(
+        None, help="to the nearest centroid, or mean over all centroids; null: chosen together with k"
+    )
+    k: int | None = option(
+        None,
+        least=1,
+        most=100_000,
+        help="number of clusters; null: of 30 values from 2 to 100, that with the highest mean F1 on the "
+        "training parts of all generators",
+    )
+
+    @property
+    def one_for_all_generators(self) -> bool:
+        """True unless distance and number of clusters are given."""
+        return self.distance is None or self.k is None

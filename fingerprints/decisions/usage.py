@@ -111,13 +111,15 @@ class UsageDecision(Decision):
         return self.settings.cut != "out_of_fold" or bool(np.isfinite(self.threshold))
 
     def explain(self) -> Explanation:
-        """The threshold and where it comes from."""
+        """The threshold, where it comes from, and what the score has learnt."""
         known = float(self.threshold) if np.isfinite(self.threshold) else None
+        source = self.source
         if self.settings.cut == "reference":
-            return Explanation(source=_alarms(len(self.reference), self.settings.cut_rate))
-        if self.settings.cut in ("half", "mode", "mean"):
-            return Explanation(source=f"{self.source} of the scores: ranks only, no error rate is known")
-        return Explanation(threshold=known, source=self.source)
+            source = _alarms(len(self.reference), self.settings.cut_rate)
+        elif self.settings.cut in ("half", "mode", "mean"):
+            source = f"{self.source} of the scores: ranks only, no error rate is known"
+        learnt = load(self.settings.tell)(self.settings, self.learned) if self.settings.tell else ""
+        return Explanation(threshold=known, source=source, learnt=learnt)
 
     def state(self) -> FittedState:
         """The state that `from_state` reads; the threshold is an array, because JSON has no NaN."""

@@ -49,6 +49,7 @@ class Recipe:
         stopping: Early stopping and choice of weights.
         seed: Seed of the run.
         blind_to_labels: As in the settings of the decision.
+        one_for_all_generators: As in the settings of the decision.
         test_clusters: Number of clusters in the test part, if it is not the number of training labels.
     """
 
@@ -59,6 +60,7 @@ class Recipe:
     stopping: StoppingSettings
     seed: int
     blind_to_labels: bool = False
+    one_for_all_generators: bool = False
     test_clusters: int | None = None
 
 
@@ -215,7 +217,7 @@ class Detector:
         encoder = self.recipe.encoder.make(context, made_with, Path(generator), generator or "training")
         fits |= encoder.fits
         train_part = self._embed(encoder, train, train)
-        decider = self._fit(encoder, train_part)
+        decider = self._fit(encoder, train_part, self._others(encoder, generator, unseen=held))
 
         validation, part, distances = folds.predictions, None, list(folds.distances)
         if whole:
@@ -262,20 +264,27 @@ class Detector:
             folder = Path(generator) / f"fold_{fold}"
             encoder = self.recipe.encoder.make(self.context, made_with, folder, name)
             fits |= encoder.fits
-            decider = self._fit(encoder, self._embed(encoder, inside, inside))
+            others = self._others(encoder, generator, unseen=outside)
+            decider = self._fit(encoder, self._embed(encoder, inside, inside), others)
             part = self._embed(encoder, outside, train)
             predictions.append(self._predict(decider, outside, part))
             unseen = _generated(train)["fold"].to_numpy() == fold
             distances.append(self._pair_distances(part, unseen, encoder))
         return _Folds(fits, _concatenate(predictions) if predictions else None, distances)
 
-    def _fit(self, encoder: Encoder, part: Part) -> Decider:
-        """Reduction and decision fitted on a training part."""
-        both = [part.real.embeddings, part.generated.embeddings]
-        reduction = self.recipe.reduction(np.concatenate(both))
-        reduced = replace(
-            part, queries=part.queries.map(reduction.apply), references=part.references.map(reduction.apply)
-        )
+    def _others(self, encoder: Encoder, generator: str, *, unseen: pd.DataFrame) -> tuple[Part, ...]:
+        """Training parts of the other generators, if wanted, without real images of patients in `unseen`."""
+        if not self.recipe.one_for_all_generators:
+            return ()
+        rows = self.index.select(split="train")
+        rows = rows[(rows["domain"] != "real") | ~rows["group"].isin(unseen["group"])]
+        names = [name for name in self.index.generators if name != generator]
+        parts = [rows[rows["generator"] == name] for name in names]
+        return tuple(self._embed(encoder, part, part) for part in parts)
+
+    def _fit(self, encoder: Encoder, part: Part, others: tuple[Part, ...]) -> Decider:
+        """Reduction and decision fitted on a training part; other parts have reductions of their own."""
+        reduction, reduced = self._reduced(part)
         classes = tuple(sorted({*part.real.labels, *part.generated.labels} - {""}))
         fitting = Fitting(
             part=reduced,
@@ -283,8 +292,16 @@ class Detector:
             head=encoder.head,
             seed=self.recipe.seed,
             reference=self._reference(encoder, reduction),
+            others=tuple(self._reduced(other)[1] for other in others),
         )
         return Decider(reduction, self.recipe.decision(fitting))
+
+    def _reduced(self, part: Part) -> tuple[Reduction, Part]:
+        """A reduction fitted on a training part, and the part reduced by it."""
+        reduction = self.recipe.reduction(np.concatenate([part.real.embeddings, part.generated.embeddings]))
+        return reduction, replace(
+            part, queries=part.queries.map(reduction.apply), references=part.references.map(reduction.apply)
+        )
 
     def _reference(self, encoder: Encoder, reduction: Reduction) -> Images | None:
         """The real images of the data that no generator was trained on; `None` if there are none."""

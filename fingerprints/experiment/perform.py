@@ -244,6 +244,7 @@ def recipe(config: TrainSettings) -> Recipe:
         stopping=config.callbacks,
         seed=config.seed,
         blind_to_labels=config.decision.blind_to_labels,
+        one_for_all_generators=config.decision.one_for_all_generators,
         test_clusters=config.data.test_classes,
     )
 

@@ -10,10 +10,10 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.pairs import RandomPairs
 from fingerprints.decisions.cuts import best_threshold
 from fingerprints.decisions.registry import fit_decision
-from fingerprints.decisions.settings import CentroidSettings, DistanceSettings
+from fingerprints.decisions.settings import CentroidSettings, ClusterDistanceSettings, DistanceSettings
 from fingerprints.detector.detector import Detector, Recipe
 from fingerprints.embeddings import sources as encoding
-from fingerprints.embeddings.sources import OnPairs
+from fingerprints.embeddings.sources import Frozen, OnPairs
 from fingerprints.reductions.registry import fit_reduction
 from fingerprints.reductions.settings import NoReductionSettings
 from fingerprints.training.augment import Augmentation
@@ -103,6 +103,44 @@ def test_references_of_a_fold_leave_its_images_out(recipe, usage_root, prepared,
     Detector(index, store, own, folder=tmp_path / "c").run("")
     fold = index.select(domain="real", split="train")["fold"]
     assert fitted == [int((fold != 0).sum()), int((fold != 1).sum()), len(fold)]
+
+
+def test_a_choice_for_all_generators_sees_their_training_parts_but_no_held_out_patient(
+    usage_root, prepared, tmp_path
+):
+    index, store = prepared(usage_root(generators=("a", "b")), "usage_2024", folds=2)
+    own, other = (index.select(generator=name, split="train", domain="real") for name in "ab")
+    # A patient of one generator's data is also a patient of the other's.
+    index.table.loc[other.index[:4], "group"] = own["group"].iloc[0]
+    settings, fitted = ClusterDistanceSettings(), []
+
+    def decision(fitting):
+        fitted.append(fitting)
+        return fit_decision(settings, fitting)
+
+    made = Recipe(
+        encoder=Frozen(lambda: build_network({"name": "lbp"}, size=48, on_pairs=False)),
+        reduction=lambda embeddings: fit_reduction(NoReductionSettings(), embeddings, seed=0),
+        decision=decision,
+        trainer=TrainerSettings(accelerator="cpu"),
+        stopping=StoppingSettings(),
+        seed=0,
+        one_for_all_generators=settings.one_for_all_generators,
+    )
+    detector = Detector(index, store, made, folder=tmp_path / "c")
+    found = [detector.run(name) for name in index.generators]
+    assert [len(fitting.others) for fitting in fitted] == [1] * 6
+    shared = own["fold"].iloc[0]
+    expected = [len(other) - 4 * (fold == shared) for fold in (0, 1)]
+    assert [len(fitting.others[0].real) for fitting in fitted[:3]] == [*expected, len(other)]
+    for last, rows in ((fitted[2], other), (fitted[5], own)):
+        assert last.others[0].real.labels.tolist() == rows["label"].tolist()
+        assert len(last.others[0].generated) == 16
+    chosen = [(int(d.decision.learned["k"][0]), int(d.decision.learned["distance"][0])) for d in found]
+    assert chosen[0] == chosen[1]
+    detector.recipe = dataclasses.replace(made, one_for_all_generators=False)
+    detector.run("a")
+    assert [fitting.others for fitting in fitted[6:]] == [()] * 3
 
 
 def test_large_usage_parts_are_split_once(recipe, usage_root, prepared, tmp_path):

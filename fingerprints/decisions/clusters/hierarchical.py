@@ -48,6 +48,43 @@ def condensed_distances(
     return out
 
 
+def merge_tree(
+    embeddings: NDArray[np.floating], *, linkage: Linkage = "ward", distance: Distance = "euclidean"
+) -> NDArray[np.float64]:
+    """`(n - 1, 4)` merges of bottom-up clustering, in SciPy's format; `cut_tree` gives the clusters.
+
+    The result is exact: SciPy's nearest-neighbour chains (Müllner 2011, arXiv 1109.2378). This takes n^2
+    steps, and memory for the condensed distances and one copy of them: 5 GB for 25,000 images, whatever the
+    width of the embeddings.
+
+    Args:
+        embeddings: `(n, d)`, at least 2.
+        linkage: `ward` (least increase of squared distances to the cluster's mean; euclidean only), or the
+            mean (`average`), largest (`complete`) or smallest (`single`) distance between two clusters.
+        distance: Distance between images.
+
+    Raises:
+        FingerprintsError: If `ward` is used with cosine distances.
+    """
+    if linkage == "ward" and distance != "euclidean":
+        raise FingerprintsError(
+            f"Ward's linkage needs euclidean distances, not {distance}.",
+            where="decision.distance",
+            fix="give decision.distance=euclidean, or decision.linkage=average",
+        )
+    return hierarchy.linkage(condensed_distances(embeddings, distance=distance), method=linkage)
+
+
+def cut_tree(merges: NDArray[np.float64], *, clusters: int) -> NDArray[np.int64]:
+    """`(n,)` cluster codes where `clusters` clusters are left of `(n - 1, 4)` merges."""
+    n = len(merges) + 1
+    # Row t joins two earlier nodes into node n + t. Only the first n - clusters merges are applied.
+    kept = merges[: n - clusters, :2].astype(np.int64)
+    parents = np.repeat(np.arange(n, n + len(kept)), 2)
+    graph = coo_array((np.ones(2 * len(kept)), (parents, kept.ravel())), shape=(2 * n, 2 * n))
+    return connected_components(graph, directed=False)[1][:n].astype(np.int64)
+
+
 def agglomerate(
     embeddings: NDArray[np.floating],
     *,
@@ -57,36 +94,21 @@ def agglomerate(
 ) -> NDArray[np.int64]:
     """`(n,)` cluster codes of bottom-up clustering, which stops when `clusters` clusters are left.
 
-    The result is exact and equals that of scikit-learn's `AgglomerativeClustering`: both use SciPy's
-    nearest-neighbour chains (Müllner 2011, arXiv 1109.2378). This takes n^2 steps, and memory for the
-    condensed distances and one copy of them: 5 GB for 25,000 images, whatever the width of the embeddings.
+    The result equals that of scikit-learn's `AgglomerativeClustering`.
 
     Args:
         embeddings: `(n, d)`.
         clusters: 1 to n.
-        linkage: `ward` (least increase of squared distances to the cluster's mean; euclidean only), or the
-            mean (`average`), largest (`complete`) or smallest (`single`) distance between two clusters.
-        distance: Distance between images.
+        linkage: As in `merge_tree`.
+        distance: As in `merge_tree`.
 
     Raises:
         FingerprintsError: If there are more clusters than images, or `ward` is used with cosine distances.
     """
-    n = len(embeddings)
-    check_clusters(clusters=clusters, images=n)
-    if linkage == "ward" and distance != "euclidean":
-        raise FingerprintsError(
-            f"Ward's linkage needs euclidean distances, not {distance}.",
-            where="decision.distance",
-            fix="give decision.distance=euclidean, or decision.linkage=average",
-        )
-    if clusters == n:
-        return np.arange(n, dtype=np.int64)
-    merges = hierarchy.linkage(condensed_distances(embeddings, distance=distance), method=linkage)
-    # Row t joins two earlier nodes into node n + t. Only the first n - clusters merges are applied.
-    kept = merges[: n - clusters, :2].astype(np.int64)
-    parents = np.repeat(np.arange(n, n + len(kept)), 2)
-    graph = coo_array((np.ones(2 * len(kept)), (parents, kept.ravel())), shape=(2 * n, 2 * n))
-    return connected_components(graph, directed=False)[1][:n].astype(np.int64)
+    check_clusters(clusters=clusters, images=len(embeddings))
+    if len(embeddings) == 1:  # no merges
+        return np.zeros(1, dtype=np.int64)
+    return cut_tree(merge_tree(embeddings, linkage=linkage, distance=distance), clusters=clusters)
 
 
 @dataclass(frozen=True, kw_only=True)
