@@ -38,6 +38,7 @@ TINY = {
         *("data=imageclef2025_usage", "region=lung", "encoder=resnet18"),
         *("encoder.weights=none", "encoder.input_size=32"),
     ],
+    "autoencoder_usage": ["data=imageclef2025_usage", "encoder.side=16", "encoder.channels=[4,4]"],
     "class_kmeans_usage": ["data=imageclef2025_usage", "encoder=lbp"],
     "pairs_usage": ["data=imageclef2025_usage", "encoder=lbp"],
     "colorized_usage": [*TINY_CLASSIFIER, "filter=colorize", "training.augment.shift=2"],
@@ -64,7 +65,8 @@ def _drawn_where_looked_at(request):
 def test_every_experiment_runs_on_tiny_images(
     experiment, command, subset_root, usage_root, model_root, tmp_path
 ):
-    task = settings(f"experiment={experiment}", "data.root=none").task
+    plan = settings(f"experiment={experiment}", "data.root=none")
+    task = plan.task
     root = {"subset": subset_root, "usage": usage_root, "model": model_root}[task]()
     words = [f"experiment={experiment}", f"data.root={root}", *FAST, "trainer.max_epochs=1", "data.folds=2"]
     words += [*TINY.get(experiment, []), f"paths.outputs={tmp_path / 'outputs'}"]
@@ -87,6 +89,7 @@ def test_every_experiment_runs_on_tiny_images(
     assert trained == (document["features"] == {})
     on_pairs = load_run(folder).config["training"]["name"] == "pairs"
     assert ("pair_accuracy" in document["validation"]) == on_pairs
+    assert ("pair_accuracy" in document["validation"]) == plan.training.on_pairs
     assert set(document["test"]) >= (METRICS if task != "model" else {"ari", "nmi", "accuracy_unmatched"})
     assert clusters == (task == "model" and experiment != "pseudolabel_models")
     for figure in document["test"].values():

@@ -15,7 +15,7 @@ Covariance = Literal["diag", "spherical", "tied", "full"]
 Cut = Literal["out_of_fold", "reference", "zero", "half", "mode", "mean", "fixed"]
 Linkage = Literal["ward", "average", "complete", "single"]
 MixtureInit = Literal["kmeans", "k-means++", "random", "random_from_data"]
-Need = Literal["head", "unreduced"]
+Need = Literal["errors", "head", "unreduced"]
 Reference = Literal["auto", "none", "given", "not_used", "real"]
 Speed = Literal["auto", "on", "off"]
 
@@ -28,7 +28,7 @@ class DecisionSettings:
         name: The option's name.
         tasks: Tasks that the decision answers.
         needs: Requirements on other stages: `head` needs the last layer of a trained classifier; `unreduced`
-            needs the encoder's own embeddings.
+            needs the encoder's own embeddings; `errors` needs maps of reconstruction errors.
         transductive: Whether all queries are decided together, so that an answer depends on the other
             queries. A transductive decision needs no training images.
         uses_references: Whether the decision uses the references of the part that it predicts.
@@ -505,3 +505,31 @@ class ClusterDistanceSettings(ScoreSettings):
     def one_for_all_generators(self) -> bool:
         """True unless distance and number of clusters are given."""
         return self.distance is None or self.k is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructionSettings(ScoreSettings):
+    """Options of the decisions on errors of an autoencoder."""
+
+    learn: ClassVar[str] = "fingerprints.decisions.scores.reconstruction:learn"
+    needs: ClassVar[tuple[Need, ...]] = ("errors", "unreduced")
+    uses_references: ClassVar[bool] = False
+    cut: Cut = option("zero", help="as in decision=distance; zero: the class with the more similar error")
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
+class MeanErrorSettings(ReconstructionSettings):
+    """Mean error of an autoencoder: nearest to that of used or of unused training images (task usage)."""
+
+    name: ClassVar[str] = "mean_error"
+    score: ClassVar[str] = "fingerprints.decisions.scores.reconstruction:mean_error"
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
+class ErrorMapSettings(ReconstructionSettings):
+    """Error map of an autoencoder: most similar to the mean map of used or of unused images (task usage)."""
+
+    name: ClassVar[str] = "error_map"
+    score: ClassVar[str] = "fingerprints.decisions.scores.reconstruction:error_map"

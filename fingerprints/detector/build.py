@@ -14,16 +14,18 @@ from fingerprints.data.settings import DataSettings, PairingSettings
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import check_memory
 from fingerprints.decisions.settings import DecisionSettings, Need, ScoreSettings
-from fingerprints.embeddings.sources import EncoderSource, Frozen, OnLabels, OnPairs
+from fingerprints.embeddings.sources import EncoderSource, Frozen, OnGenerated, OnLabels, OnPairs
 from fingerprints.encoders.build import build_network
 from fingerprints.encoders.settings import EncoderSettings, PixelsSettings
 from fingerprints.reductions.settings import ReductionSettings
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.classifier import ClassifierModule
+from fingerprints.training.reconstruction import ReconstructionModule
 from fingerprints.training.settings import (
     ClassifierTrainingSettings,
     FrozenTrainingSettings,
     PairTrainingSettings,
+    ReconstructionTrainingSettings,
     TrainingSettings,
 )
 from fingerprints.training.siamese import SiameseModule
@@ -51,8 +53,9 @@ def check_stages(
             fix=f"decision={wanted[0]}" if len(wanted) == 1 else f"decision= one of {', '.join(wanted)}",
         )
     _check_targets(task, training)
+    _check_autoencoder(task, encoder, training)
     for need in decision.needs:
-        NEEDS[need](training, reduction, decision)
+        NEEDS[need](encoder, training, reduction, decision)
     if decision.needs_pixels and not isinstance(encoder, PixelsSettings):
         raise FingerprintsError(
             f"Decision '{decision.name}' needs the pixels, not features.",
@@ -95,6 +98,21 @@ def _check_targets(task: Task, training: TrainingSettings) -> None:
             f"Task '{task.name}' labels real ones only: generated images have no labels to learn.",
             where=f"training.fit_on={training.learns_from}",
             fix="training.fit_on=real, training.targets=[origin], or training=pairs or frozen",
+        )
+
+
+def _check_autoencoder(task: Task, encoder: EncoderSettings, training: TrainingSettings) -> None:
+    if training.on_errors and task.unit == "generated":
+        raise FingerprintsError(
+            f"Training on all generated images leaves none to test task '{task.name}' on.",
+            where="training",
+            fix="training=pairs, training=classifier or training=frozen",
+        )
+    if training.on_errors != encoder.gives_errors and not isinstance(training, FrozenTrainingSettings):
+        raise FingerprintsError(
+            "Only an autoencoder is trained on its reconstruction errors, and on nothing else.",
+            where="encoder, training",
+            fix="encoder=autoencoder training=reconstruction, or another encoder with another training",
         )
 
 
@@ -175,7 +193,29 @@ def _decisions(wanted: Callable[[type[DecisionSettings]], bool]) -> list[str]:
     return sorted(name for name, found in registered("decision").items() if wanted(found))
 
 
-def _head(training: TrainingSettings, reduction: ReductionSettings, decision: DecisionSettings) -> None:
+Check = Callable[[EncoderSettings, TrainingSettings, ReductionSettings, DecisionSettings], None]
+
+
+def _errors(
+    encoder: EncoderSettings,
+    training: TrainingSettings,
+    reduction: ReductionSettings,
+    decision: DecisionSettings,
+) -> None:
+    if not encoder.gives_errors:
+        raise FingerprintsError(
+            f"Decision '{decision.name}' needs the reconstruction errors of an autoencoder.",
+            where="encoder",
+            fix="encoder=autoencoder training=reconstruction",
+        )
+
+
+def _head(
+    encoder: EncoderSettings,
+    training: TrainingSettings,
+    reduction: ReductionSettings,
+    decision: DecisionSettings,
+) -> None:
     if not training.gives_head:
         raise FingerprintsError(
             f"Decision '{decision.name}' needs a trained classifier; training={training.name} trains none.",
@@ -190,7 +230,12 @@ def _head(training: TrainingSettings, reduction: ReductionSettings, decision: De
         )
 
 
-def _unreduced(training: TrainingSettings, reduction: ReductionSettings, decision: DecisionSettings) -> None:
+def _unreduced(
+    encoder: EncoderSettings,
+    training: TrainingSettings,
+    reduction: ReductionSettings,
+    decision: DecisionSettings,
+) -> None:
     if reduction.name != "none":
         raise FingerprintsError(
             f"Decision '{decision.name}' needs the encoder's own embeddings, not reduced ones.",
@@ -200,7 +245,8 @@ def _unreduced(training: TrainingSettings, reduction: ReductionSettings, decisio
 
 
 # Requirement of a decision on other stages -> the check that refuses settings without it.
-NEEDS: dict[Need, Callable[[TrainingSettings, ReductionSettings, DecisionSettings], None]] = {
+NEEDS: dict[Need, Check] = {
+    "errors": _errors,
     "head": _head,
     "unreduced": _unreduced,
 }
@@ -215,7 +261,7 @@ def encoder_source(
     accumulate: int,
     seed: int,
 ) -> EncoderSource:
-    """The source of encoders: trained on pairs or labels, or frozen.
+    """The source of encoders: trained on pairs, labels or generated images, or frozen.
 
     Args:
         encoder: The network.
@@ -228,7 +274,9 @@ def encoder_source(
     network = functools.partial(build_network, encoder, size=size, on_pairs=training.on_pairs)
     if isinstance(training, FrozenTrainingSettings):
         return Frozen(network, batch_size=training.batch_size)
-    assert isinstance(training, PairTrainingSettings | ClassifierTrainingSettings)
+    assert isinstance(
+        training, PairTrainingSettings | ClassifierTrainingSettings | ReconstructionTrainingSettings
+    )
     common = {
         "optimiser": training.optimiser,
         "augmentation": Augmentation(seed=seed, **vars(training.augment)),
@@ -242,6 +290,12 @@ def encoder_source(
             targets=training.targets,
             rounds=training.rounds,
             pseudo_labels=training.pseudo_labels,
+        )
+    if isinstance(training, ReconstructionTrainingSettings):
+        return OnGenerated(
+            lambda: ReconstructionModule(network(), **common),  # type: ignore[arg-type]
+            batch_size=training.batch_size,
+            own_part=training.own_part,
         )
 
     def strategy(pools: PairPools, store: ImageStore) -> PairStrategy:

@@ -212,8 +212,7 @@ class Detector:
             # The last training holds nothing out: its length comes from the folds.
             epochs = round(float(np.median([result.chosen_epoch for result in folds.fits.values()])))
             context = shortened(context, epochs)
-        unlabelled = test[test["domain"] == self.index.task.unit]
-        made_with = TrainingRows(train, held, unlabelled)
+        made_with = TrainingRows(train, held, test)
         encoder = self.recipe.encoder.make(context, made_with, Path(generator), generator or "training")
         fits |= encoder.fits
         train_part = self._embed(encoder, train, train)
@@ -339,7 +338,7 @@ class Detector:
     ) -> tuple[NDArray, NDArray]:
         """Distances between the part's real and its unseen generated images: positive, negative pairs."""
         real, generated = part.real, part.generated
-        if not len(real) or not encoder.fits or encoder.head is not None:
+        if not len(real) or not encoder.on_pairs:
             return np.empty(0, np.float32), np.empty(0, np.float32)
         distance = euclidean(real.embeddings, generated.embeddings[unseen])
         label = self.index.task.generated_label

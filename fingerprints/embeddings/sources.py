@@ -1,4 +1,4 @@
-"""Sources of encoders: an encoder is trained on pairs, trained on labels, or frozen.
+"""Sources of encoders: an encoder is trained on pairs, on labels or on generated images, or frozen.
 
 The detector asks a source for an encoder that was trained only on the training images. It does not depend on
 the kind of source.
@@ -37,6 +37,7 @@ from fingerprints.training.fit import FitResult, fit
 from fingerprints.training.hardware import make_trainer
 from fingerprints.training.history import Report, Row
 from fingerprints.training.module import EncoderModule
+from fingerprints.training.reconstruction import ReconstructionModule
 from fingerprints.training.settings import StoppingSettings, TrainerSettings
 from fingerprints.training.siamese import SiameseModule
 
@@ -86,7 +87,7 @@ class TrainingRows:
     Attributes:
         train: Images to train on.
         held: Labelled images held out.
-        test: Images without labels, for rounds of pseudo-labels; empty if the encoder must not use them.
+        test: Images of the test part, without their labels; empty if the encoder must not use them.
     """
 
     train: pd.DataFrame
@@ -104,6 +105,7 @@ class Encoder:
         fits: The trainings that made it, by title; the last one made the network. Empty if frozen.
         head: The last layer of the classifier, if the encoder was trained as a classifier.
         features: The cached features of a frozen encoder.
+        on_pairs: Whether it was trained on pairs, so that distances mean "belongs together".
     """
 
     network: EmbeddingNetwork
@@ -111,6 +113,7 @@ class Encoder:
     fits: dict[str, FitResult] = field(default_factory=dict)
     head: Head | None = None
     features: Features | None = None
+    on_pairs: bool = False
 
 
 class EncoderSource(Protocol):
@@ -179,7 +182,8 @@ class OnPairs:
             seed=context.seed,
         )
         result = _training(context, module, data, part, title)
-        return Encoder(module.network, _embedding(context, module.network), {title: result})
+        encode = _embedding(context, module.network)
+        return Encoder(module.network, encode, {title: result}, on_pairs=True)
 
 
 @dataclass(frozen=True)
@@ -231,7 +235,7 @@ class OnLabels:
             weights = _weights(module, "network.")
         encode = _embedding(context, module.network)
         for number in range(1, self.rounds + 1):
-            asked = rows.test.index.to_numpy(dtype=np.int64)
+            asked = rows.test[rows.test["domain"] == context.index.task.unit].index.to_numpy(dtype=np.int64)
             chosen, called = surest(_head(module, classes).logits(encode(asked)), self.pseudo_labels)
             log.info("%s: round %d adds %d pseudo-labelled images", title, number, len(chosen))
             more = (np.concatenate([images, asked[chosen]]), np.concatenate([labels, called]))
@@ -282,6 +286,65 @@ def _weights(module: ClassifierModule, *prefixes: str) -> dict[str, Tensor]:
 def _head(module: ClassifierModule, classes: Sequence[str]) -> Head:
     weight, bias = (tensor.detach().float().cpu().numpy() for tensor in module.head.parameters())
     return Head(weight.copy(), bias.copy(), tuple(classes))
+
+
+@dataclass(frozen=True)
+class OnGenerated:
+    """Trains an autoencoder on the generated images of the training part.
+
+    It sees no real image and no label, so one training serves all folds of a task about real images.
+
+    Attributes:
+        module: Makes a newly initialised training module; its weights depend on the seed.
+        batch_size: Images in the global batch.
+        own_part: Whether the test part's images get an autoencoder of that part's generated images.
+    """
+
+    module: Callable[[], ReconstructionModule]
+    batch_size: int
+    own_part: bool = False
+    trained: bool = True
+    _made: dict[str, Encoder] = field(default_factory=dict)
+
+    def make(self, context: TrainingContext, rows: TrainingRows, part: Path, title: str) -> Encoder:
+        """Train on the generated images of the training rows and of the fold that is held out, if any."""
+        known = pd.concat([rows.train, rows.held])
+        known = known[known["domain"] == "generated"]
+        generator = str(known["generator"].iloc[0])
+        if generator not in self._made:
+            used, held = (known[known["split"] == name] for name in ("train", "validation"))
+            self._made[generator] = self._train(context, used, held, Path(generator), generator or "training")
+        own, asked = self._made[generator], rows.test[rows.test["domain"] == "generated"]
+        if not self.own_part or asked.empty:
+            return own
+        other = self._train(context, asked, asked.iloc[:0], part / "test", f"{title}, test part")
+        of_test = context.index.select(split="test").index.to_numpy()
+
+        def encode(at: NDArray[np.int64]) -> NDArray[np.float32]:
+            there = np.isin(at, of_test)
+            out = np.empty((len(at), own.network.embedding), dtype=np.float32)
+            out[~there], out[there] = own.encode(at[~there]), other.encode(at[there])
+            return out
+
+        return Encoder(other.network, encode, {**own.fits, **other.fits})
+
+    def _train(
+        self, context: TrainingContext, used: pd.DataFrame, held: pd.DataFrame, part: Path, title: str
+    ) -> Encoder:
+        pl.seed_everything(context.seed, verbose=False)
+        module = self.module()
+        train, validation = (
+            LabelledImages(
+                rows.index.to_numpy(dtype=np.int64),
+                np.zeros(len(rows), dtype=np.int64),
+                batch_size=self.batch_size,
+                seed=context.seed,
+            )
+            for rows in (used, held)
+        )
+        data = StepDataModule(context.store, train=train, validation=validation if len(held) else None)
+        result = _training(context, module, data, part, title)
+        return Encoder(module.network, _embedding(context, module.network), {title: result})
 
 
 @dataclass

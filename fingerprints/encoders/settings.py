@@ -22,8 +22,12 @@ class EncoderSettings:
     """Properties and options of every encoder.
 
     `name` is a field if one class serves several options; otherwise it is a class variable.
+
+    Attributes:
+        gives_errors: Whether embeddings are maps of reconstruction errors.
     """
 
+    gives_errors: ClassVar[bool] = False
     projection: int | None = option(
         None, least=1, most=65_536, help="width of a linear layer that is trained on pairs; null: none"
     )
@@ -71,6 +75,22 @@ class CustomCNNSettings(TrainedFromScratchSettings):
     name: ClassVar[str] = "custom_cnn"
     channels: tuple[int, ...] = option((32, 64, 128, 128), least=1, help="filters of each block")
     embedding: int = option(256, least=1, most=65_536, help="units of the dense layer")
+
+
+@register("encoder", part="fingerprints.encoders.autoencoder:ErrorMaps")
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderSettings(TrainedFromScratchSettings):
+    """Error maps of an autoencoder of images; for training=reconstruction."""
+
+    name: ClassVar[str] = "autoencoder"
+    gives_errors: ClassVar[bool] = True
+    side: int | None = option(
+        128, least=2, most=4096, help="side to which images are scaled; null: full size"
+    )
+    channels: tuple[int, ...] = option(
+        (32, 64, 128, 256), least=1, help="filters of each convolution, each with stride 2"
+    )
+    latent: int = option(128, least=1, most=65_536, help="width of the code")
 
 
 @register("encoder", *TORCHVISION, *TIMM, part="fingerprints.encoders.pretrained:PretrainedEncoder")

@@ -45,11 +45,13 @@ class TrainingSettings:
     Attributes:
         gives_head: Whether the result includes the last layer of a trained classifier.
         on_pairs: Whether the network is trained on pairs.
+        on_errors: Whether the network is an autoencoder, trained on its reconstruction errors.
     """
 
     name: ClassVar[str]
     gives_head: ClassVar[bool] = False
     on_pairs: ClassVar[bool] = False
+    on_errors: ClassVar[bool] = False
 
     @property
     def learns_from(self) -> FitOn | None:
@@ -126,6 +128,21 @@ class ClassifierTrainingSettings(TrainingSettings):
     def learns(self) -> tuple[Target, ...]:
         """The targets."""
         return self.targets
+
+
+@register("training")
+@dataclass(frozen=True, kw_only=True)
+class ReconstructionTrainingSettings(TrainingSettings):
+    """An autoencoder of the generated images; no labels and no real images are used."""
+
+    name: ClassVar[str] = "reconstruction"
+    on_errors: ClassVar[bool] = True
+    batch_size: int = option(32, least=1, most=1_000_000, help="images in the global batch")
+    own_part: bool = option(
+        False, help="train a second one on the test part's generated images, for its real images"
+    )
+    optimiser: OptimiserSettings = OptimiserSettings()
+    augment: AugmentSettings = AugmentSettings()
 
 
 @dataclass(frozen=True, kw_only=True)

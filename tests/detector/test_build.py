@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.options import build_option, registered, settings_class
+from fingerprints.core.options import build_option, registered
 from fingerprints.core.tasks import get_task
 from fingerprints.data.settings import DataSettings
 from fingerprints.detector.build import check_reference, check_stages, reference_notes
@@ -30,12 +30,17 @@ def check(task="subset", decision="svm", training="frozen", reduction="none", **
 def test_what_goes_together_passes():
     check()
     for name in SCORES:
-        if "head" not in settings_class("decision", name).needs:
-            check(task="usage", decision=name, training="pairs")
+        needs = registered("decision")[name].needs
+        if "head" not in needs:
+            encoder, training = (
+                ("autoencoder", "reconstruction") if "errors" in needs else ("pixels", "pairs")
+            )
+            check(task="usage", decision=name, training=training, encoder__name=encoder)
     for targets in (["origin"], ["generators", "origin"]):
         check(task="usage", decision="logit", training="classifier", training__targets=targets)
     learnt = {"training__targets": ["generators", "labels"], "training__fit_on": "real"}
     check(task="usage", decision="logit", training="classifier", **learnt)
+    check(task="usage", decision="mean_error", encoder__name="autoencoder", training="frozen")
     check(task="model", decision="head", training="classifier")
     check(decision="head", training="classifier", decision__open_set=True)
     for name in CLUSTERINGS:
@@ -49,6 +54,16 @@ def test_what_goes_together_passes():
     [
         ({"task": "usage"}, "does not answer task 'usage'"),
         ({"task": "usage", "decision": "window_em", "encoder__name": "lbp"}, "needs the pixels"),
+        ({"task": "usage", "decision": "error_map"}, "needs the reconstruction errors"),
+        ({"task": "usage", "decision": "distance", "training": "reconstruction"}, "Only an autoencoder"),
+        (
+            {"task": "usage", "decision": "mean_error", "encoder__name": "autoencoder", "training": "pairs"},
+            "Only an autoencoder",
+        ),
+        (
+            {"encoder__name": "autoencoder", "training": "reconstruction"},
+            "leaves none to test task 'subset' on",
+        ),
         ({"decision": "distance"}, "does not answer task 'subset'"),
         ({"task": "usage", "decision": "distance", "training": "classifier"}, "labels real ones"),
         ({"training": "classifier", "training__targets": ["origin"]}, "labels generated images"),

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.embeddings import sources
 from fingerprints.embeddings.sources import (
     Frozen,
+    OnGenerated,
     OnLabels,
     TrainingContext,
     TrainingRows,
@@ -19,6 +21,8 @@ from fingerprints.embeddings.sources import (
 )
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.classifier import ClassifierModule
+from fingerprints.training.fit import fit
+from fingerprints.training.reconstruction import ReconstructionModule
 from fingerprints.training.settings import OptimiserSettings, StoppingSettings, TrainerSettings
 from tests.networks import build_network
 
@@ -178,3 +182,85 @@ def test_stages_go_on_from_the_network_with_a_new_head(usage_root, prepared, tmp
     # One epoch more moves a network less far than another start does.
     moved = (last - weights(first.network)).norm()
     assert 0 < moved < (last - weights(alone.network)).norm()
+
+
+def autoencoders(*, own_part: bool = False) -> OnGenerated:
+    values = {"name": "autoencoder", "side": 12, "channels": [4], "latent": 4}
+    return OnGenerated(
+        lambda: ReconstructionModule(
+            build_network(values, size=48, on_pairs=False),
+            optimiser=OptimiserSettings(lr=3e-3),
+            augmentation=Augmentation(),
+        ),
+        batch_size=8,
+        own_part=own_part,
+    )
+
+
+@pytest.fixture
+def usage_context(usage_root, prepared, tmp_path):
+    index, store = prepared(usage_root(generators=("a", "b")), "usage_2024", folds=2)
+    return TrainingContext(
+        index=index,
+        store=store,
+        trainer=TrainerSettings(accelerator="cpu", max_epochs=2),
+        stopping=StoppingSettings(),
+        seed=0,
+        folder=tmp_path / "checkpoints",
+    )
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Store rows that each training draws from."""
+    seen: list[list[int]] = []
+
+    def spy(module, data, **options):
+        seen.append(data.train_strategy.rows.tolist())
+        return fit(module, data, **options)
+
+    monkeypatch.setattr(sources, "fit", spy)
+    return seen
+
+
+def test_an_autoencoder_sees_each_generators_training_images_once_for_all_folds(usage_context, drawn):
+    source = autoencoders()
+    for generator in ("a", "b"):
+        rows = usage_context.index.select(generator=generator)
+        train, test = rows[rows["split"] == "train"], rows[rows["split"] == "test"]
+        made = []
+        for fold in (0, 1):
+            inside, outside = train[train["fold"] != fold], train[train["fold"] == fold]
+            given = TrainingRows(inside, outside, train.iloc[:0])
+            made.append(source.make(usage_context, given, Path(generator) / f"fold_{fold}", "a fold"))
+        last = source.make(usage_context, TrainingRows(train, train.iloc[:0], test), Path(generator), "last")
+        assert made == [last, last]
+        assert list(last.fits) == [generator]
+        assert sorted(drawn[-1]) == sorted(train.index[train["domain"] == "generated"])
+    assert len(drawn) == 2
+
+
+def test_with_own_part_the_test_images_get_an_autoencoder_of_their_generated_images(usage_context, drawn):
+    rows = usage_context.index.select(generator="a")
+    train, test = rows[rows["split"] == "train"], rows[rows["split"] == "test"]
+    given = TrainingRows(train, train.iloc[:0], test)
+    alone = autoencoders().make(usage_context, given, Path("a"), "a")
+    both = autoencoders(own_part=True).make(usage_context, given, Path("a"), "a")
+    assert list(both.fits) == ["a", "a, test part"]
+    assert sorted(drawn[-1]) == sorted(test.index[test["domain"] == "generated"])
+    asked = np.array([test.index[0], train.index[0], test.index[1]])
+    mixed = both.encode(asked)
+    np.testing.assert_allclose(mixed[1], alone.encode(asked)[1], rtol=1e-4, atol=1e-6)
+    assert np.abs(mixed - alone.encode(asked))[[0, 2]].max() > 1e-4
+    with torch.no_grad():
+        pixels = torch.from_numpy(np.array(usage_context.store.images[asked[[0, 2]]]))[:, None]
+        np.testing.assert_allclose(mixed[[0, 2]], both.network(pixels), rtol=1e-4, atol=1e-6)
+
+
+def test_held_out_generated_images_only_validate(usage_root, prepared, usage_context, drawn):
+    index, store = prepared(usage_root(name="large"), "usage", folds_below=0, validation=0.3)
+    context = replace(usage_context, index=index, store=store)
+    parts = [index.select(split=split) for split in ("train", "validation", "test")]
+    encoder = autoencoders().make(context, TrainingRows(*parts), Path(), "training")
+    assert sorted(drawn[-1]) == sorted(parts[0].index[parts[0]["domain"] == "generated"])
+    assert "val_loss" in encoder.fits["training"].history
