@@ -38,7 +38,10 @@ TINY = {
         *("data=imageclef2025_usage", "region=lung", "encoder=resnet18"),
         *("encoder.weights=none", "encoder.input_size=32"),
     ],
-    "autoencoder_usage": ["data=imageclef2025_usage", "encoder.side=16", "encoder.channels=[4,4]"],
+    "autoencoder_usage": [
+        *("data=imageclef2025_usage", "decision=error_map", "training.own_part=true"),
+        *("encoder.side=16", "encoder.channels=[4,4]"),
+    ],
     "class_kmeans_usage": ["data=imageclef2025_usage", "encoder=lbp"],
     "pairs_usage": ["data=imageclef2025_usage", "encoder=lbp"],
     "colorized_usage": [*TINY_CLASSIFIER, "filter=colorize", "training.augment.shift=2"],

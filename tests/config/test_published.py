@@ -88,3 +88,28 @@ def test_a_figure_of_an_embedding_that_is_not_here_stands_beside_no_other():
 def test_a_value_may_be_a_list(targets, figures):
     words = ["filter=binarize", f"training.targets=[{targets}]", "data.root=none"]
     assert settings("experiment=filters_usage", *words).published.test == figures
+
+
+@pytest.mark.parametrize(
+    ("words", "figure"),
+    [
+        (["experiment=regions_usage"], 0.50225),
+        (["experiment=regions_usage", "region=outer", "encoder=densenet121"], 0.527),
+        (["experiment=regions_usage", "region=lung", "decision.k=4"], None),
+        (["experiment=regions_usage", "decision.cut=out_of_fold"], None),
+        (["experiment=autoencoder_usage"], 0.2357),
+        (["experiment=autoencoder_usage", "decision=error_map"], 0.6275),
+        (["experiment=autoencoder_usage", "training.own_part=true"], None),
+    ],
+)
+def test_systems_of_two_generators_show_their_mean(words, figure, tmp_path):
+    assert settings(*words, f"data.root={tmp_path}").published.test.get("f1_used") == figure
+
+
+def test_a_mean_over_generators_is_their_mean():
+    several = [entry for entry in ENTRIES if "generators" in entry]
+    assert len(several) >= 8
+    for entry in several:
+        for metric, mean in entry["test"].items():
+            own = [found["test"][metric] for found in entry["generators"].values()]
+            assert mean == pytest.approx(sum(own) / len(own), abs=2e-4), entry["source"]
