@@ -220,7 +220,7 @@ def _head(
         raise FingerprintsError(
             f"Decision '{decision.name}' needs a trained classifier; training={training.name} trains none.",
             where="decision",
-            fix="training=classifier, or another decision (svm, centroid, kmeans)",
+            fix="training=classifier, or a decision that needs none",
         )
     if training.learns[-1] == "generators":
         raise FingerprintsError(
