@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from fingerprints.config.published import has_random_weights
 from fingerprints.core.tasks import TASKS, Task
 from fingerprints.runs.folder import RunRecord, leaves, short_names
 from fingerprints.runs.status import FINISHED
@@ -99,9 +100,7 @@ def kind_of(run: RunRecord) -> Kind:
     """`control` with shuffled labels, `random_weights` if a backbone was not pretrained."""
     if run.setting("data.shuffle_labels") is True:
         return "control"
-    several = run.config.get("encoders")
-    encoders = [run.config.get("encoder"), *(several if isinstance(several, list) else [])]
-    bare = any(isinstance(part, dict) and part.get("weights") == "none" for part in encoders)
+    bare = has_random_weights(run.config.get("encoder") or {})
     return "random_weights" if bare or run.setting("fused.random_weights") is True else "system"
 
 

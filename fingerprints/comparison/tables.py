@@ -82,14 +82,16 @@ def system_cell(system: System, part: str, metric: str, *, generator: str | None
         for record in system.records
     ]
     printed = None
-    if system.kind == "system" and generator is None:
-        printed = _printed(system.records[0], part).get(metric)
+    if system.kind == "system":
+        printed = _printed(system.records[0], part, generator).get(metric)
     return cell(figures, printed=printed)
 
 
-def _printed(record: RunRecord, part: str) -> dict[str, float]:
-    found = record.setting(f"published.{part}")
-    return found if isinstance(found, dict) else {}
+def _printed(record: RunRecord, part: str, generator: str | None = None) -> dict[str, float]:
+    found = record.setting("published") or {}
+    if generator is not None:
+        found = found.get("generators", {}).get(generator, {})
+    return found.get(part) or {}
 
 
 def printed_sources(data: DataSet) -> dict[str, list[str]]:
@@ -98,9 +100,13 @@ def printed_sources(data: DataSet) -> dict[str, list[str]]:
     for system in data.systems:
         record = system.records[0]
         source = record.setting("published.source")
-        if system.kind == "system" and source and any(_printed(record, part) for part in PARTS):
+        if system.kind == "system" and source and _has_printed(record, generators(data)):
             found.setdefault(str(source), []).append(system.name)
     return found
+
+
+def _has_printed(record: RunRecord, named: Sequence[str]) -> bool:
+    return any(_printed(record, part, generator) for part in PARTS for generator in (None, *named))
 
 
 def is_clustering(record: RunRecord) -> bool:

@@ -27,7 +27,6 @@ EXTRAS: dict[str, tuple[str, str]] = {
     "hydra/launcher=submitit_slurm": ("hydra_submitit_launcher", "slurm"),
     "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "sweep"),
 }
-FREE_KEYS = ("published.test", "published.validation")  # mappings with keys that the user may choose
 SWEPT = "hydra.sweeper.params."  # prefix of a key that a sweep varies
 
 
@@ -48,7 +47,7 @@ def check_overrides(words: Sequence[str], root: str) -> None:
             _require_extra(f"{key}={option.strip()}")
         if word.startswith("-") or not equals or key == "hydra" or key.startswith("hydra.") or "@" in key:
             continue
-        if key.startswith("hydra/") or any(key.startswith(f"{k}.") for k in FREE_KEYS):
+        if key.startswith("hydra/"):
             continue
         if key not in known:
             raise unknown_key(key, root, found)
@@ -190,12 +189,6 @@ def unknown_key(
             f"The chosen option of '{group}' has no key '{key}'{'; ' if having else ''}{_listed(having)}.",
             where="command line or experiment file",
             fix=f"leave it out, or choose another {group}",
-        )
-    if any(key.startswith(f"{mapping}.") for mapping in FREE_KEYS):
-        return FingerprintsError(
-            f"The mapping has no key '{key}' yet.",
-            where="command line",
-            fix=f"add it with a plus: +{key}=VALUE",
         )
     known = [valid for valid in known if _of_chosen(valid, chosen or {})]
     near = nearest(key, known)

@@ -9,29 +9,47 @@ from typing import Any
 
 import yaml
 
+from fingerprints.data.embedded import is_simulated
+
 TABLE = "published.yaml"
+# What a system has at these stages if its entry does not name them.
+USUAL = {"filter.name": "none", "region.name": "full", "reduction.name": "none"}
 
 
 @functools.cache
 def read_published(path: Path) -> list[dict[str, Any]]:
-    """The entries of the table: `experiment`, `when`, `source`, and figures for `validation` and `test`."""
+    """The entries of the table: `experiment`, `when`, and the values of `PublishedSettings`."""
     return yaml.safe_load(path.read_text())
 
 
 def find_published(config: Mapping[str, Any], entries: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The entry that a configuration matches, or `None`.
+    """The values of `PublishedSettings` for a configuration; `None` if no entry matches it.
 
-    An entry matches if its experiment and all values of `when` are those of the configuration. A network with
-    random weights has no entry, because its figures are not comparable with published ones.
+    An entry matches if its experiment and all values of `when` are those of the configuration, and the stages
+    of `USUAL` have their usual values unless `when` names them. Nothing is comparable with published figures
+    if a pretrained network has random weights, if labels are shuffled or left out, or if the data are a
+    simulated benchmark.
     """
-    if config["encoder"].get("weights") == "none":
+    data = config.get("data", {})
+    if (
+        has_random_weights(config["encoder"])
+        or data.get("shuffle_labels")
+        or data.get("leave_out") is not None
+        or is_simulated(data.get("root", ""))
+    ):
         return None
     for entry in entries:
+        wanted = {key: usual for key, usual in USUAL.items() if _value(config, key) is not None}
         if entry["experiment"] == config["name"] and all(
-            _value(config, key) == wanted for key, wanted in entry["when"].items()
+            _value(config, key) == value for key, value in (wanted | entry["when"]).items()
         ):
-            return {key: entry.get(key, {}) for key in ("source", "validation", "test")}
+            return {key: value for key, value in entry.items() if key not in ("experiment", "when")}
     return None
+
+
+def has_random_weights(encoder: Mapping[str, Any]) -> bool:
+    """Whether a pretrained encoder, or one of several concatenated ones, has random weights."""
+    return encoder.get("weights") == "none" or any(map(has_random_weights, encoder.get("encoders", ())))
 
 
 def _value(config: Mapping[str, Any], key: str) -> Any:

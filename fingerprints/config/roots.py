@@ -13,6 +13,7 @@ from fingerprints.encoders.settings import EncoderSettings
 from fingerprints.evidence.settings import EvidenceSettings
 from fingerprints.images.settings import FilterSettings, RegionSettings
 from fingerprints.reductions.settings import ReductionSettings
+from fingerprints.runs.figures import MEAN
 from fingerprints.training.settings import (
     Accelerator,
     LoggerSettings,
@@ -33,12 +34,29 @@ class PathsSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PublishedSettings:
-    """Figures that a source reports for the data of the challenge, for comparison with our figures."""
+class PrintedFigures:
+    """Figures that a source prints, by metric, for each part of the data."""
+
+    training: dict[str, float] = option({})
+    validation: dict[str, float] = option({})
+    test: dict[str, float] = option({})
+    part_unknown: dict[str, float] = option({}, help="the source does not say for which part")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedSettings(PrintedFigures):
+    """Figures that a source prints for the data of the challenge; filled in from `conf/published.yaml`.
+
+    The figures of the class itself are for the only generator, or the mean over several.
+    """
 
     source: str = option("")
-    test: dict[str, float] = option({})
-    validation: dict[str, float] = option({})
+    generators: dict[str, PrintedFigures] = option({}, help="figures of each generator")
+    runs: dict[str, PrintedFigures] = option({}, help="figures of further runs of the same system")
+
+    def beside(self, generator: str) -> PrintedFigures:
+        """The figures to show beside those of a generator; `''` or `mean` for the whole run."""
+        return self if generator in ("", MEAN) else self.generators.get(generator, PrintedFigures())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from fingerprints.config.roots import (
     DashboardSettings,
     EvaluateSettings,
     PredictSettings,
+    PublishedSettings,
     TrainSettings,
 )
 from fingerprints.config.simulation import MODEL_GENERATORS, SimulateSettings
@@ -169,9 +170,13 @@ def _fill_in(plain: dict[str, Any]) -> None:
     given = plain["data"]["reference"] or any(part["part"] == REFERENCE for part in plain["data"]["sources"])
     if given and plain["decision"].get("reference") == "auto":
         plain["decision"]["reference"] = "given"
-    if not plain["published"]["source"]:
-        found = find_published(plain, read_published(conf_dir() / TABLE))
-        plain["published"] = found or plain["published"]
+    if build(PublishedSettings, plain["published"]) != PublishedSettings():
+        raise FingerprintsError(
+            "Printed figures are not given on the command line or in an experiment file.",
+            where="published",
+            fix=f"add an entry to conf/{TABLE}, with the settings of the runs that it belongs to",
+        )
+    plain["published"] = find_published(plain, read_published(conf_dir() / TABLE)) or {}
     if plain["objective"] is not None and not plain["objective"].startswith("validation."):
         raise FingerprintsError(
             f"A search must not maximise '{plain['objective']}': test figures are biased if the search "

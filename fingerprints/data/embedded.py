@@ -37,6 +37,11 @@ def is_embedded(root: str | Path) -> bool:
     return Path(root).resolve().is_relative_to(FOLDER.resolve())
 
 
+def is_simulated(root: str | Path) -> bool:
+    """Whether `simulate` made a data folder, so that its generators are not those of a challenge."""
+    return (Path(root) / FACTS).is_file()
+
+
 def describe_data(root: str | Path, *, size: int) -> str:
     """Where the images come from: the folder, or a note that they are the embedded phantoms."""
     if not is_embedded(root):

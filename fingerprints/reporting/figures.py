@@ -25,6 +25,7 @@ from fingerprints.runs.figures import MEAN
 
 Figures = dict[str, Evaluation]  # by generator; with several also under MEAN
 HELD_OUT_REAL = "held_out_real"
+PAIRS_SHARE_IMAGES = "pairs share images, so that no interval is valid"
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def metrics_document(
                 "low": None,
                 "high": None,
                 "p": None,
-                "reason": "pairs share images, so that no interval is valid",
+                "reason": PAIRS_SHARE_IMAGES,
             }
     return {
         "task": index.task.name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -92,6 +92,14 @@ class Section:
 
 
 @dataclass(frozen=True)
+class PrintedRow:
+    """Figures that the source prints and that stand beside none of the run's, by metric."""
+
+    title: str
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
 class ReportContent:
     """Content of a report.
 
@@ -107,6 +115,7 @@ class ReportContent:
         facts: Facts of the run, in the order shown.
         config_yaml: The resolved configuration.
         printed_source: Where the printed figures come from.
+        printed: Printed figures of parts, generators and runs that the run has no figures of.
     """
 
     title: str
@@ -120,6 +129,7 @@ class ReportContent:
     facts: dict[str, str]
     config_yaml: str
     printed_source: str
+    printed: list[PrintedRow] = field(default_factory=list)
 
 
 def render(content: ReportContent) -> str:
@@ -131,6 +141,7 @@ def render(content: ReportContent) -> str:
         sections=[_SectionView.of(section, task=content.task) for section in content.sections],
         validation=validation,
         interval_note=INTERVAL_NOTE,
+        printed_metrics=list(dict.fromkeys(name for row in content.printed for name in row.figures)),
     )
 
 

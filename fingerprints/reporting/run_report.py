@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import yaml
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fingerprints.config.roots import TrainSettings
+from fingerprints.config.roots import PrintedFigures, PublishedSettings, TrainSettings
 from fingerprints.core.options import plain
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.data.embedded import describe_data
@@ -21,8 +21,8 @@ from fingerprints.evidence.estimates import Evaluation
 from fingerprints.evidence.metrics import confusion, matched_confusion, roc_curve
 from fingerprints.evidence.verdict import Verdict
 from fingerprints.reporting import plots
-from fingerprints.reporting.figures import Scores, judged_part, labels_asked, overall
-from fingerprints.reporting.html import Baseline, FigurePanel, MetricRow, ReportContent, Section
+from fingerprints.reporting.figures import PAIRS_SHARE_IMAGES, Scores, judged_part, labels_asked, overall
+from fingerprints.reporting.html import Baseline, FigurePanel, MetricRow, PrintedRow, ReportContent, Section
 from fingerprints.runs.figures import MEAN
 from fingerprints.training.settings import PairTrainingSettings
 
@@ -34,6 +34,13 @@ DESCRIPTIONS = {
     "histogram_real": "grey-level histogram of the image alone, fitted on real training images",
     "histogram_generated": "grey-level histogram of the image alone, fitted on generated training images",
     "file": "size and format of the file alone",
+}
+
+PRINTED_PARTS = {
+    "training": "training part",
+    "validation": "validation part",
+    "test": "test part",
+    "part_unknown": "part not named",
 }
 
 
@@ -52,7 +59,7 @@ def report_content(
     sections = [
         Section(
             title=detection.generator or ("Test part" if detection.test is not None else "Training part"),
-            metrics=_rows(scores.test.get(detection.generator), printed.test),
+            metrics=_rows(scores.test.get(detection.generator), printed.beside(detection.generator).test),
             baselines=_baselines(scores, detection.generator),
             panels=_panels(config, index, detection, scores),
         )
@@ -61,12 +68,16 @@ def report_content(
     if MEAN in scores.test:
         mean = Section(
             "Mean over generators",
-            _rows(scores.test[MEAN], config.published.test),
+            _rows(scores.test[MEAN], printed.test),
             _baselines(scores, MEAN),
             [],
         )
         sections.insert(0, mean)
-    validation = overall(scores.validation)
+    validation = [*_rows(overall(scores.validation), printed.validation), *_pair_rows(detections, printed)]
+    shown: dict[tuple[str, str], Collection[str]] = {
+        ("test", "" if name == MEAN else name): found.metrics for name, found in scores.test.items()
+    }
+    shown["validation", ""] = [row.name for row in validation]
     return ReportContent(
         title=config.name,
         task=index.task,
@@ -75,10 +86,11 @@ def report_content(
         level=conclusion.level,
         notes=[*conclusion.notes, *index.notes],
         sections=sections,
-        validation=_rows(validation, printed.validation),
+        validation=validation,
         facts=_facts(config, index, detections, silhouette, facts),
         config_yaml=yaml.safe_dump(plain(config), sort_keys=False),
         printed_source=printed.source,
+        printed=_printed_elsewhere(printed, shown),
     )
 
 
@@ -89,6 +101,38 @@ def _rows(evaluation: Evaluation | None, printed: dict[str, float]) -> list[Metr
         MetricRow(name, e.value, e.low, e.high, e.p, e.reason, printed.get(name))
         for name, e in evaluation.metrics.items()
     ]
+
+
+def _pair_rows(detections: Sequence[Detection], printed: PrintedFigures) -> list[MetricRow]:
+    """The accuracy on unseen pairs, the mean over generators; empty without training on pairs."""
+    found = [d.pair_accuracy for d in detections if d.pair_accuracy is not None]
+    if not found:
+        return []
+    name, value = "pair_accuracy", sum(found) / len(found)
+    return [MetricRow(name, value, reason=PAIRS_SHARE_IMAGES, printed=printed.validation.get(name))]
+
+
+def _printed_elsewhere(
+    printed: PublishedSettings, shown: Mapping[tuple[str, str], Collection[str]]
+) -> list[PrintedRow]:
+    """Printed figures that stand beside none of this run's.
+
+    Args:
+        printed: What the source prints.
+        shown: The metrics of this run by part and generator; `''` is the whole run.
+    """
+    whole = "mean" if printed.generators else ""
+    places: list[tuple[str | None, str, PrintedFigures]] = [("", whole, printed)]
+    places += [(name, name, found) for name, found in printed.generators.items()]
+    places += [(None, name, found) for name, found in printed.runs.items()]
+    rows = []
+    for generator, title, found in places:
+        for part, words in PRINTED_PARTS.items():
+            beside = () if generator is None else shown.get((part, generator), ())
+            left = {name: value for name, value in getattr(found, part).items() if name not in beside}
+            if left:
+                rows.append(PrintedRow(", ".join(filter(None, [title, words])), left))
+    return rows
 
 
 def _baselines(scores: Scores, generator: str) -> list[Baseline]:

@@ -49,6 +49,22 @@ def test_generators_and_their_mean(workshop):
     assert table.loc[0, ["test.kappa", "test.m1.kappa", "test.m2.kappa"]].tolist() == [0.3, 0.1, 0.5]
 
 
+def test_printed_figures_of_generators_stand_beside_them(workshop):
+    workshop.truth(task="usage")
+    by_generator = {
+        name: {"kappa": figure(value)} for name, value in (("m1", 0.1), ("m2", 0.5), ("mean", 0.3))
+    }
+    published = {"source": "Paper", "generators": {"m2": {"test": {"kappa": 0.7}}}}
+    workshop.run("runs/a", ["used"] * 60, task="usage", test=by_generator, published=published)
+    data = workshop.only_set()
+    printed = [
+        tables.system_cell(data.systems[0], "test", "kappa", generator=name).printed
+        for name in (None, "m1", "m2")
+    ]
+    assert printed == [None, None, 0.7]
+    assert tables.printed_sources(data) == {"Paper": [data.systems[0].name]}
+
+
 def test_baselines_come_once_and_the_best_blind_one_is_named(workshop):
     truth = workshop.truth()
     shuffled = {"file": {"accuracy": figure(0.1)}}

@@ -32,7 +32,6 @@ def test_configuration_errors_in_plain_words(text, expected):
         (["decision.open_set=perhaps"], "decision.open_set", "is not true or false"),
         (["data.root=null"], "data.root", "data.root cannot be null."),
         (["logger.tags=mine"], "logger.tags", "'logger.tags=[FIRST,SECOND]'"),
-        (["published.test.mine=0.5"], "command line", "+published.test.mine=VALUE"),
         (
             ["pairing=all", "pairing.batch_size=3"],
             "command line or experiment file",

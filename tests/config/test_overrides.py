@@ -83,7 +83,6 @@ def test_valid_words_pass():
         "decision.k=3",
         "sweep=[seeds,folds]",
         "~callbacks",
-        "published.test.mine=1",
     ]
     check_overrides(words, "train")
     with pytest.raises(FingerprintsError, match="sede"):  # all of them were read

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from fingerprints.config.published import TABLE, find_published, read_published
+from fingerprints.config.published import TABLE, find_published, has_random_weights, read_published
+from fingerprints.config.roots import PrintedFigures, PublishedSettings
 from fingerprints.config.schema import conf_dir, options
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.options import build, plain
+from fingerprints.data.embedded import FACTS
 from tests.compose import settings
 
 ENTRIES = read_published(conf_dir() / TABLE)
@@ -32,7 +36,7 @@ def test_a_configuration_finds_what_its_source_prints():
     assert found["validation"] == {"accuracy": 0.5259}
     clusters = find_published(config(decision__name="kmeans"), ENTRIES)
     assert clusters["validation"] == {"accuracy_unmatched": 0.1970}
-    assert clusters["test"] == {}
+    assert "test" not in clusters
 
 
 @pytest.mark.parametrize(
@@ -49,11 +53,100 @@ def test_another_system_finds_nothing(change):
     assert find_published(config(**change), ENTRIES) is None
 
 
+def test_values_of_the_table_are_settings():
+    for entry in ENTRIES:
+        values = {key: value for key, value in entry.items() if key not in ("experiment", "when")}
+        made = build(PublishedSettings, values)
+        assert build(PublishedSettings, plain(made)) == made
+        places = [made, *made.generators.values(), *made.runs.values()]
+        assert any(place != PrintedFigures() for place in places)
+
+
+@pytest.mark.parametrize(
+    ("stage", "value"),
+    [
+        ("filter", {"name": "binarize"}),
+        ("region", {"name": "lung"}),
+        ("reduction", {"name": "pca"}),
+        ("data", {"shuffle_labels": True}),
+        ("data", {"leave_out": "t1"}),
+    ],
+)
+def test_a_changed_stage_or_changed_labels_find_nothing(stage, value):
+    assert find_published(config() | {stage: value}, ENTRIES) is None
+    usual = {"filter": "none", "region": "full", "reduction": "none"}
+    same = {"name": usual[stage]} if stage in usual else {"shuffle_labels": False, "leave_out": None}
+    assert find_published(config() | {stage: same}, ENTRIES) is not None
+
+
+def test_a_simulated_benchmark_finds_nothing(tmp_path):
+    assert find_published(config() | {"data": {"root": str(tmp_path)}}, ENTRIES) is not None
+    (tmp_path / FACTS).write_text("{}")
+    assert find_published(config() | {"data": {"root": str(tmp_path)}}, ENTRIES) is None
+
+
+def test_one_random_encoder_of_several_is_enough():
+    several = [{"name": "dinov2", "weights": "default"}, {"name": "resnet50", "weights": "none"}]
+    assert has_random_weights({"name": "concatenated", "encoders": several})
+    assert not has_random_weights({"name": "concatenated", "encoders": several[:1]})
+    assert not has_random_weights({"name": "siamese_cnn", "weights": None})
+
+
+@pytest.mark.parametrize(
+    ("experiment", "test", "validation"),
+    [
+        ("siamese_subtask1", 0.5180, None),
+        ("metric_subtask1", 0.5180, None),
+        ("siamese_subtask2", 0.9904, 1.0),
+        ("metric_subtask2", 0.9904, 1.0),
+    ],
+)
+def test_siamese_experiments_have_their_figures_at_full_length_only(experiment, test, validation, tmp_path):
+    words = [f"experiment={experiment}", f"data.root={tmp_path}"]
+    found = settings(*words).published
+    assert found.test["accuracy"] == test
+    assert found.validation.get("pair_accuracy") == validation
+    assert "accuracy" not in found.validation
+    for change in ("trainer.max_epochs=8", "encoder.weights=FILE"):
+        assert settings(*words, change).published == PublishedSettings(), change
+
+
+@pytest.mark.parametrize("change", ["encoder=resnet18", "decision=knn", "pairing=all"])
+def test_another_encoder_or_decision_is_not_the_siamese_network(change, tmp_path):
+    words = ["experiment=siamese_subtask2", f"data.root={tmp_path}"]
+    assert settings(*words, change).published == PublishedSettings()
+
+
+def test_runs_and_parts_of_subtask_1_are_kept_apart(tmp_path):
+    found = settings("experiment=siamese_subtask1", f"data.root={tmp_path}").published
+    assert found.test["kappa"] == 0.036
+    assert found.runs["run 1492"].test["kappa"] == -0.044
+    assert [run.training["kappa"] for run in found.runs.values() if run.training] == [0.35, 0.50]
+    assert found.training == {}  # it is not known which run has which
+
+
+def test_figures_beside_a_generator_are_its_own():
+    found = PublishedSettings(test={"f1_used": 0.5}, generators={"m1": PrintedFigures(test={"f1_used": 0.4})})
+    assert [found.beside(name).test for name in ("", "mean", "m1", "m2")] == [
+        {"f1_used": 0.5},
+        {"f1_used": 0.5},
+        {"f1_used": 0.4},
+        {},
+    ]
+
+
+@pytest.mark.parametrize("word", ["+published.test.mine=0.5", "published.source=mine"])
+def test_figures_are_given_in_the_table_only(word, tmp_path):
+    with pytest.raises(FingerprintsError) as caught:
+        settings("experiment=siamese_subtask2", f"data.root={tmp_path}", word)
+    assert caught.value.where == "published"
+
+
 def test_entries_name_experiments_that_there_are_and_no_two_are_the_same():
     assert {entry["experiment"] for entry in ENTRIES} <= set(options("experiment"))
     whens = [(entry["experiment"], sorted(entry["when"].items())) for entry in ENTRIES]
     assert len(set(map(str, whens))) == len(whens)
-    assert all(entry["source"] and (entry.get("test") or entry.get("validation")) for entry in ENTRIES)
+    assert all(entry["source"] for entry in ENTRIES)
 
 
 def test_figures_of_the_2024_test_part_are_those_printed():

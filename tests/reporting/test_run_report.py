@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from fingerprints import train
+from fingerprints.config.roots import PrintedFigures, PublishedSettings
+from fingerprints.reporting import run_report
 
 FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=20", "evidence.permutations=19"]
 FAST += ["trainer.max_epochs=1", "data.folds=2"]
@@ -41,3 +43,23 @@ def test_a_subset_page(command: Any, subset_root: Any, tmp_path: Path) -> None:
         assert text in page, text
     for text in ("calls every image used", "one line per fold", "ROC"):
         assert text not in page, text
+
+
+def test_printed_figures_stand_beside_their_own_or_in_a_table_of_the_rest() -> None:
+    printed = PublishedSettings(
+        source="Paper",
+        training={"f1": 0.1},
+        test={"f1": 0.2, "kappa": 0.3},
+        generators={"m1": PrintedFigures(test={"f1": 0.4}), "m3": PrintedFigures(test={"f1": 0.5})},
+        runs={"run 2": PrintedFigures(test={"f1": 0.6}, part_unknown={"kappa": 0.7})},
+    )
+    shown = {("test", ""): ["f1"], ("test", "m1"): ["f1", "kappa"], ("test", "m2"): ["f1"]}
+    rest = run_report._printed_elsewhere(printed, shown)
+    assert [(row.title, row.figures) for row in rest] == [
+        ("mean, training part", {"f1": 0.1}),
+        ("mean, test part", {"kappa": 0.3}),
+        ("m3, test part", {"f1": 0.5}),
+        ("run 2, test part", {"f1": 0.6}),
+        ("run 2, part not named", {"kappa": 0.7}),
+    ]
+    assert run_report._printed_elsewhere(PublishedSettings(), shown) == []
