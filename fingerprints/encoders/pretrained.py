@@ -20,8 +20,8 @@ class PretrainedEncoder(nn.Module):
 
     Args:
         name: One of `PRETRAINED`.
-        weights: `default` (downloaded; for `efficientnet_lite0`, the file in its package), `none` (random),
-            or the path of a local state dict.
+        weights: `default` (downloaded; for `efficientnet_lite0`, the file in its package), `v1` or `v2`
+            (torchvision only), `none` (random), or the path of a local state dict.
         input_size: Image side of the backbone's input in pixels; `None` uses that of the weights.
 
     Raises:

@@ -15,6 +15,8 @@ TORCHVISION = (
 TIMM = ("inception_resnet_v2", "xception", "dinov2", "mae", "vit_large", "efficientnet_lite0")
 HUB = ("blip", "blip2")
 RANDOM = "none"  # value of `weights` for random weights
+VERSIONS = ("v1", "v2")  # values of `weights` for torchvision's first and second ImageNet weights of a model
+HAVE_V2 = ("mobilenet_v2", "mobilenet_v3", "resnet50", "resnet101", "resnet152")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +101,26 @@ class PretrainedSettings(EncoderSettings):
     """A pretrained backbone, with a projection head to train on pairs."""
 
     name: str = option()
-    weights: str = option("default", help="default (downloaded, or from a package), none (random), or a file")
+    weights: str = option(
+        "default",
+        help="default (downloaded, or from a package), v1 or v2 (torchvision: the first weights, nearest "
+        "to Keras, or second), none (random), or a file",
+    )
     input_size: int | None = option(
         None, least=1, most=4096, help="input side in pixels; null: that of the weights"
     )
     projection: int | None = option(
         256, least=1, most=65_536, help="width of a linear layer that is trained on pairs; null: none"
     )
+
+    def __post_init__(self) -> None:
+        known = VERSIONS[: 1 + (self.name in HAVE_V2)] if self.name in TORCHVISION else ()
+        if self.weights in VERSIONS and self.weights not in known:
+            raise FingerprintsError(
+                f"Encoder '{self.name}' has no weights {self.weights}.",
+                where=f"encoder.weights={self.weights}",
+                fix=f"encoder.weights={known[-1] if known else 'default'}",
+            )
 
     @property
     def has_random_weights(self) -> bool:

@@ -6,13 +6,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from fingerprints.core.weights import load_into, read_weights
 from fingerprints.encoders.fetching import no_download
 from fingerprints.encoders.preprocessing import ImageInput, triple
+from fingerprints.encoders.settings import VERSIONS
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,8 @@ def width(name: str) -> int:
 
 
 def image_input(name: str) -> ImageInput:
-    """The input that the ImageNet weights of a model expect; nothing is downloaded."""
-    from torchvision.models import get_model_weights
-
-    weights = get_model_weights(MODELS[name].model).DEFAULT
+    """The input that the ImageNet weights of a model expect, in both versions; nothing is downloaded."""
+    weights = imagenet_weights(name, "default")
     transform: Any = weights.transforms()
     mean, std = triple(transform.mean), triple(transform.std)
     if name == "inception_v3":
@@ -76,7 +78,8 @@ def backbone(name: str, weights: str) -> nn.Module:
 
     Args:
         name: One of `MODELS`.
-        weights: `default` (downloaded by torchvision), `none` (random), or a path.
+        weights: `default` (torchvision's own choice), `v1` or `v2` (its first or second ImageNet weights),
+            `none` (random), or a path. All but the last two are downloaded.
 
     Raises:
         FingerprintsError: If the weights are missing or do not fit.
@@ -91,7 +94,8 @@ def backbone(name: str, weights: str) -> nn.Module:
     # SqueezeNet's pooling is part of its classifier.
     setattr(model, entry.head, nn.AdaptiveAvgPool2d(1) if name == "squeezenet" else nn.Identity())
     if weights != "none":
-        state = _download(name) if weights == "default" else read_weights(Path(weights), model.state_dict())
+        fetched = weights in ("default", *VERSIONS)
+        state = _download(name, weights) if fetched else read_weights(Path(weights), model.state_dict())
         load_into(
             model,
             _renamed(state),
@@ -109,11 +113,19 @@ def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {_OLD_DENSENET.sub(r"\1\2", key): tensor for key, tensor in state.items()}
 
 
-def _download(name: str) -> dict[str, Tensor]:
+def imagenet_weights(name: str, weights: str) -> WeightsEnum:
+    """The entry of torchvision for `default`, `v1` or `v2`."""
     from torchvision.models import get_model_weights
 
-    chosen = get_model_weights(MODELS[name].model).DEFAULT
+    entries: Any = get_model_weights(MODELS[name].model)
+    found: WeightsEnum = entries.DEFAULT if weights == "default" else entries[f"IMAGENET1K_{weights.upper()}"]
+    return found
+
+
+def _download(name: str, weights: str) -> dict[str, Tensor]:
+    chosen = imagenet_weights(name, weights)
     try:
         return dict(chosen.get_state_dict(progress=True, check_hash=True))
     except OSError as error:  # includes the errors of urllib
-        raise no_download(name, error, files=f"the file {chosen.url.rsplit('/', 1)[-1]}") from error
+        file = f"the file {chosen.url.rsplit('/', 1)[-1]}"
+        raise no_download(name, error, weights=weights, files=file) from error

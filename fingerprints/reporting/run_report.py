@@ -17,6 +17,7 @@ from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.data.embedded import describe_data
 from fingerprints.data.index import Index
 from fingerprints.detector.detector import Detection, Predictions
+from fingerprints.encoders.settings import RANDOM
 from fingerprints.evidence.estimates import Evaluation
 from fingerprints.evidence.metrics import confusion, matched_confusion, roc_curve
 from fingerprints.evidence.verdict import Verdict
@@ -322,6 +323,14 @@ def _encoder_facts(detections: Sequence[Detection]) -> str:
     return f"frozen, {width:,} features ({network}); {count:,} images encoded in this run"
 
 
+def _weights(encoder: Mapping[str, Any]) -> str:
+    """The weights that encoders start from, as configured: `resnet50 v1, dinov2 default`; may be empty."""
+    if "encoders" in encoder:
+        return ", ".join(filter(None, map(_weights, encoder["encoders"])))
+    weights = encoder.get("weights")
+    return "" if weights is None else f"{encoder['name']} {'random' if weights == RANDOM else weights}"
+
+
 def _plain(facts: Any) -> str:
     """Nested facts in one line of words."""
     if isinstance(facts, dict):
@@ -356,6 +365,7 @@ def _facts(
         + (" near-duplicate clusters (no groups were given)" if index.pseudo_groups else ""),
         "test units / groups": f"{len(units):,} / {units['group'].nunique():,}",
         "encoder": _encoder_facts(detections),
+        "encoder weights": _weights(plain(config.encoder)) or "none loaded",
         "trainings": str(sum(len(d.fits) for d in detections)),
         "reduction": "; ".join(dict.fromkeys(_described(d) for d in detections)),
         "silhouette": "; ".join(filter(None, map(_silhouette, silhouette.values()))) or "not known",

@@ -63,3 +63,9 @@ def test_printed_figures_stand_beside_their_own_or_in_a_table_of_the_rest() -> N
         ("run 2, part not named", {"kappa": 0.7}),
     ]
     assert run_report._printed_elsewhere(PublishedSettings(), shown) == []
+
+
+def test_the_page_names_the_weights_that_encoders_start_from() -> None:
+    several = [{"name": "resnet50", "weights": "v1"}, {"name": "lbp"}, {"name": "dinov2", "weights": "none"}]
+    assert run_report._weights({"name": "concatenated", "encoders": several}) == "resnet50 v1, dinov2 random"
+    assert run_report._weights({"name": "siamese_cnn", "weights": None}) == ""
