@@ -168,7 +168,8 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
     if "accuracy_unmatched" in names:
         notes.append(
             "Accuracy and F1 of clusters are computed after the Hungarian method has matched clusters to "
-            "classes; unmatched accuracy takes cluster k as class k, as in the 2025 paper."
+            "classes; unmatched accuracy takes the k-th largest cluster as class k. The 2025 paper took the "
+            "numbers that a library gave, which depend on the order of files: its figures are chance."
         )
     elif data.task.clusters:
         notes.append("Accuracy is computed after the Hungarian method has matched clusters to classes.")

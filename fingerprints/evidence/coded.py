@@ -31,7 +31,8 @@ from fingerprints.evidence.metrics import (
 class CodedAnswers:
     """Coded images, sorted, so that the input order has no influence.
 
-    `ranks` holds one column of dense score ranks for each class in `scored`.
+    `ranks` holds one column of dense score ranks for each class in `scored`. `places` holds the share of
+    each class (row) that each answer (column) stands for if clusters are not matched to classes.
     """
 
     truth: IntArray
@@ -42,6 +43,7 @@ class CodedAnswers:
     fprs: list[float]
     position: IntArray
     shape: tuple[int, int]
+    places: FloatArray
 
     @property
     def n_groups(self) -> int:
@@ -149,9 +151,11 @@ def coded(
     rows = encode(truth, classes=classes)
     answers = np.asarray(predicted, dtype=str)
     names: Sequence[str] = classes
-    if clusters and not np.isin(answers, list(classes)).all():
+    named = not clusters or bool(np.isin(answers, list(classes)).all())
+    if not named:
         names = np.unique(answers).tolist()
     columns = encode(answers, classes=names)
+    width = max(len(names), len(classes))
     group = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1].astype(np.int64)
     ranks: list[IntArray] = []
     scored: list[int] = []
@@ -171,5 +175,29 @@ def coded(
         scored=scored,
         fprs=[fpr for fpr, needed in MIN_NON_MEMBERS.items() if negatives >= needed],
         position=np.arange(len(rows)),
-        shape=(len(classes), max(len(names), len(classes))),
+        shape=(len(classes), width),
+        places=np.eye(len(classes), width)
+        if named
+        else places_by_size(np.bincount(columns, minlength=width), classes=len(classes)),
     )
+
+
+def places_by_size(sizes: IntArray, *, classes: int) -> FloatArray:
+    """Share [i][j] of class i that cluster j stands for: the k-th largest cluster stands for the k-th class.
+
+    Names and order of clusters come from the order of files, and have no influence. Clusters of one size
+    share their places equally, so that equal clusters give 1 / classes, whatever they contain.
+
+    Args:
+        sizes: `(K,)` images in each cluster, K at least `classes`.
+        classes: Number of classes, C.
+
+    Returns:
+        float64 `(C, K)`; each row adds up to 1.
+    """
+    out = np.zeros((len(sizes), len(sizes)))
+    for size in np.unique(sizes):
+        same = np.flatnonzero(sizes == size)
+        first = int((sizes > size).sum())
+        out[first : first + len(same), same] = 1 / len(same)
+    return out[:classes]

@@ -95,8 +95,8 @@ def estimate_metrics(
         permutations: Permutations of the labels.
         clusters: Whether answers are names of clusters, which must be matched to classes (Hungarian
             method, again in every draw, so that p-values account for the matching); default: as the
-            task states. Then `accuracy_unmatched` takes answers as they are: by name if all are names
-            of classes, else the k-th cluster in alphabetical order stands for the k-th class.
+            task states. Then `accuracy_unmatched` is reported too: it takes answers by name if all are names
+            of classes, else as `coded.places_by_size`.
 
     Raises:
         FingerprintsError: If lengths differ, a label is unknown, or scores have a wrong shape or are not
@@ -152,7 +152,9 @@ def _draw(
     rank_names = ["auc", *(tpr_name(fpr) for fpr in answers.fprs)] if answers.ranks else []
 
     def figures(tables: FloatArray, ranks: FloatArray) -> dict[str, FloatArray]:
-        from_tables = table_figures(tables, task=task, classes=classes, clusters=clusters)
+        from_tables = table_figures(
+            tables, task=task, classes=classes, clusters=clusters, places=answers.places
+        )
         return from_tables | dict(zip(rank_names, ranks.T, strict=True))
 
     ranking = answers.ranking(answers.truth, ones, answers.below(ones))
@@ -211,7 +213,12 @@ def _missing(answers: CodedAnswers, *, task: Task) -> dict[str, str]:
 
 
 def table_figures(
-    tables: FloatArray, *, task: Task, classes: Sequence[str], clusters: bool
+    tables: FloatArray,
+    *,
+    task: Task,
+    classes: Sequence[str],
+    clusters: bool,
+    places: FloatArray | None = None,
 ) -> dict[str, FloatArray]:
     """The figures of a task that can be computed from contingency tables.
 
@@ -220,7 +227,8 @@ def table_figures(
         task: `ari` and `nmi` for `subset` and `model`, one-class figures if there is a positive class.
         classes: Names of the rows.
         clusters: Whether columns are clusters. If so, the columns of each table are matched to classes
-            first (Hungarian method), and `accuracy_unmatched` takes the k-th column as the k-th class.
+            first (Hungarian method), and `accuracy_unmatched` is computed from the columns as they are.
+        places: Share [i][j] of class i that column j stands for in it, (C, K); default: all of its own row.
 
     Returns:
         Arrays of shape (B,).
@@ -230,8 +238,8 @@ def table_figures(
     if task.positive is None:
         figures |= {"ari": table_ari(tables), "nmi": table_nmi(tables)}
     if clusters:
-        hits = np.diagonal(tables, axis1=-2, axis2=-1).sum(axis=-1)
-        figures["accuracy_unmatched"] = hits / tables.sum(axis=(-2, -1))
+        shares = np.eye(*tables.shape[-2:]) if places is None else places
+        figures["accuracy_unmatched"] = (tables * shares).sum(axis=(-2, -1)) / tables.sum(axis=(-2, -1))
     return figures
 
 

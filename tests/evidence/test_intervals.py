@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import Any
@@ -285,7 +286,11 @@ def test_clusters_are_matched_before_they_are_scored() -> None:
     given |= {"groups": np.arange(120).astype(str), "resamples": 100, "permutations": 99}
     evaluation = estimate_metrics(**given)
     assert evaluation.metrics["accuracy"].value == 1
-    assert evaluation.metrics["accuracy_unmatched"].value == 0
+    largest = sorted(THREE, key=lambda label: -np.sum(truth == label))  # class k is called by its rank
+    right = sum(
+        np.sum(truth == label) for label, wanted in zip(largest, THREE, strict=True) if label == wanted
+    )
+    assert evaluation.metrics["accuracy_unmatched"].value == pytest.approx(right / 120)
     assert evaluation.metrics["ari"].value == pytest.approx(1)
     assert 0.8 < evaluation.metrics["ari"].low < 1  # type: ignore[operator]
     assert "auc" not in evaluation.metrics
@@ -425,6 +430,35 @@ def test_accuracy_unmatched_takes_names_as_they_are() -> None:
         assert found.metrics["accuracy"].value == pytest.approx(0.75)
     plain = estimate_metrics(**given, predicted=predicted, clusters=False)
     assert "accuracy_unmatched" not in plain.metrics
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_accuracy_unmatched_is_the_same_for_any_order_and_names(count: int) -> None:
+    rng = np.random.default_rng(count)
+    truth, codes = rng.choice(THREE, 90), rng.integers(count, size=90)
+    given = {"task": MODEL, "classes": THREE, "scores": None, "seed": 0, "resamples": 5, "permutations": 5}
+    values = []
+    for _ in range(4):
+        order, names = rng.permutation(90), rng.permutation([f"cluster_{i}" for i in range(9, 9 + count)])
+        found = estimate_metrics(
+            truth=truth[order], predicted=names[codes[order]], groups=np.arange(90).astype(str), **given
+        )
+        values.append(found.metrics["accuracy_unmatched"].value)
+    sizes = np.bincount(codes, minlength=count)
+    every = [  # slow and obvious: the mean over all orders in which no smaller cluster comes first
+        np.mean(np.array([*THREE, "", ""])[[order.index(code) for code in codes]] == truth)
+        for order in itertools.permutations(range(count))
+        if all(sizes[a] >= sizes[b] for a, b in itertools.pairwise(order))
+    ]  # fmt: skip
+    assert values == pytest.approx([np.mean(every)] * 4)
+
+
+def test_equal_clusters_are_chance_without_matching() -> None:
+    truth = np.repeat(THREE, 20)
+    given = {"task": MODEL, "classes": THREE, "truth": truth, "scores": None, "seed": 0}
+    given |= {"groups": np.arange(60).astype(str), "resamples": 5, "permutations": 5}
+    found = estimate_metrics(**given, predicted=np.repeat(["x", "y", "z"], 20)).metrics
+    assert (found["accuracy"].value, found["accuracy_unmatched"].value) == (1, pytest.approx(1 / 3))
 
 
 def test_five_groups_are_enough_and_four_are_not() -> None:
