@@ -172,26 +172,30 @@ class PairStrategy(Protocol):
 class RandomPairs:
     """The published protocol: one real and one generated image per pair; half of the pairs are positive.
 
-    An epoch has as many pairs as there are left (real) training images [A25]. For the positive half, left
-    images are drawn without repetition from those that have a positive partner; for the negative half, from
-    those that have a negative partner. If there are too few, drawing starts again with all of them.
-    Partners are drawn uniformly.
+    In `usage` each generated image is matched with a used and with a not-used real image [A25], so an
+    epoch has as many pairs as the larger side has images, and it is these that are drawn: for the positive
+    half from those with a positive partner, for the negative half from those with a negative one. In each
+    half no image is repeated before all were drawn, and the negative half begins with those that the
+    positive half left out, so that an epoch shows all of them. Partners are drawn uniformly from the other
+    side.
 
     Args:
         pools: The images to draw from.
         batch_size: Pairs in the global batch.
         seed: Seed of the run.
-        pairs_per_epoch: Default: the number of left images.
+        pairs_per_epoch: Default: the number of images of the larger side.
     """
 
     aligned: bool = True
+    by_larger: bool = True  # whether images are drawn from the larger side, or always from the left one
 
     @classmethod
     def of(
         cls, settings: RandomPairingSettings, pools: PairPools, *, images: NDArray[np.uint8], seed: int
     ) -> RandomPairs:
         """The strategy of these settings."""
-        return cls(pools, batch_size=settings.batch_size, seed=seed)
+        pairs = settings.pairs_per_epoch
+        return cls(pools, batch_size=settings.batch_size, seed=seed, pairs_per_epoch=pairs)
 
     def __init__(
         self, pools: PairPools, *, batch_size: int, seed: int, pairs_per_epoch: int | None = None
@@ -199,7 +203,9 @@ class RandomPairs:
         self.pools = pools
         self.batch_size = batch_size
         self.seed = seed
-        self.pairs = len(pools.left) if pairs_per_epoch is None else pairs_per_epoch
+        self.from_right = self.by_larger and len(pools.right) > len(pools.left)
+        drawn = pools.right if self.from_right else pools.left
+        self.pairs = len(drawn) if pairs_per_epoch is None else pairs_per_epoch
         self._epoch = -1
         self._plan: tuple[Rows, Rows] = (np.empty(0, np.int64), np.empty(0, np.int64))
 
@@ -218,29 +224,27 @@ class RandomPairs:
         if epoch == self._epoch:
             return self._plan
         rng = np.random.default_rng([self.seed, epoch, 1])
-        left_classes, right_classes = self.pools.left_classes, self.pools.right_classes
-        sides = []
+        classes = (self.pools.left_classes, self.pools.right_classes)
+        own, other = classes[::-1] if self.from_right else classes
+        halves = []
+        before = np.empty(0, dtype=np.int64)
         for positive, count in ((True, (self.pairs + 1) // 2), (False, self.pairs // 2)):
-            has_partner = np.array(
-                [np.any((right_classes == c) == positive) for c in range(len(self.pools.names))]
-            )
-            candidates = np.flatnonzero(has_partner[left_classes])
-            left = cycle(candidates, count, rng)
-            right = np.empty(count, dtype=np.int64)
-            for c in np.unique(left_classes[left]):
-                at = np.flatnonzero(left_classes[left] == c)
-                partners = np.flatnonzero((right_classes == c) == positive)
-                right[at] = self.choose(left[at], partners, rng)
-            sides.append((left, right))
+            has_partner = np.array([np.any((other == c) == positive) for c in range(len(self.pools.names))])
+            drawn = cycle(np.flatnonzero(has_partner[own]), count, rng, before=before)
+            partners = np.empty(count, dtype=np.int64)
+            for c in np.unique(own[drawn]):
+                at = np.flatnonzero(own[drawn] == c)
+                partners[at] = self.choose(drawn[at], np.flatnonzero((other == c) == positive), rng)
+            halves.append((drawn, partners))
+            before = drawn
         order = rng.permutation(self.pairs)
-        left = np.concatenate([s[0] for s in sides])[order]
-        right = np.concatenate([s[1] for s in sides])[order]
-        self._epoch, self._plan = epoch, (left, right)
+        drawn, partners = (np.concatenate(side)[order] for side in zip(*halves, strict=True))
+        self._epoch, self._plan = epoch, (partners, drawn) if self.from_right else (drawn, partners)
         return self._plan
 
-    def choose(self, left: Rows, partners: Rows, rng: np.random.Generator) -> Rows:
-        """Draw a partner for each left image, uniformly from `partners`."""
-        return rng.choice(partners, size=len(left))
+    def choose(self, drawn: Rows, partners: Rows, rng: np.random.Generator) -> Rows:
+        """Draw a partner for each drawn image, uniformly from `partners`."""
+        return rng.choice(partners, size=len(drawn))
 
     def batch(self, epoch: int, step: int) -> PairBatch:
         """Pairs `step * batch_size` to `(step + 1) * batch_size` of the epoch's plan."""
@@ -258,6 +262,8 @@ class RandomPairs:
 class NearestPairs(RandomPairs):
     """Pairs as in `RandomPairs`, but each left image is paired only with the most similar partners.
 
+    An epoch has as many pairs as there are left (real) images.
+
     In `usage`, most random pairs carry no information: only the few generated images near a real image show
     whether it was used. With this strategy, training pulls a used image towards its nearest generated images
     and pushes a not-used image away from its nearest ones. In `subset`, it gives hard negatives.
@@ -273,6 +279,7 @@ class NearestPairs(RandomPairs):
         seed: Seed of the run.
     """
 
+    by_larger = False
     SIDE = 32  # similarity is the correlation of thumbnails with this side
 
     @classmethod
@@ -315,13 +322,13 @@ class NearestPairs(RandomPairs):
         positive = pairs.left_classes == pairs.right_classes
         return PairBatch.whole(pairs.left, np.where(positive, pairs.right, nothing), pairs.right, pairs.right)
 
-    def choose(self, left: Rows, partners: Rows, rng: np.random.Generator) -> Rows:
+    def choose(self, drawn: Rows, partners: Rows, rng: np.random.Generator) -> Rows:
         """One of the `neighbours` partners nearest to each left image, drawn uniformly."""
         key = partners.tobytes()
         if key not in self._nearest:
             self._nearest[key] = self._rank(partners)
         nearest = self._nearest[key]
-        return nearest[left, rng.integers(0, nearest.shape[1], size=len(left))]
+        return nearest[drawn, rng.integers(0, nearest.shape[1], size=len(drawn))]
 
     def _rank(self, partners: Rows, *, block: int = 1024) -> Rows:
         """`(left images, neighbours)`: the nearest partners; an image is never its own partner."""
@@ -346,7 +353,8 @@ class AllPairs:
         pools: The images to draw from.
         images_per_class: k.
         seed: Seed of the run.
-        images_per_epoch: Images to encode per epoch; default: two per left image, as in `RandomPairs`.
+        images_per_epoch: Images to encode per epoch; default: two per image of the larger side, as in
+            `RandomPairs`.
     """
 
     aligned = False
@@ -369,7 +377,7 @@ class AllPairs:
             for classes in (pools.left_classes, pools.right_classes)
         ]
         self.batch_images = images_per_class * sum(len(side) for side in self._by_class)
-        budget = 2 * len(pools.left) if images_per_epoch is None else images_per_epoch
+        budget = 2 * max(len(pools.left), len(pools.right)) if images_per_epoch is None else images_per_epoch
         self._steps = max(1, round(budget / self.batch_images))
         self._epoch = -1
         self._plan: list[Rows] = []
@@ -412,7 +420,13 @@ class AllPairs:
         )
 
 
-def cycle(candidates: Rows, count: int, rng: np.random.Generator) -> Rows:
-    """`count` candidates in random order; none is repeated before all were drawn."""
-    rounds = -(-count // len(candidates)) if count else 0
-    return np.concatenate([rng.permutation(candidates) for _ in range(rounds)] or [candidates[:0]])[:count]
+def cycle(candidates: Rows, count: int, rng: np.random.Generator, *, before: Rows | None = None) -> Rows:
+    """`count` candidates in random order; none is repeated before all were drawn.
+
+    Candidates that are in `before`, which were drawn earlier, come after all others.
+    """
+    first = candidates[:0] if before is None else np.setdiff1d(candidates, before)
+    rest = max(0, count - len(first))
+    rounds = -(-rest // len(candidates)) if rest else 0
+    drawn = [rng.permutation(first), *(rng.permutation(candidates) for _ in range(rounds))]
+    return np.concatenate(drawn)[:count]

@@ -114,6 +114,9 @@ class RandomPairingSettings(PairingSettings):
 
     name: ClassVar[str] = "random"
     batch_size: int = option(32, least=2, most=1_000_000, help="pairs in the global batch")
+    pairs_per_epoch: int | None = option(
+        None, least=2, help="null: one pair per image of the larger side, real or generated"
+    )
 
 
 @register("pairing", part="fingerprints.data.pairs:AllPairs")

@@ -137,7 +137,7 @@ def test_published_protocol_is_what_the_sources_say():
         assert cfg.encoder.embedding == 256
         assert cfg.encoder.final_relu
         assert not cfg.encoder.batch_norm
-        assert cfg.pairing == {"name": "random", "batch_size": 32}
+        assert cfg.pairing == {"name": "random", "batch_size": 32, "pairs_per_epoch": None}
         assert cfg.training.optimiser == {
             "name": "adam",
             "lr": 1e-4,

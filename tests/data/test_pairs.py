@@ -70,10 +70,10 @@ class TestRandom:
         drawn = make_pools()
         strategy = RandomPairs(drawn, batch_size=8, seed=0)
         pairs = epoch_of(strategy, epoch)
-        assert len(pairs["left"]) == len(drawn.left) == 27
-        assert (pairs["left_classes"] == pairs["right_classes"]).sum() == 14
-        assert strategy.images_per_epoch == 54
-        assert [len(strategy.batch(epoch, s).left) for s in range(strategy.steps)] == [8, 8, 8, 3]
+        assert len(pairs["left"]) == len(drawn.right) == 29
+        assert (pairs["left_classes"] == pairs["right_classes"]).sum() == 15
+        assert strategy.images_per_epoch == 58
+        assert [len(strategy.batch(epoch, s).left) for s in range(strategy.steps)] == [8, 8, 8, 5]
 
     def test_classes_are_those_of_the_rows(self) -> None:
         drawn = make_pools()
@@ -84,16 +84,31 @@ class TestRandom:
         assert [of_right[row] for row in pairs["right"]] == pairs["right_classes"].tolist()
 
     @pytest.mark.parametrize("pairs_per_epoch", [None, 20, 100])
-    def test_left_images_repeat_within_a_half_only_when_exhausted(self, pairs_per_epoch: int | None) -> None:
-        drawn = make_pools()
+    @pytest.mark.parametrize("side", ["left", "right"])
+    def test_images_of_the_larger_side_repeat_only_when_exhausted(
+        self, side: str, pairs_per_epoch: int | None
+    ) -> None:
+        drawn = make_pools((11, 9, 9), (8, 8, 8)) if side == "left" else make_pools()
         strategy = RandomPairs(drawn, batch_size=8, seed=0, pairs_per_epoch=pairs_per_epoch)
         pairs = epoch_of(strategy, 0)
         positive = pairs["left_classes"] == pairs["right_classes"]
+        own = getattr(drawn, side).tolist()
         for half in (positive, ~positive):
-            times = Counter(pairs["left"][half].tolist())
-            counts = [times[row] for row in drawn.left.tolist()]
+            times = Counter(pairs[side][half].tolist())
+            counts = [times[row] for row in own]
             assert max(counts) - min(counts) <= 1
             assert sum(counts) == half.sum()
+        assert len(set(pairs[side].tolist())) == min(len(own), len(positive))
+
+    def test_twice_as_many_pairs_match_each_generated_image_with_a_used_and_a_not_used_one(self) -> None:
+        drawn = make_pools((5, 7), (0, 30))
+        pairs = epoch_of(RandomPairs(drawn, batch_size=8, seed=0, pairs_per_epoch=60), 0)
+        for used in (0, 1):
+            partners = pairs["right"][pairs["left_classes"] == used]
+            assert sorted(partners.tolist()) == sorted(drawn.right.tolist())
+        once = epoch_of(RandomPairs(drawn, batch_size=8, seed=0), 0)
+        assert sorted(once["right"].tolist()) == sorted(drawn.right.tolist())
+        assert np.bincount(once["left_classes"]).tolist() == [15, 15]
 
     def test_both_kinds_come_mixed_in_every_batch(self) -> None:
         strategy = RandomPairs(make_pools((60, 60), (60, 60)), batch_size=30, seed=0)
@@ -251,6 +266,21 @@ def test_rows_of_a_share_remain_pairs(world: int) -> None:
         for left, right in zip(share.left[~fillers].tolist(), share.right[~fillers].tolist(), strict=True):
             assert (left, right) in pairs
         assert np.array_equal(share.right_positions - share.left_positions, np.full(len(share.left), 27))
+
+
+@pytest.mark.parametrize(("candidates", "count"), [(5, 0), (5, 2), (5, 3), (5, 5), (5, 13)])
+def test_cycle_takes_what_was_not_drawn_first(candidates: int, count: int) -> None:
+    before = np.array([11, 14, 99])
+    fresh = sorted({*range(10, 10 + candidates)} - {11, 14})
+    rng = np.random.default_rng(0)
+    drawn = cycle(np.arange(10, 10 + candidates), count, rng, before=before).tolist()
+    assert len(drawn) == count
+    first, rest = drawn[: len(fresh)], drawn[len(fresh) :]
+    assert len(set(first)) == len(first)
+    assert set(first) <= set(fresh)
+    for start in range(0, len(rest), candidates):
+        part = rest[start : start + candidates]
+        assert len(set(part)) == len(part)
 
 
 @pytest.mark.parametrize(("candidates", "count"), [(5, 0), (5, 3), (5, 5), (5, 13)])
