@@ -65,10 +65,10 @@ def check_stages(
     if reduction.transductive and not decision.transductive:
         clusterings = _decisions(lambda found: found.transductive)
         raise FingerprintsError(
-            f"t-SNE cannot place new images, but decision '{decision.name}' needs training and new images in"
-            " one space.",
-            where="reduction",
-            fix=f"decision= one of {', '.join(clusterings)}, or reduction=pca",
+            f"Reduction '{reduction.name}' computes the images asked about together and cannot place new "
+            f"images, but decision '{decision.name}' needs training and new images in one space.",
+            where="reduction.scope=asked" if reduction.name == "pca" else "reduction",
+            fix=f"decision= one of {', '.join(clusterings)}, or reduction=pca with reduction.scope=training",
         )
     if not task.has_real and "real" in (decision.learns_from, training.learns_from):
         raise FingerprintsError(

@@ -85,7 +85,6 @@ class AutoencoderReduction:
     variance: float
 
     name: ClassVar[str] = "autoencoder"
-    transductive: ClassVar[bool] = False
 
     @classmethod
     def fit(

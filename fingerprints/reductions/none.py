@@ -22,7 +22,6 @@ class NoReduction:
     width: int
 
     name: ClassVar[str] = "none"
-    transductive: ClassVar[bool] = False
 
     @classmethod
     def fit(cls, embeddings: NDArray[np.floating], *, seed: int = 0) -> NoReduction:

@@ -10,11 +10,11 @@ from fingerprints.core.fitted_state import FittedState
 from fingerprints.core.options import part_of, plain, settings_class
 from fingerprints.reductions.autoencoder import AutoencoderReduction
 from fingerprints.reductions.none import NoReduction
-from fingerprints.reductions.pca import PCAReduction
+from fingerprints.reductions.pca import AskedPCA, PCAReduction
 from fingerprints.reductions.settings import NoReductionSettings, ReductionSettings
 from fingerprints.reductions.tsne import TSNEReduction
 
-Reduction = NoReduction | PCAReduction | AutoencoderReduction | TSNEReduction
+Reduction = NoReduction | PCAReduction | AskedPCA | AutoencoderReduction | TSNEReduction
 
 
 def fit_reduction(settings: ReductionSettings, embeddings: NDArray[np.floating], *, seed: int) -> Reduction:

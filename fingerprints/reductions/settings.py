@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from fingerprints.core.options import option, register
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReductionSettings:
-    """Properties of every reduction.
-
-    Attributes:
-        transductive: Whether it computes all images of a call together, so that it cannot place new images.
-    """
+    """Properties of every reduction."""
 
     name: ClassVar[str]
-    transductive: ClassVar[bool] = False
+
+    @property
+    def transductive(self) -> bool:
+        """Whether it computes all images of a call together, so that it cannot place new images."""
+        return False
 
 
 @register("reduction", part="fingerprints.reductions.none:NoReduction")
@@ -36,6 +36,14 @@ class PCASettings(ReductionSettings):
     name: ClassVar[str] = "pca"
     variance: float | None = option(0.95, above=0, most=1, help="share of the variance to keep")
     components: int | None = option(None, least=1, most=1_000_000, help="number to keep; needs variance=null")
+    scope: Literal["training", "asked"] = option(
+        "training", help="images that it is fitted on; asked: those that a clustering clusters"
+    )
+
+    @property
+    def transductive(self) -> bool:
+        """With `scope=asked`."""
+        return self.scope == "asked"
 
 
 @register("reduction", part="fingerprints.reductions.autoencoder:AutoencoderReduction")
@@ -55,6 +63,10 @@ class TSNESettings(ReductionSettings):
     """t-SNE to two dimensions; it cannot place new images."""
 
     name: ClassVar[str] = "tsne"
-    transductive: ClassVar[bool] = True
     perplexity: float = option(30.0, above=0, help="approximate number of neighbours to preserve")
     iterations: int = option(1000, least=250, most=1_000_000)
+
+    @property
+    def transductive(self) -> bool:
+        """Always."""
+        return True

@@ -34,7 +34,6 @@ class TSNEReduction:
     seed: int = 0
 
     name: ClassVar[str] = "tsne"
-    transductive: ClassVar[bool] = True
 
     @classmethod
     def fit(
@@ -82,7 +81,7 @@ class TSNEReduction:
         inputs = embeddings
         kept = min(self.components, *embeddings.shape)
         if kept < embeddings.shape[1]:
-            inputs = PCAReduction.fit(embeddings, components=kept, seed=self.seed).apply(embeddings)
+            inputs = PCAReduction.of(embeddings, components=kept, seed=self.seed).apply(embeddings)
         model = TSNE(
             2, perplexity=self.perplexity, max_iter=self.iterations, init="pca", random_state=self.seed
         )

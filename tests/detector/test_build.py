@@ -45,6 +45,7 @@ def test_what_goes_together_passes():
     check(decision="head", training="classifier", decision__open_set=True)
     for name in CLUSTERINGS:
         check(task="model", decision=name, reduction="tsne")
+        check(task="model", decision=name, reduction="pca", reduction__scope="asked")
     assert {"kmeans", "vote"} <= set(CLUSTERINGS)
     assert "distance" in SCORES
 
@@ -80,6 +81,7 @@ def test_what_goes_together_passes():
         ({"decision": "head"}, "training=frozen trains none"),
         ({"decision": "head", "training": "classifier", "reduction": "pca"}, "not reduced ones"),
         ({"reduction": "tsne"}, "cannot place new images"),
+        ({"reduction": "pca", "reduction__scope": "asked"}, "cannot place new images"),
         ({"task": "model", "decision__fit_on": "real"}, "no real images"),
         ({"task": "model", "training": "classifier", "training__fit_on": "real"}, "no real images"),
         ({"task": "model", "decision__open_set": True}, "does not have the answer 'none of these'"),

@@ -88,3 +88,22 @@ def test_arrays_of_an_earlier_version() -> None:
     old = PCAReduction.from_state(FittedState("pca", {"total": total, "solver": "exact"}, arrays))
     np.testing.assert_allclose(old.apply(own), new.apply(own), atol=1e-4)
     assert old.describe() == pytest.approx(new.describe())
+
+
+@pytest.mark.parametrize("options", [{"variance": 0.95}, {"components": 7}], ids=str)
+def test_asked_is_fitted_on_what_it_gets(options: dict, caplog: pytest.LogCaptureFixture) -> None:
+    asked = points(60, 30, seed=1)
+    reduction = PCAReduction.fit(points(80, 30), **options, scope="asked")
+    theirs = PCA(options.get("components", options.get("variance")), svd_solver="full")
+    expected = theirs.fit_transform(asked.astype(np.float64))
+    with caplog.at_level("INFO", logger="fingerprints"):
+        found = reduction.apply(asked)
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-4)
+    assert f"PCA of 60 images asked about: {theirs.n_components_} components" in caplog.text
+    on_training = PCAReduction.fit(points(80, 30), **options).apply(asked)
+    assert on_training.shape != found.shape or not np.allclose(np.abs(on_training), np.abs(found), atol=1e-2)
+
+
+def test_asked_checks_options_before_it_is_asked() -> None:
+    with pytest.raises(FingerprintsError, match="not both"):
+        PCAReduction.fit(points(20, 5), scope="asked")

@@ -17,6 +17,7 @@ SETTINGS = [
     {"name": "none"},
     {"name": "pca", "variance": 0.9, "components": None},
     {"name": "pca", "variance": None, "components": 3},
+    {"name": "pca", "variance": None, "components": 4, "scope": "asked"},
     {"name": "autoencoder", "latent": 2, "hidden": 5, "epochs": 2},
     {"name": "tsne", "perplexity": 5.0, "iterations": 250},
 ]
@@ -43,7 +44,9 @@ def test_what_settings_make_survives_the_disk(settings: dict, tmp_path: Path) ->
 def test_every_reduction_is_here() -> None:
     known = registered("reduction")
     assert {*known} == {settings["name"] for settings in SETTINGS}
-    assert [name for name, kind in known.items() if kind.transductive] == ["tsne"]
+    made = [build_option("reduction", settings) for settings in SETTINGS]
+    together = [settings for settings, kind in zip(SETTINGS, made, strict=True) if kind.transductive]
+    assert [(s["name"], s.get("scope")) for s in together] == [("pca", "asked"), ("tsne", None)]
 
 
 def test_none_changes_nothing() -> None:
@@ -51,7 +54,7 @@ def test_none_changes_nothing() -> None:
 
 
 def test_the_seed_reaches_the_reduction() -> None:
-    one, two = (fit(SETTINGS[3], seed=seed).apply(POINTS) for seed in (0, 1))
+    one, two = (fit(SETTINGS[4], seed=seed).apply(POINTS) for seed in (0, 1))
     assert not np.allclose(one, two)
 
 

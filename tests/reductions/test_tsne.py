@@ -23,7 +23,6 @@ def test_neighbours_stay_neighbours_and_layouts_repeat() -> None:
     assert plane.dtype == np.float32
     assert KNeighborsClassifier(3).fit(plane, CODES).score(plane, CODES) == 1
     np.testing.assert_array_equal(reduction.apply(POINTS), plane)
-    assert reduction.transductive
     assert reduction.describe()["components"] == 2
 
 
