@@ -25,6 +25,7 @@ usage: python -m fingerprints.train experiment=NAME [data.root=DIR] [KEY=VALUE .
   data.root=DIR            folder of the training part; DIR/test/ is predicted, and scored
                            if DIR/test_truth.csv is there (id,label). Default: the embedded
                            benchmark of the layout (phantoms; {embedded})
+  data.test_root=DIR       folder of the test part, if it is not DIR/test/: a download of its own
   data.size=64             side length to which images are scaled, in pixels (default 256; without
                            data.root the size of the embedded benchmark)
   data.groups=CSV          patient of each image (file,group); default DIR/groups.csv,

@@ -386,7 +386,7 @@ def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
                 )
             )
         evidence = EvidenceSettings(resamples=20, permutations=19)
-        scores = score(index, store, detections, root=root, settings=evidence, seed=0)
+        scores = score(index, store, detections, settings=evidence, seed=0)
         verdict = Verdict(level="nothing", headline="Nothing found.", notes=["a note"])
         run = {
             "seconds": 2.5,

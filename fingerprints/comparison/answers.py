@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from fingerprints.comparison.tables import is_clustering
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.groups import read_groups
-from fingerprints.data.layout import ImageFile, Source, scan
+from fingerprints.data.layout import ImageFile
 from fingerprints.data.names import find
+from fingerprints.data.parts import scan_parts, truth_file
 from fingerprints.data.runfiles import LabelTable, read_labels
+from fingerprints.data.settings import Source
 from fingerprints.evidence.paired import match_clusters
 from fingerprints.runs.folder import RUN_FILE, RunRecord
 
@@ -56,16 +58,15 @@ def read_truth(record: RunRecord) -> Truth:
             where=record.folder,
             fix="train again to get paired comparisons",
         )
-    folder, task = record.path(root), record.task
+    folder, test_root, task = record.path(root), record.setting("data.test_root"), record.task
+    test_root = None if test_root is None else record.path(test_root)
     levels = record.by_generator("test")
     by_generator = bool(levels) and "" not in levels
     sources = [
-        Source(**source)
-        for source in record.setting("data.sources") or []
-        if source["part"] == "test" and source["domain"] == task.unit
+        Source(**source) for source in record.setting("data.sources") or [] if source["part"] == "test"
     ]
-    files = scan(folder, sources) if sources else []
-    table, ids, places = _matched(record, folder / name, files)
+    files = scan_parts(folder, sources, test_root=test_root) if sources else []
+    table, ids, places = _matched(record, truth_file(folder, test_root, name), files)
     names, generators = ids, [""] * len(ids)
     if places is not None:
         names = [files[at].name for at in places]

@@ -283,7 +283,7 @@ def _config(
         if system.kind != "control"
     ]
     settings = dict(records[0].config.get("data") or {})
-    for key in ("root", "groups"):
+    for key in ("root", "test_root", "groups"):
         if settings.get(key) is not None:
             settings[key] = str(records[0].path(settings[key]).resolve())
     return {

@@ -110,10 +110,11 @@ def _name(data: DataSet) -> str:
 
 def _facts(data: DataSet, *, at_random: float | None, blind: Baseline | None) -> dict[str, str]:
     first, metric = data.records[0], data.task.official
-    root = first.setting("data.root")
+    root, test_root = first.setting("data.root"), first.setting("data.test_root")
     where = "not recorded"
     if root is not None:
-        where = describe_data(first.path(root), size=first.setting("data.size") or 0)
+        test_root = None if test_root is None else first.path(test_root)
+        where = describe_data(first.path(root), size=first.setting("data.size") or 0, test_root=test_root)
     prints = ", ".join(text[:8] for text in data.fingerprints) or "not recorded"
     why = " (one for the split of each seed and fold)" if len(data.fingerprints) > 1 else ""
     facts = {

@@ -19,15 +19,8 @@ NULL = "null"
 
 NOT_THE_SYSTEM = (
     *("seed", "run_dir", "objective", "paths", "logger", "evidence", "published", "fused.runs"),
-    *(
-        "data.root",
-        "data.name",
-        "data.sources",
-        "data.truth",
-        "data.official",
-        "data.fold",
-        "data.shuffle_labels",
-    ),
+    *("data.root", "data.test_root", "data.name", "data.sources", "data.truth", "data.official"),
+    *("data.fold", "data.shuffle_labels"),
     *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
 )
 """Settings that repeat a system, or state where and how it ran; they do not make another system."""
@@ -129,10 +122,10 @@ def data_sets(records: Sequence[RunRecord]) -> list[DataSet]:
 
 
 def _place(record: RunRecord) -> tuple[Any, ...]:
-    root = record.setting("data.root")
+    folders = (record.setting(key) for key in ("data.root", "data.test_root"))
     return (
         record.task.name,
-        None if root is None else str(record.path(root).resolve()),
+        *(None if folder is None else str(record.path(folder).resolve()) for folder in folders),
         record.setting("data.name"),
         json.dumps(record.setting("data.sources"), sort_keys=True),
         record.setting("data.truth"),

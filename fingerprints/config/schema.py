@@ -153,6 +153,7 @@ def build_root(cfg: DictConfig, root: str) -> Any:
         plain["generators"] = _generators(plain)
     if root == "train":
         if benchmark is not None:
+            _refuse_test_root(plain["data"]["test_root"])
             plain["data"]["root"] = str(benchmark.root)
         if plain["data"]["size"] == MISSING:
             plain["data"]["size"] = OWN_SIZE if benchmark is None else benchmark.size
@@ -244,6 +245,15 @@ def unknown_option(group: str, name: str) -> FingerprintsError:
         where=f"{group}={name}",
         fix=f"{group}={near[0]}" if near else "choose one of them",
     )
+
+
+def _refuse_test_root(test_root: str | None) -> None:
+    if test_root is not None:
+        raise FingerprintsError(
+            "There is a test part, but no training part of your own.",
+            where=f"data.test_root={test_root}",
+            fix="give data.root=DIR too, the folder of the training part",
+        )
 
 
 def _refuse_missing(missing: list[str], layout: str | None) -> None:

@@ -42,10 +42,10 @@ def is_simulated(root: str | Path) -> bool:
     return (Path(root) / FACTS).is_file()
 
 
-def describe_data(root: str | Path, *, size: int) -> str:
-    """Where the images come from: the folder, or a note that they are the embedded phantoms."""
+def describe_data(root: str | Path, *, size: int, test_root: str | Path | None = None) -> str:
+    """Where the images come from: the folder or folders, or a note that they are the embedded phantoms."""
     if not is_embedded(root):
-        return str(root)
+        return str(root) if test_root is None else f"{root}, test part in {test_root}"
     return f"the embedded benchmark (phantoms, {size} x {size}); your own data: data.root=DIR data.size=N"
 
 

@@ -17,8 +17,8 @@ from fingerprints.core.tasks import NONE, Task
 from fingerprints.data.checks import check_classes, check_ids, check_images, check_overlap
 from fingerprints.data.decode import Preprocessing
 from fingerprints.data.groups import near_duplicate_groups, read_groups
-from fingerprints.data.layout import ImageFile, scan
-from fingerprints.data.leftovers import left_out
+from fingerprints.data.layout import ImageFile
+from fingerprints.data.parts import left_out_of, scan_parts, truth_file
 from fingerprints.data.reference import (
     add_own_groups,
     check_reference_images,
@@ -108,8 +108,9 @@ def prepare(
             fix=f"choose data.fold=0 to {settings.folds - 1}, or make more folds (data.folds=N)",
         )
     # First the checks that need only file names, because decoding takes time.
-    files = [*scan(settings.root, settings.sources), *reference_files(settings)]
-    notes = left_out(settings.root, [file.name for file in files]).notes()
+    found = scan_parts(settings.root, settings.sources, test_root=settings.test_root)
+    files = [*found, *reference_files(settings)]
+    notes = left_out_of(settings.root, settings.test_root, files)
     notes += left_out_of_reference(settings, files)
     table = _table(files, task)
     reference = table[table["split"] == REFERENCE].copy()
@@ -209,7 +210,7 @@ def _digest(rows: NDArray[np.int64]) -> str:
 
 
 def _add_truth(table: pd.DataFrame, task: Task, settings: DataSettings, classes: Sequence[str]) -> bool:
-    path = settings.root / settings.truth
+    path = truth_file(settings.root, settings.test_root, settings.truth)
     units = table[(table["split"] == "test") & (table["domain"] == task.unit)]
     if units.empty or not path.is_file():
         return False

@@ -1,9 +1,10 @@
 """Layouts: glob patterns with named fields that turn a folder tree into rows.
 
-A layout is a list of sources. Each source is a pattern relative to the data root, such as
+A layout is a list of sources. Each source is a pattern relative to a folder, such as
 `generated/gen_{label}/*`, and gives the domain and the part of the files that match it.
 `{label}` and `{generator}` match a piece of one path component and become columns; `*`
-and `?` match within one component, and `**` matches any number of folders.
+and `?` match within one component, and `**` matches any number of folders. A pattern may
+have alternatives, `used/* | real_used/*`, since names differ between copies of the data.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ FIELDS = ("label", "generator")
 class ImageFile(NamedTuple):
     """One file of the data set, before it is opened.
 
-    `name` is the path relative to the data root, POSIX style; `size` is in bytes, `mtime_ns` in nanoseconds.
-    The key of the image store is computed from path, size and mtime.
+    `name` is the path relative to the data root, POSIX style; below `data.test_root` it is `test/` and the
+    path relative to that folder. `size` is in bytes, `mtime_ns` in nanoseconds. The key of the image store
+    is computed from path, size and mtime.
     """
 
     path: str
@@ -45,16 +47,26 @@ class ImageFile(NamedTuple):
         return os.path.splitext(self.name.rsplit("/", 1)[-1])[0]
 
 
-def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
+class LayoutMismatch(FingerprintsError):
+    """A folder does not hold what its layout names."""
+
+
+def scan(root: Path, sources: Sequence[Source], *, below: str = "") -> list[ImageFile]:
     """All image files of a layout, sorted by source and name.
 
     The test part is optional, but if one of its sources has images, all must have images. A link that leads
     nowhere is listed like an image, so that reading it reports the error.
 
+    Args:
+        root: The folder that the patterns start from.
+        sources: The sources.
+        below: What the names of the files start with, before their path relative to the folder.
+
     Raises:
-        FingerprintsError: If the root is not a folder or a folder cannot be read, a source of the training
-            part or of the reference matches nothing, a matched folder holds no image, or the test part is
-            incomplete.
+        LayoutMismatch: If a source of the training part or of the reference matches nothing, or the test
+            part is incomplete.
+        FingerprintsError: If the root is not a folder or a folder cannot be read, a matched folder holds no
+            image, or several alternatives of a source have different images.
     """
     if not root.is_dir():
         raise FingerprintsError(
@@ -67,15 +79,15 @@ def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
     found_test = False
     for source in sources:
         try:
-            matched = list(_match_source(root, source))
+            matched = _matched(root, source, below)
         except OSError as error:
             raise cannot_be_read(error, root) from error
         if not matched and source.part != "test":
-            raise FingerprintsError(
+            raise LayoutMismatch(
                 f"No {source.domain} images match '{source.pattern}'.",
                 where=root,
                 fix="check data.root, or choose the layout of this edition (data=..., see --help); "
-                f"the folder holds: {_contents(root)}",
+                f"the folder holds: {contents(root)}",
             )
         if source.part == "test":
             found_test |= bool(matched)
@@ -83,7 +95,7 @@ def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
                 empty_test.append(source)
         files.extend(matched)
     if found_test and empty_test:
-        raise FingerprintsError(
+        raise LayoutMismatch(
             f"The test part is incomplete: no {empty_test[0].domain} images match '{empty_test[0].pattern}'.",
             where=root,
             fix="add the missing images, or move the test part away to train without it",
@@ -91,18 +103,58 @@ def scan(root: Path, sources: Sequence[Source]) -> list[ImageFile]:
     return files
 
 
-def _contents(root: Path) -> str:
+def alternatives(pattern: str) -> list[str]:
+    """The alternatives of a pattern, in the order in which they are tried."""
+    return [part.strip() for part in pattern.split(" | ")]
+
+
+def has_images(root: Path, source: Source) -> bool:
+    """Whether a source has an image in a folder; stops at the first one."""
+    return any(
+        next(_match(root, source, pattern, "", []), None) is not None
+        for pattern in alternatives(source.pattern)
+    )
+
+
+def contents(root: Path) -> str:
+    """What a folder holds, in a few words."""
     names = sorted(entry.name + ("/" if is_folder(entry) else "") for entry in os.scandir(root))
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
 
 
-def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
-    *folders, last = source.pattern.strip("/").split("/")
+def _matched(root: Path, source: Source, below: str) -> list[ImageFile]:
+    """The files of the first alternative that has any."""
+    named = ""
+    chosen: list[ImageFile] = []
+    empty: list[str] = []
+    for pattern in alternatives(source.pattern):
+        without: list[str] = []
+        found = list(_match(root, source, pattern, below, without))
+        if not chosen and (found or not empty):
+            chosen, named, empty = found, pattern, without
+        elif beyond := sorted({file.path for file in found} - {file.path for file in chosen}):
+            raise FingerprintsError(
+                f"'{named}' and '{pattern}' both have {source.domain} images, of which one is expected; the "
+                f"second has {len(beyond)} that the first lacks:\n{listing(beyond, 5)}",
+                where=root,
+                fix="move the ones that do not belong away, or name what is meant: data.sources=[...]",
+            )
+    if empty:
+        raise FingerprintsError(
+            f"No images in {len(empty)} folder(s) that match '{named}':\n{listing(empty)}",
+            where=root,
+            fix=f"put images ({', '.join(sorted(IMAGE_SUFFIXES))}) there, or remove the folder",
+        )
+    return chosen
+
+
+def _match(root: Path, source: Source, pattern: str, below: str, empty: list[str]) -> Iterator[ImageFile]:
+    """The files that one alternative matches; folders that match but hold no image are added to `empty`."""
+    *folders, last = pattern.strip("/").split("/")
     if last == "**":
         folders, last = [*folders, "**"], "*"
     compiled = _component(last)
-    empty: list[str] = []
-    for folder, below, fields in _folders(str(root), "", folders, {}):
+    for folder, inside, fields in _folders(str(root), below, folders, {}):
         if not os.path.isdir(folder):
             empty.append(f"{folder} (a link that leads nowhere)")
             continue
@@ -121,7 +173,7 @@ def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
             count += 1
             yield ImageFile(
                 path=entry.path,
-                name=below + name,
+                name=inside + name,
                 size=stat.st_size,
                 mtime_ns=stat.st_mtime_ns,
                 domain=source.domain,
@@ -131,12 +183,6 @@ def _match_source(root: Path, source: Source) -> Iterator[ImageFile]:
             )
         if count == 0 and "**" not in folders:
             empty.append(folder)
-    if empty:
-        raise FingerprintsError(
-            f"No images in {len(empty)} folder(s) that match '{source.pattern}':\n{listing(empty)}",
-            where=root,
-            fix=f"put images ({', '.join(sorted(IMAGE_SUFFIXES))}) there, or remove the folder",
-        )
 
 
 def _folders(

@@ -21,7 +21,7 @@ class Source:
 
     Attributes:
         pattern: Glob relative to the data root, POSIX style, with `{label}` and `{generator}` if these are
-            part of the path.
+            part of the path. Alternatives are separated by ` | `; the first one that has images counts.
         domain: `real` or `generated`.
         part: `train` (the development part), `test`, or `reference`: real images that no generator was
             trained on, used for calibration only.
@@ -56,12 +56,13 @@ class DataSettings:
 
     name: str = option("generic", help="the layout")
     root: Path = option(help="folder of the images; default: the embedded benchmark of the layout")
+    test_root: Path | None = option(None, help="folder of the test part; null: test/ in the root")
     size: int = option(
         least=1, most=4096, help="side in pixels; default: 256, or the size of the embedded benchmark"
     )
     sources: tuple[Source, ...] = option(help="patterns of files, with their domain, part and label")
     truth: str = option(
-        "test_truth.csv", help="CSV with labels of the test part, relative to the root; may be missing"
+        "test_truth.csv", help="CSV with labels of the test part, in test_root or root; may be missing"
     )
     official: Official | None = option(
         None, help="metric that this edition ranks by (f1_used: F1 of used images); null: that of the task"

@@ -42,6 +42,7 @@ class ImageStore:
         errors: Row -> why the file could not be read.
         built: Whether this call decoded the files (`False`: found on disk).
         narrow: Rows of images of 16 bits whose values end at 4,095 or lower.
+        paths: Path of each file, `(n,)`.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class ImageStore:
     errors: dict[int, str]
     built: bool
     narrow: tuple[int, ...] = ()
+    paths: tuple[str, ...] = ()
 
     def cached(self, name: str, compute: Callable[[], NDArray]) -> NDArray:
         """An array derived from the store's pixels, computed once and saved in the same folder."""
@@ -145,6 +147,7 @@ def open_store(
         errors={int(row): why for row, why in facts["errors"].items()},
         built=built,
         narrow=tuple(facts["narrow"]),
+        paths=tuple(file.path for file in files),
     )
 
 

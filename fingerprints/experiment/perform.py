@@ -218,9 +218,7 @@ def _evaluated(
     facts: dict[str, Any],
 ) -> dict[str, Any]:
     """Figures and verdict; writes all files except `metrics.json`, whose content is returned."""
-    scores = score(
-        index, store, detections, root=config.data.root, settings=config.evidence, seed=config.seed
-    )
+    scores = score(index, store, detections, settings=config.evidence, seed=config.seed)
     conclusion = conclude(index, scores, clustered=any(d.decider.transductive for d in detections))
     reservations = embedded_notes(config.data.root)
     conclusion = replace(conclusion, notes=[*reservations, *conclusion.notes])
@@ -378,7 +376,9 @@ def _run_log(folder: Path, *, enabled: bool, job: int | None) -> Iterator[None]:
 def _announce(config: TrainSettings, index: Index, folder: Path, *, seconds: float) -> None:
     log.info("%s: task %s, run folder %s", config.name, config.task, folder)
     log.info("hardware: %s", describe(config.trainer))
-    log.info("data: %s", describe_data(config.data.root, size=config.data.size))
+    log.info(
+        "data: %s", describe_data(config.data.root, size=config.data.size, test_root=config.data.test_root)
+    )
     log.info("images: %s; ready in %.1f s", index.counts(), seconds)
     kind = "near-duplicate clusters used as groups" if index.pseudo_groups else "groups as given"
     real = index.select(domain="real")

@@ -50,7 +50,6 @@ def score(
     store: ImageStore,
     detections: Sequence[Detection],
     *,
-    root: Path,
     settings: EvidenceSettings,
     seed: int,
 ) -> Scores:
@@ -66,7 +65,7 @@ def score(
                 continue
             test[detection.generator] = evaluate(detection.test)
             by_generator[detection.generator] = _baselines(
-                index, store, detection.generator, root=root, settings=settings, seed=seed
+                index, store, detection.generator, settings=settings, seed=seed
             )
     names = list(next(iter(by_generator.values()), {}))
     baselines = {name: {g: found[name] for g, found in by_generator.items()} for name in names}
@@ -117,7 +116,7 @@ def _evaluate(index: Index, predictions: Predictions, settings: EvidenceSettings
 
 
 def _baselines(
-    index: Index, store: ImageStore, generator: str, *, root: Path, settings: EvidenceSettings, seed: int
+    index: Index, store: ImageStore, generator: str, *, settings: EvidenceSettings, seed: int
 ) -> dict[str, Evaluation]:
     """Baselines: trivial answers, and classifiers that see only histograms or file data."""
     rows = index.select(generator=generator)
@@ -148,22 +147,22 @@ def _baselines(
         answers = blind(
             task=index.task,
             classes=classes,
-            train_features=features(fitted_on, store, root),
+            train_features=features(fitted_on, store),
             train_labels=fitted_on["label"].to_numpy(dtype=str),
             train_groups=fitted_on["group"].to_numpy(dtype=str),
-            test_features=features(units, store, root),
+            test_features=features(units, store),
         )
         predicted = Predictions(rows=units, labels=answers.predicted, scores=answers.scores)
         found[name] = _evaluate(index, predicted, settings=settings, seed=seed)
     return found
 
 
-def _histograms(rows: pd.DataFrame, store: ImageStore, root: Path) -> np.ndarray:
+def _histograms(rows: pd.DataFrame, store: ImageStore) -> np.ndarray:
     return histogram_features(store.images[rows.index.to_numpy()])
 
 
-def _files(rows: pd.DataFrame, store: ImageStore, root: Path) -> np.ndarray:
-    return file_features([root / path for path in rows["path"]])
+def _files(rows: pd.DataFrame, store: ImageStore) -> np.ndarray:
+    return file_features([Path(store.paths[row]) for row in rows.index])
 
 
 def judged_part(index: Index, detection: Detection) -> Predictions | None:

@@ -358,7 +358,7 @@ def _facts(
     real = index.select(domain="real")
     units = index.select(domain=index.task.unit, split="test")
     shown = {
-        "data": describe_data(config.data.root, size=config.data.size),
+        "data": describe_data(config.data.root, size=config.data.size, test_root=config.data.test_root),
         "layout": config.data.name,
         "images": index.counts(),
         "groups of real images": f"{real['group'].nunique():,}"

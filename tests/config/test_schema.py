@@ -203,6 +203,12 @@ def test_a_size_that_is_given_and_a_root_that_is_given_win(embedded):
         assert (data.root, data.size) == (root, size)
 
 
+def test_a_test_part_of_your_own_is_not_joined_to_the_embedded_training_part(embedded):
+    with pytest.raises(FingerprintsError, match="no training part of your own") as caught:
+        settings("experiment=siamese_subtask2", "data.test_root=DIR")
+    assert caught.value.where == "data.test_root=DIR"
+
+
 @pytest.mark.parametrize("layout", ["imageclef2023_usage", "imageclef2024_usage", "imageclef2024_model"])
 def test_a_layout_without_an_embedded_benchmark_needs_a_root(embedded, layout):
     with pytest.raises(FingerprintsError, match=rf"missing: data\.root; layout '{layout}' has no") as caught:

@@ -29,6 +29,7 @@ def test_only_the_embedded_benchmark_is_called_so(embedded, tmp_path):
     assert "embedded benchmark (phantoms, 48 x 48)" in text
     assert "data.root=DIR data.size=N" in text
     assert module.describe_data("some/where", size=48) == "some/where"
+    assert module.describe_data("a", size=48, test_root="b") == "a, test part in b"
     assert "phantoms" in module.embedded_notes(embedded / "usage")[0]
     assert module.embedded_notes(tmp_path) == []
 

@@ -90,6 +90,31 @@ def test_empty_folders_are_named(tmp_path: Path) -> None:
     assert str(tmp_path / "x/t3") in str(error.value)
 
 
+def test_the_first_alternative_with_images_counts(tmp_path: Path) -> None:
+    source = Source("generated/gen_{label}/* | generated/{label}/*", "generated", "train")
+    touch(tmp_path, "generated/t1/1.png", "generated/t2/2.png")
+    assert [f.label for f in scan(tmp_path, [source])] == ["t1", "t2"]
+    (tmp_path / "generated/t1").rename(tmp_path / "generated/gen_t1")
+    with pytest.raises(FingerprintsError, match="second has 1 that the first lacks") as error:
+        scan(tmp_path, [source])
+    assert "generated/t2/2.png" in str(error.value)
+    (tmp_path / "generated/t2").rename(tmp_path / "generated/gen_t2")
+    assert [f.label for f in scan(tmp_path, [source])] == ["t1", "t2"]
+
+
+def test_an_empty_folder_matters_if_its_alternative_counts(tmp_path: Path) -> None:
+    source = Source("a/* | b/{label}/*", "real", "train")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b/t1").mkdir(parents=True)
+    with pytest.raises(FingerprintsError, match=r"1 folder\(s\) that match 'a/\*'"):
+        scan(tmp_path, [source])
+    touch(tmp_path, "b/t2/1.png")
+    with pytest.raises(FingerprintsError, match=r"1 folder\(s\) that match 'b/\{label\}/\*'"):
+        scan(tmp_path, [source])
+    (tmp_path / "b/t1").rmdir()
+    assert [f.name for f in scan(tmp_path, [source])] == ["b/t2/1.png"]
+
+
 def test_test_part_is_all_or_nothing(tmp_path: Path) -> None:
     sources = [
         Source("x/*", "real", "train"),

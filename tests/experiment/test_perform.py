@@ -83,7 +83,7 @@ def test_a_verdict_knows_groups_that_used_and_not_used_images_share(detected: An
     root = usage_root()
     index, store, detections, _ = detected(root, "usage")
     given = settings("experiment=siamese_subtask1", f"data.root={root}", *FAST)
-    scores = score(index, store, detections, root=root, settings=given.evidence, seed=0)
+    scores = score(index, store, detections, settings=given.evidence, seed=0)
     apart = module.conclude(index, scores, clustered=False)
     table = index.table.copy()
     table.loc[table["label"] == "used", "group"] = table.loc[table["label"] == "not_used", "group"].iloc[0]
