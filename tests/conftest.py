@@ -22,6 +22,7 @@ CONF = Path(__file__).parents[1] / "conf"
 LAYOUTS = {
     "subset": "imageclef2025_subset",
     "usage": "imageclef2025_usage",
+    "usage_2023": "imageclef2023_usage",
     "usage_2024": "imageclef2024_usage",
     "model": "imageclef2024_model",
 }
@@ -302,7 +303,7 @@ def model_root(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def sources() -> Callable[[str], list[Any]]:
-    """`sources(layout)`: the sources of `subset`, `usage`, `usage_2024` or `model`, as shipped in conf/."""
+    """`sources(layout)`: the sources of `subset`, `usage`, `usage_2023`, ... as shipped in conf/."""
     from fingerprints.data.settings import Source
 
     def read(layout: str) -> list[Source]:
