@@ -98,9 +98,8 @@ def _matched(
     """
     task = record.task
     known = [file.id for file in files]
-    own = record.folder / RUN_FILE
-    if not known and own.is_file():
-        known = list(read_labels(own, task, kind="run file", header=False).ids)
+    if not known and (record.folder / RUN_FILE).is_file():
+        known = list(own_run_file(record).ids)
     table = read_labels(path, task, kind="truth file", images=known or None)
     found = [at for at in find(table.ids, known) if at is not None]
     if len(set(found)) < len(table.ids):
@@ -123,15 +122,23 @@ def _groups(record: RunRecord, folder: Path, names: list[str]) -> tuple[list[str
     return groups, "; ".join([f"groups of {path.name}", *found._replace(unmatched=0).notes()])
 
 
+def own_run_file(record: RunRecord) -> LabelTable:
+    """The run file that a run has written; its configuration says whether that has a header.
+
+    Raises:
+        FingerprintsError: If the run file is missing or bad.
+    """
+    header = record.setting("data.run_file.header") not in (None, "none")
+    return read_labels(record.folder / RUN_FILE, record.task, kind="run file", header=header)
+
+
 def read_answers(record: RunRecord, truth: Truth) -> NDArray[np.str_]:
     """A run's answer for each image, as in its run file, `(n,)`.
 
     Raises:
         FingerprintsError: If the run file is missing or has other images.
     """
-    path = record.folder / RUN_FILE
-    table = read_labels(path, record.task, kind="run file", header=False)
-    return np.array(table.labels_of(truth.ids))
+    return np.array(own_run_file(record).labels_of(truth.ids))
 
 
 def matched_answers(record: RunRecord, truth: Truth) -> NDArray[np.str_]:

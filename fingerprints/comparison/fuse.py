@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fingerprints.comparison.answers import Truth, read_answers, read_truth
+from fingerprints.comparison.answers import Truth, own_run_file, read_answers, read_truth
 from fingerprints.comparison.systems import DataSet, kind_of
 from fingerprints.comparison.tables import is_clustering
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.memory import require_memory
 from fingerprints.core.tasks import Task
-from fingerprints.data.runfiles import read_labels, write_run_file
+from fingerprints.data.names import find
+from fingerprints.data.runfiles import write_run_file
 from fingerprints.decisions.clusters.dbscan_rerank import rerank
 from fingerprints.decisions.clusters.hierarchical import Hierarchical, agglomerate
 from fingerprints.decisions.clusters.labels import majority
@@ -199,7 +200,9 @@ def fuse(
     document = _document(records, data, test, name=name)
     folder.mkdir(parents=True, exist_ok=True)
     _table(fused, data.task).to_csv(folder / PREDICTIONS, index=False)
-    write_run_file(folder / RUN_FILE, fused.ids, fused.labels.tolist(), data.task)
+    first = own_run_file(records[0])  # the votes are written in its form
+    ids = [first.ids[row] for row in first.rows_of(fused.ids)]
+    write_run_file(folder / RUN_FILE, ids, fused.labels.tolist(), data.task, header=first.header)
     write_config(folder, _config(records, data, name=name, rule=rule, seed=seed))
     write_metrics(folder, document)
     write_status(folder, {**new_status(), "state": FINISHED, "stage": FINISHED})
@@ -258,12 +261,13 @@ def _read(records: Sequence[RunRecord], truth: Truth | None) -> tuple[list[str],
     """Ids of the images, and the answers of every run."""
     if truth is not None:
         return list(truth.ids), [read_answers(record, truth) for record in records]
-    found = [
-        read_labels(record.folder / RUN_FILE, record.task, kind="run file", header=False)
-        for record in records
-    ]
+    found = [own_run_file(record) for record in records]
     ids = list(found[0].ids)
-    strange = [r.name for r, table in zip(records, found, strict=True) if set(table.ids) != set(ids)]
+    strange = [
+        record.name
+        for record, table in zip(records, found, strict=True)
+        if len(table.ids) != len(ids) or None in find(table.ids, ids)
+    ]
     if strange:
         raise FingerprintsError(
             f"These runs have other images than '{records[0].name}':\n{listing(strange)}",

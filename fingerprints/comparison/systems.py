@@ -20,7 +20,7 @@ NULL = "null"
 NOT_THE_SYSTEM = (
     *("seed", "run_dir", "objective", "paths", "logger", "evidence", "published", "fused.runs"),
     *("data.root", "data.test_root", "data.name", "data.sources", "data.truth", "data.official"),
-    *("data.fold", "data.shuffle_labels"),
+    *("data.fold", "data.shuffle_labels", "data.run_file"),
     *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
 )
 """Settings that repeat a system, or state where and how it ran; they do not make another system."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fingerprints.core.options import chosen, option
-from fingerprints.data.settings import DataSettings, PairingSettings, Remedy
+from fingerprints.data.settings import DataSettings, IdForm, PairingSettings, Remedy
 from fingerprints.decisions.settings import DecisionSettings
 from fingerprints.encoders.settings import EncoderSettings
 from fingerprints.evidence.settings import EvidenceSettings
@@ -93,6 +93,8 @@ class PredictSettings:
     generated: Path | None = option(None, help="usage: folder of images that the generator made")
     generator: str | None = option(None, help="generator whose detector is used, if the run has several")
     out: Path = option(Path("run.csv"))
+    header: str | None = option(None, help="first line of the run file; null: as the run")
+    ids: IdForm | None = option(None, help="names of images in the run file; null: as the run")
     scores: Path | None = option(None, help="file for a CSV of labels and scores")
     on_bad_image: Remedy = option("error")
     store: Path = option(Path("outputs/store"))

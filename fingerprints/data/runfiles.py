@@ -16,6 +16,7 @@ from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.files import write_atomically
 from fingerprints.core.tasks import Task
 from fingerprints.data.names import find, with_candidates
+from fingerprints.data.settings import IdForm
 from fingerprints.data.tables import Row, first_is_header, is_number, read_rows
 
 FORM = "<image id>,<label>"
@@ -218,16 +219,25 @@ def labels_in(rows: Sequence[Row], task: Task, *, path: Path, kind: str, header:
     return LabelTable(path, kind, ids, tuple(labels), rows[0].cells if header else (), body)
 
 
-def write_run_file(path: Path, ids: Sequence[str], labels: Sequence[str], task: Task) -> None:
-    """Write `<image id>,<label>` lines without a header, in the format of the challenge."""
+def spelled(ids: Sequence[str], paths: Sequence[str], *, form: IdForm) -> list[str]:
+    """The images as a run file names them: by id, by file name, or by path."""
+    if form == "id":
+        return list(ids)
+    return list(paths) if form == "path" else [path.rsplit("/", 1)[-1] for path in paths]
+
+
+def write_run_file(
+    path: Path, ids: Sequence[str], labels: Sequence[str], task: Task, *, header: Sequence[str] = ()
+) -> None:
+    """Write `<image id>,<label>` lines, in the format of the challenge; without a header by default."""
     repeated = [i for i, count in Counter(ids).items() if count > 1]
     if repeated:
         raise FingerprintsError(
             f"Ids are repeated:\n{listing(repeated)}", where=path, fix="use unique file names"
         )
     text = io.StringIO(newline="")
-    rows = ((i, task.to_run(label)) for i, label in zip(ids, labels, strict=True))
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    rows = [(i, task.to_run(label)) for i, label in zip(ids, labels, strict=True)]
+    csv.writer(text, lineterminator="\n").writerows([header, *rows] if header else rows)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text.getvalue().encode())

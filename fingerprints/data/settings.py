@@ -13,6 +13,7 @@ from fingerprints.core.tasks import Domain, Official
 PartName = Literal["train", "test", "reference"]
 REFERENCE: Final = "reference"
 Remedy = Literal["error", "skip"]
+IdForm = Literal["id", "file", "path"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,27 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunFileSettings:
+    """How run files are written, since editions differ; every form is read."""
+
+    header: str = option("none", help="first line: none, or two names such as image_path,predicted_class")
+    ids: IdForm = option("id", help="file: with the image ending; path: also with the folders")
+
+    def __post_init__(self) -> None:
+        if len(self.columns) not in (0, 2) or not all(self.columns):
+            raise FingerprintsError(
+                f"'{self.header}' does not name the two columns of a run file.",
+                where="header",
+                fix="give two names, such as id,label, or none",
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the two columns; empty without a header."""
+        return () if self.header == "none" else tuple(name.strip() for name in self.header.split(","))
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataSettings:
     """Where the images are, and how they are read, grouped and split."""
 
@@ -67,6 +89,7 @@ class DataSettings:
     official: Official | None = option(
         None, help="metric that this edition ranks by (f1_used: F1 of used images); null: that of the task"
     )
+    run_file: RunFileSettings = RunFileSettings()
     groups: Path | None = option(
         None, help="CSV of groups; null: groups.csv in the root, else near-duplicate clusters"
     )

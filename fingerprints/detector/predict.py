@@ -80,7 +80,8 @@ def predict_folder(
     embeddings = embed(network, PixelSource(store), np.concatenate([units, references]), trainer=trainer)
     asked, others = Images(embeddings[: len(units)]), Images(embeddings[len(units) :])
     found = decider.answer(Part(queries=asked, references=others, unit=unit))
-    rows = pd.DataFrame({"id": [files[row].id for row in units]}, index=pd.Index(units, name="row"))
+    names = {"id": [files[row].id for row in units], "path": [files[row].name for row in units]}
+    rows = pd.DataFrame(names, index=pd.Index(units, name="row"))
     return Predictions(rows=rows, labels=found.labels, scores=found.scores, clusters=decider.transductive)
 
 

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from fingerprints.config.roots import TrainSettings
 from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.options import plain
@@ -19,7 +21,7 @@ from fingerprints.core.progress import console_progress
 from fingerprints.core.tasks import get_task
 from fingerprints.data.embedded import describe_data, embedded_notes
 from fingerprints.data.index import Index, prepare
-from fingerprints.data.runfiles import write_run_file
+from fingerprints.data.runfiles import spelled, write_run_file
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.registry import fit_decision
 from fingerprints.detector.build import (
@@ -289,8 +291,11 @@ def write_run(
     tested = [d.test for d in detections if d.test is not None]
     if tested:
         predictions_table(index.task, index.classes, tested).to_csv(folder / PREDICTIONS, index=False)
-        ids = [i for part in tested for i in part.rows["id"]]
-        write_run_file(folder / RUN_FILE, ids, [str(x) for p in tested for x in p.labels], index.task)
+        form = config.data.run_file
+        rows = pd.concat([part.rows for part in tested])
+        ids = spelled(rows["id"].tolist(), rows["path"].tolist(), form=form.ids)
+        labels = [str(label) for part in tested for label in part.labels]
+        write_run_file(folder / RUN_FILE, ids, labels, index.task, header=form.columns)
     silhouette = {d.generator: silhouettes(index, d) for d in detections}
     extra = {
         "verdict": {"level": conclusion.level, "headline": conclusion.headline, "notes": conclusion.notes},

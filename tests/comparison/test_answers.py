@@ -63,6 +63,18 @@ def test_which_generator_an_image_belongs_to_is_known_by_its_folder_alone(worksh
     assert read_truth(run).generators.tolist() == ["m1", "m1", "m2", "m2"]
 
 
+def test_a_test_part_of_its_own_is_read_where_it_is(workshop):
+    labels = workshop.truth(n=4, task="usage")
+    run = run_of(workshop, labels, task="usage", sources=SOURCES)
+    test_root = workshop.folder / "download"
+    put_images(workshop, *(f"../download/deeper/g{i}.png" for i in range(4)))
+    truth = workshop.folder / "data" / "test_truth.csv"
+    run.config["data"]["test_root"] = "download"  # relative to where the run was started
+    assert read_truth(run).groups.tolist() == [f"test/deeper/g{i}.png" for i in range(4)]
+    truth.rename(test_root / "test_truth.csv")
+    assert read_truth(run).labels.tolist() == labels
+
+
 def test_a_run_that_names_no_data_has_no_truth(workshop):
     run = run_of(workshop, workshop.truth())
     run.config["data"]["root"] = None

@@ -6,11 +6,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import yaml
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import accuracy_score
 
+from fingerprints.comparison.answers import own_run_file
 from fingerprints.comparison.fuse import align, fuse, reranked, shares, vote
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.runs.folder import read_run
 from tests.comparison.conftest import figure
 
 DRAWS = {"seed": 0, "resamples": 50, "permutations": 49}
@@ -150,3 +153,26 @@ def test_a_vote_needs_two_runs_on_the_same_images(workshop):
     with pytest.raises(FingerprintsError, match="does not fit the images"):
         fuse(workshop.only_set(), workshop.folder / "x", rule="majority", **DRAWS)
     assert not (workshop.folder / "x").exists()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_votes_are_written_in_the_form_of_the_first_run(workshop, wrong, known):
+    truth = workshop.truth(n=30)
+    for seed in range(3):
+        folder = workshop.run(f"runs/{seed}", wrong(truth, 0.2, seed=seed), seed=seed)
+        if seed < 2:
+            config = yaml.safe_load((folder / "config.yaml").read_text())
+            config["data"]["run_file"] = {"header": "image_path,predicted_class", "ids": "path"}
+            (folder / "config.yaml").write_text(yaml.safe_dump(config))
+            lines = (folder / "run.csv").read_text().splitlines()
+            named = [f"test/x/{image}.png,{label}" for image, label in (line.split(",") for line in lines)]
+            (folder / "run.csv").write_text("\n".join(["image_path,predicted_class", *named]))
+    if not known:
+        (workshop.folder / "data" / "test_truth.csv").unlink()
+    (data,) = workshop.sets()
+    assert len(data.systems) == 1  # the form makes no other system
+    fuse(data, workshop.folder / "vote", rule="majority", **DRAWS)
+    header, first, *_ = rows_of(workshop.folder / "vote" / "run.csv")
+    assert (header, first[0]) == (["image_path", "predicted_class"], "test/x/g0.png")
+    fused = read_run(workshop.folder / "vote")
+    assert len(own_run_file(fused).ids) == 30

@@ -10,7 +10,8 @@ import pytest
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import get_task
-from fingerprints.data.runfiles import LabelTable, read_labels, write_run_file
+from fingerprints.data.runfiles import LabelTable, read_labels, spelled, write_run_file
+from fingerprints.data.settings import IdForm, RunFileSettings
 
 USAGE, SUBSET = get_task("usage"), get_task("subset")
 EXPECTED = {"a": "used", "b": "not_used"}
@@ -182,3 +183,25 @@ def test_unwritable_run_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FingerprintsError, match="cannot be written") as error:
         write_run_file(tmp_path / "file" / "run.csv", ["a"], ["used"], USAGE)
     assert str(tmp_path / "file" / "run.csv") in str(error.value)
+
+
+@pytest.mark.parametrize("header", ["none", "id,label", "image_path, predicted_class", "figure_id,score"])
+@pytest.mark.parametrize(("form", "first"), [("id", "a"), ("file", "a.png"), ("path", "test/x/a.png")])
+def test_every_form_that_is_written_is_read(tmp_path: Path, header: str, form: IdForm, first: str) -> None:
+    paths, ids = ["test/x/a.png", "test/y/b.TIF"], ["a", "b"]
+    settings = RunFileSettings(header=header, ids=form)
+    path = tmp_path / "run.csv"
+    names = spelled(ids, paths, form=settings.ids)
+    write_run_file(path, names, ["used", "not_used"], USAGE, header=settings.columns)
+    lines = path.read_text().splitlines()
+    assert lines[-2] == f"{first},1"
+    assert lines[:-2] == ([] if header == "none" else [header.replace(" ", "")])
+    for images in (ids, paths, None):
+        table = read_labels(path, USAGE, kind="run file", images=images)
+        assert table.labels_of(["b", "a"]) == ["not_used", "used"]
+
+
+@pytest.mark.parametrize("header", ["", "id", "id,label,score", ",label", "id, "])
+def test_a_header_names_two_columns(header: str) -> None:
+    with pytest.raises(FingerprintsError, match="two columns"):
+        RunFileSettings(header=header)
