@@ -31,8 +31,9 @@ def scan_parts(root: Path, sources: Sequence[Source], *, test_root: Path | None 
         test_root: The folder of the test part, in place of `test/` in the data root.
 
     Raises:
-        LayoutMismatch: If the folder does not hold the training part, or `test_root` not the test part.
-        FingerprintsError: If several folders hold the same part, and as `scan`.
+        LayoutMismatch: If the folder does not hold the training part, or `test_root` not the test part, or
+            if several folders hold the same part.
+        FingerprintsError: As `scan`.
     """
     if test_root is not None:
         _check(test_root, sources)
@@ -123,7 +124,7 @@ def _folder_in(base: Path, sources: Sequence[Source]) -> str:
         if count == len(sources) and not name.startswith(tuple(whole)):
             whole.append(name)
     if len(whole) > 1:
-        raise FingerprintsError(
+        raise LayoutMismatch(
             f"{len(whole)} folders hold the {sources[0].part} part of this layout:\n{listing(whole)}",
             where=base,
             fix=f"give one of them: {'data.root' if sources[0].part == 'train' else 'data.test_root'}=DIR",

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from fingerprints.config.layouts import suggestion
 from fingerprints.config.roots import TrainSettings
 from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.options import plain
@@ -21,6 +22,7 @@ from fingerprints.core.progress import console_progress
 from fingerprints.core.tasks import get_task
 from fingerprints.data.embedded import describe_data, embedded_notes
 from fingerprints.data.index import Index, prepare
+from fingerprints.data.layout import LayoutMismatch
 from fingerprints.data.runfiles import spelled, write_run_file
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.registry import fit_decision
@@ -91,13 +93,18 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
         FingerprintsError: If the data are bad, lung masks are not available, or there are too many images
             for the decision and the memory.
     """
-    index, store = prepare(
-        config.data,
-        get_task(config.task, official=config.data.official),
-        cache=Path(config.paths.store),
-        seed=config.seed,
-        progress=console_progress(),
-    )
+    try:
+        index, store = prepare(
+            config.data,
+            get_task(config.task, official=config.data.official),
+            cache=Path(config.paths.store),
+            seed=config.seed,
+            progress=console_progress(),
+        )
+    except LayoutMismatch as error:
+        hint = suggestion(config.data.root, layout=config.data.name, task=config.task)
+        fix = "; ".join(filter(None, [error.fix, hint]))
+        raise FingerprintsError(error.what, where=error.where, fix=fix) from None
     names: list[str | None] = [None] * len(store.images)
     domains = names.copy()
     for row, path, domain in index.table[["path", "domain"]].itertuples():

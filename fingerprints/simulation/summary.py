@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fingerprints.config.layouts import FIRST
 from fingerprints.core.errors import command
 from fingerprints.encoders.settings import SiameseCNNSettings
 from fingerprints.encoders.siamese_cnn import smallest_size
 
-NEXT = {"subset": "experiment=siamese_subtask2", "usage": "experiment=siamese_subtask1"}
-# The encoder of both experiments cannot take smaller images; training scales them up.
+# The Siamese network of two of the experiments cannot take smaller images; training scales them up.
 LEAST = smallest_size(len(SiameseCNNSettings().channels))
 
 
@@ -38,8 +38,13 @@ def summary(document: dict[str, Any], out: Path) -> list[str]:
                 f"{words}: {', '.join(bad)}; check generators/*/contact_sheet.png, train longer "
                 "(scale.max_steps=N) or try another seed"
             )
-    if task in NEXT:
+    if task in FIRST:
         layout = ["data=imageclef2024_usage"] if task == "usage" and len(settings["designs"]) > 1 else []
-        experiment = [NEXT[task], *layout, f"data.root={out}", f"data.size={max(size, LEAST)}"]
+        experiment = [
+            f"experiment={FIRST[task]}",
+            *layout,
+            f"data.root={out}",
+            f"data.size={max(size, LEAST)}",
+        ]
         lines.append(f"next: {command('train', *experiment)}")
     return lines

@@ -45,7 +45,7 @@ def test_images_groups_and_generators_are_counted():
         ("subset", 1, "experiment=siamese_subtask2 data.root=OUT data.size=64"),
         ("usage", 1, "experiment=siamese_subtask1 data.root=OUT data.size=64"),
         ("usage", 2, "experiment=siamese_subtask1 data=imageclef2024_usage data.root=OUT data.size=64"),
-        ("model", 4, None),
+        ("model", 4, "experiment=features_models data.root=OUT data.size=64"),
         ("shadow", 1, None),
     ],
 )
