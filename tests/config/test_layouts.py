@@ -66,7 +66,7 @@ def test_an_error_in_the_test_part_is_not_about_the_layout(tmp_path: Path) -> No
     root, _ = unpack(tmp_path, "2025 usage", count=2)
     touch(tmp_path, "other/1.png")
     words = ["experiment=siamese_subtask1", f"data.root={root}", f"data.test_root={tmp_path / 'other'}"]
-    with pytest.raises(FingerprintsError, match="check data.test_root") as caught:
+    with pytest.raises(FingerprintsError, match=r"check data\.test_root") as caught:
         load_data(settings(*words))
     assert "looks like" not in str(caught.value)
 
