@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Path:
     module, settings = blocks("python")
     (experiment,) = blocks("yaml")
     (folder / "fingerprints/decisions/scores/ratio.py").write_text(module)
-    with (folder / "fingerprints/decisions/settings.py").open("a") as file:
+    with (folder / "fingerprints/decisions/scores/settings.py").open("a") as file:
         file.write(f"\n\n{settings}")
     (folder / "conf/experiment/ratio_usage.yaml").write_text(experiment)
     return folder

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerprints.core.tasks import USED
-from fingerprints.decisions.settings import Cut
+from fingerprints.decisions.scores.settings import Cut
 
 Scores = NDArray[np.floating]
 

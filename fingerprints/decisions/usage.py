@@ -23,7 +23,8 @@ from fingerprints.decisions.contract import (
     Part,
 )
 from fingerprints.decisions.cuts import above_reference, allowed_alarms, best_threshold, threshold_of
-from fingerprints.decisions.settings import DecisionSettings, ScoreSettings
+from fingerprints.decisions.scores.settings import ScoreSettings
+from fingerprints.decisions.settings import DecisionSettings
 
 LEARNED = "learned."  # prefix of the names of a score's arrays on disk
 Scores = NDArray[np.floating]

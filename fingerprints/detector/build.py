@@ -13,7 +13,8 @@ from fingerprints.data.pairs import PairPools, PairStrategy
 from fingerprints.data.settings import DataSettings, PairingSettings
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import check_memory
-from fingerprints.decisions.settings import DecisionSettings, Need, ScoreSettings
+from fingerprints.decisions.scores.settings import ScoreSettings
+from fingerprints.decisions.settings import DecisionSettings, Need
 from fingerprints.embeddings.sources import EncoderSource, Frozen, OnGenerated, OnLabels, OnPairs
 from fingerprints.encoders.build import build_network
 from fingerprints.encoders.settings import EncoderSettings, PixelsSettings

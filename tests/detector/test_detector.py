@@ -10,7 +10,8 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.pairs import RandomPairs
 from fingerprints.decisions.cuts import best_threshold
 from fingerprints.decisions.registry import fit_decision
-from fingerprints.decisions.settings import CentroidSettings, ClusterDistanceSettings, DistanceSettings
+from fingerprints.decisions.scores.settings import ClusterDistanceSettings, DistanceSettings
+from fingerprints.decisions.settings import CentroidSettings
 from fingerprints.detector.detector import Detector, Recipe
 from fingerprints.embeddings import sources as encoding
 from fingerprints.embeddings.sources import Frozen, OnPairs

@@ -8,7 +8,8 @@ from omegaconf import OmegaConf
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.decisions.classifiers.centroid import Centroid
-from fingerprints.decisions.settings import CentroidSettings, DistanceSettings
+from fingerprints.decisions.scores.settings import DistanceSettings
+from fingerprints.decisions.settings import CentroidSettings
 from fingerprints.decisions.usage import UsageDecision
 from fingerprints.detector import saved as runs
 from fingerprints.detector.detector import Decider

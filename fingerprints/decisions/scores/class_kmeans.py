@@ -15,7 +15,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.decisions.contract import Embeddings, Fitting, Part
-from fingerprints.decisions.settings import ClassKMeansSettings
+from fingerprints.decisions.scores.settings import ClassKMeansSettings
 
 
 def learn(settings: ClassKMeansSettings, fitting: Fitting) -> dict[str, Embeddings]:

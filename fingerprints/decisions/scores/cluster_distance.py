@@ -24,7 +24,7 @@ from fingerprints.core.tasks import USED
 from fingerprints.decisions.clusters.hierarchical import Hierarchical, cut_tree, merge_tree
 from fingerprints.decisions.contract import Embeddings, Fitting, Part
 from fingerprints.decisions.cuts import threshold_of
-from fingerprints.decisions.settings import ClusterDistanceSettings
+from fingerprints.decisions.scores.settings import ClusterDistanceSettings
 
 DISTANCES = ("min", "avg")
 NUMBERS = (*range(2, 11), *range(12, 21, 2), *range(25, 101, 5))  # numbers of clusters to choose from

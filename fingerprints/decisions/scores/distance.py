@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.decisions.contract import Embeddings, Fitting, Part
 from fingerprints.decisions.distances import distance_to_set
-from fingerprints.decisions.settings import DistanceSettings
+from fingerprints.decisions.scores.settings import DistanceSettings
 
 REFERENCES = "references"
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerprints.decisions.contract import Fitting, Part
-from fingerprints.decisions.settings import FeatureSumSettings
+from fingerprints.decisions.scores.settings import FeatureSumSettings
 
 WEIGHTS = "weights"
 Weights = NDArray[np.float64]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fingerprints.core.tasks import USED
 from fingerprints.decisions.contract import Fitting, Part
-from fingerprints.decisions.settings import LogitSettings
+from fingerprints.decisions.scores.settings import LogitSettings
 
 Vectors = Mapping[str, NDArray[np.float32]]
 

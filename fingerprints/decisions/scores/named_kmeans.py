@@ -12,7 +12,7 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.decisions.contract import Embeddings, Fitting, Part
 from fingerprints.decisions.scores.class_kmeans import margin
-from fingerprints.decisions.settings import NamedKMeansSettings
+from fingerprints.decisions.scores.settings import NamedKMeansSettings
 
 
 def learn(settings: NamedKMeansSettings, fitting: Fitting) -> dict[str, Embeddings]:

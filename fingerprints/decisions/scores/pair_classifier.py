@@ -21,7 +21,7 @@ from sklearn.utils import gen_batches
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.decisions.contract import Embeddings, Fitting, Images, Part
-from fingerprints.decisions.settings import PairClassifierSettings
+from fingerprints.decisions.scores.settings import PairClassifierSettings
 
 BLOCK = 2000  # pairs at a time, about 30 MB of 2 x 2,048 features; ten steps of the network
 Matrix = NDArray[np.float32]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.decisions.contract import Embeddings, Fitting, Part
-from fingerprints.decisions.settings import ReconstructionSettings
+from fingerprints.decisions.scores.settings import ReconstructionSettings
 
 Maps = Mapping[str, Embeddings]
 

@@ -12,8 +12,8 @@ from sklearn.utils import gen_batches
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.decisions.contract import Embeddings, Part
+from fingerprints.decisions.scores.settings import SimilaritySettings
 from fingerprints.decisions.scores.structural import structural_similarities
-from fingerprints.decisions.settings import SimilaritySettings
 
 EXACT_TO = 64  # side in pixels up to which structural similarity is computed for all pairs
 SHORTLIST = 50  # nearest images whose structural similarity is computed for larger ones

@@ -20,8 +20,8 @@ from sklearn.utils import gen_batches
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.memory import require_memory
 from fingerprints.decisions.contract import Embeddings, Part
+from fingerprints.decisions.scores.settings import SimilarityMatrixSettings
 from fingerprints.decisions.scores.structural import structural_similarities
-from fingerprints.decisions.settings import SimilarityMatrixSettings
 
 Matrix = NDArray[np.float32]
 Margin = NDArray[np.float64]

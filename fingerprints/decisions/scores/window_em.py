@@ -19,7 +19,7 @@ from sklearn.utils import gen_batches
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.memory import require_memory
 from fingerprints.decisions.contract import Embeddings, Part
-from fingerprints.decisions.settings import WindowEMSettings
+from fingerprints.decisions.scores.settings import WindowEMSettings
 
 Matrix = NDArray[np.float32]
 FLOOR = 0.1  # share of the largest eigenvalue that is added to each before it scales its component
