@@ -134,10 +134,11 @@ def _check_generators(table: pd.DataFrame, task: Task, root: Path) -> None:
         missing = [c for c in task.classes or () if c not in set(of_it["label"])]
         if missing:
             name = f"Generator '{generator}' has" if generator else "There are"
+            same = "; a generator needs the same name in both parts: data.sources" if generator else ""
             raise FingerprintsError(
                 f"{name} no real images labelled {' or '.join(missing)}.",
                 where=root,
-                fix="add them: training and the threshold need both used and not-used images",
+                fix=f"add them: training and the threshold need both used and not-used images{same}",
             )
         for part in sorted(set(of_it["split"])):
             if "generated" not in set(of_it.loc[of_it["split"] == part, "domain"]):

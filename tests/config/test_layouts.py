@@ -75,6 +75,6 @@ def test_two_tasks_that_fit_equally_well_are_no_suggestion(tmp_path: Path) -> No
     touch(
         tmp_path, "a/real/t1/1.png", "a/generated/t1/2.png", "used/1.png", "not_used/2.png", "generated/3.png"
     )
-    assert suggestion(tmp_path, layout="imageclef2024_model", task="model") is not None
+    assert suggestion(tmp_path, layout="generic", task="model") is not None
     touch(tmp_path, "a/real/t1/3.png")
-    assert suggestion(tmp_path, layout="imageclef2024_model", task="model") is None
+    assert suggestion(tmp_path, layout="generic", task="model") is None
