@@ -34,6 +34,22 @@ def test_every_experiment_composes_and_is_valid(experiment):
     assert found.data.sources
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "experiment=vcmi_usage encoder=resnet50 decision.metric=mse decision.rule=retrieval",
+        "experiment=vcmi_usage encoder.side=256",
+        "experiment=similarity_usage filter=noise filter.domain=real filter.kind=salt_pepper",
+        "experiment=similarity_usage encoder=pixels decision.metric=ssim",
+        "experiment=multiformer_usage encoder.encoders=[blip] reduction=autoencoder decision.cut=mean",
+    ],
+)
+def test_other_settings_that_the_files_of_experiments_name_compose(words):
+    given = [*words.split(), "data.root=DIR"]
+    check_overrides(given, "train")
+    settings(*given)
+
+
 @pytest.mark.parametrize("group", [*STAGES, "generator"])
 def test_every_option_has_a_class_and_every_name_is_an_option(group):
     assert set(registered(group)) <= set(options(group))
