@@ -207,3 +207,18 @@ def test_a_mean_over_generators_is_their_mean():
         for metric, mean in entry["test"].items():
             own = [found["test"][metric] for found in entry["generators"].values()]
             assert mean == pytest.approx(sum(own) / len(own), abs=2e-4), entry["source"]
+
+
+@pytest.mark.parametrize(
+    ("words", "figures"),
+    [
+        (["experiment=vcmi_usage"], [0.801]),
+        (["experiment=multiformer_usage"], [0.470, 0.500]),
+        (["experiment=multiformer_usage", "reduction=autoencoder"], [0.470, 0.500]),
+        (["experiment=multiformer_usage", "filter=none"], []),
+    ],
+)
+def test_figures_of_runs_that_a_source_does_not_describe_stand_beside_no_run_of_ours(words, figures):
+    found = settings(*words, "data.root=none").published
+    assert found.test == {}
+    assert [run.test["f1_used"] for run in found.runs.values()] == figures
