@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from fingerprints.core.options import chosen, option
 from fingerprints.data.settings import DataSettings, IdForm, PairingSettings, Remedy
-from fingerprints.decisions.scores import settings as _scores  # noqa: F401 - registers its options
 from fingerprints.decisions.settings import DecisionSettings
 from fingerprints.encoders.settings import EncoderSettings
 from fingerprints.evidence.settings import EvidenceSettings

@@ -6,8 +6,7 @@ from fingerprints.core.fitted_state import FittedState
 from fingerprints.core.options import part_of, settings_class
 from fingerprints.decisions.contract import Decision, Fitting
 from fingerprints.decisions.older import upgraded
-from fingerprints.decisions.scores import settings as _scores  # noqa: F401 - registers those of `usage`
-from fingerprints.decisions.settings import DecisionSettings  # registers the others
+from fingerprints.decisions.settings import DecisionSettings
 
 
 def fit_decision(settings: DecisionSettings, fitting: Fitting) -> Decision:
