@@ -1,16 +1,12 @@
 """`python -m benchmarks.joint_score`: what `decision=window_em` costs, and how many images it needs.
 
 Without `--root`: seconds and peak memory on random images. With `--root DIR`, a benchmark in the layout of
-`usage` 2025: AUC on its test part against the number of generated images and of members, and the share of
-images called used if none of the candidates trained the generator (the training part's). With `--images DIR
---groups CSV` as well, the images that the benchmark was made from: AUC of members against other images of
-their own patients.
+`usage` 2025: AUC on its test part against the number of generated images and of members.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import resource
 import time
 from pathlib import Path
@@ -21,7 +17,6 @@ from sklearn.metrics import roc_auc_score
 from fingerprints.core.options import settings_class
 from fingerprints.core.tasks import NOT_USED, USED, get_task
 from fingerprints.data.decode import Preprocessing
-from fingerprints.data.groups import read_groups
 from fingerprints.data.layout import scan
 from fingerprints.data.runfiles import read_labels
 from fingerprints.data.settings import Source
@@ -78,12 +73,10 @@ def needs(root: Path, side: int, cache: Path) -> None:
     labels = [USED] * len(known[USED]) + [NOT_USED] * len(known[NOT_USED])
     other, _ = images(root, "generated", side, cache)
 
-    def fitted(reference: str):
-        settings = settings_class("decision", "window_em")(reference=reference)
-        fitting = Fitting(part=part(train, other, labels), classes=(NOT_USED, USED))
-        return fit_decision(settings, fitting)
-
-    own = fitted("not_used")
+    own = fit_decision(
+        settings_class("decision", "window_em")(reference="not_used"),
+        Fitting(part=part(train, other, labels), classes=(NOT_USED, USED)),
+    )
     for count in (50, 100, 200, 500, len(made)):
         found = []
         for seed in range(REPEATS):
@@ -97,44 +90,6 @@ def needs(root: Path, side: int, cache: Path) -> None:
             rows = np.concatenate([kept, np.flatnonzero(~member)])
             found.append(roc_auc_score(member[rows], own.predict(part(asked[rows], made)).scores))
         print(f"{count} members among the candidates: AUC {spread(found)}")
-    for name, candidates, generated, decision in (
-        ("its own generator", asked, made, own),
-        ("its own generator, reference=real", asked, made, fitted("real").for_other_generator()),
-        ("a generator of other images", asked, other, own),
-    ):
-        called = decision.predict(part(candidates, generated)).labels == USED
-        print(f"{name}: members {called[member].mean():.3f}, others {called[~member].mean():.3f} called used")
-    for cut in ("half", "mean"):
-        settings = settings_class("decision", "window_em")(reference="none", cut=cut)
-        ranks = fit_decision(settings, Fitting(part=part(train, other, labels), classes=(NOT_USED, USED)))
-        called = ranks.predict(part(asked, other)).labels == USED
-        print(f"a generator of other images, cut={cut}: {called.mean():.3f} called used")
-
-
-def same_patients(root: Path, source: Path, groups: Path, side: int, cache: Path) -> None:
-    everything, names = images(source, "**", side, cache)
-    files = [f"{name}.png" for name in names]
-    group = np.array(read_groups(groups, files).groups)
-    with (root / "sources.csv").open() as file:
-        origin = {row["file"]: row["source"] for row in csv.DictReader(file)}
-    row_of = {name: row for row, name in enumerate(files)}
-    made, _ = images(root, "test/generated", side, cache)
-    _, ids = images(root, "test/real_unknown", side, cache)
-    truth = read_labels(root / "test_truth.csv", get_task("usage"), kind="truth file", images=ids)
-    used = [label == USED for label in truth.labels_of(ids)]
-    members = np.array(
-        [row_of[origin[f"test/real_unknown/{name}.png"]] for name, own in zip(ids, used, strict=True) if own]
-    )
-    others = np.setdiff1d(np.flatnonzero(np.isin(group, group[members])), members)
-    for name, options in (("window_em", {"reference": "none"}), ("similarity", {"metric": "euclidean"})):
-        settings, found = settings_class("decision", name)(cut="half", **options), []
-        for seed in range(REPEATS):
-            chosen = np.random.default_rng(seed).permutation(others)[: len(members)]
-            asked = part(everything[np.concatenate([members, chosen])], made)
-            decision = fit_decision(settings, Fitting(part=asked, classes=(NOT_USED, USED)))
-            scores = decision.predict(asked).scores
-            found.append(roc_auc_score(np.arange(len(scores)) < len(members), scores))
-        print(f"{name}: members against other images of their patients: AUC {spread(found)}")
 
 
 def main() -> None:
@@ -143,14 +98,10 @@ def main() -> None:
     parser.add_argument("--generated", type=int, default=10_000)
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--root", type=Path)
-    parser.add_argument("--images", type=Path)
-    parser.add_argument("--groups", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("outputs/store"))
     given = parser.parse_args()
     if given.root is None:
         cost(given.candidates, given.generated, given.side)
-    elif given.images is not None:
-        same_patients(given.root, given.images, given.groups, given.side, given.cache)
     else:
         needs(given.root, given.side, given.cache)
 
