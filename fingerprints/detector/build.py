@@ -237,11 +237,11 @@ def _unreduced(
     reduction: ReductionSettings,
     decision: DecisionSettings,
 ) -> None:
-    if reduction.name != "none":
+    if reduction.changes:
         raise FingerprintsError(
-            f"Decision '{decision.name}' needs the encoder's own embeddings, not reduced ones.",
+            f"Decision '{decision.name}' needs the encoder's own embeddings, not reduced or normalised ones.",
             where="reduction",
-            fix="reduction=none, or another decision",
+            fix="reduction=none reduction.normalise=none, or another decision",
         )
 
 
@@ -280,7 +280,7 @@ def encoder_source(
     )
     common = {
         "optimiser": training.optimiser,
-        "augmentation": Augmentation(seed=seed, **vars(training.augment)),
+        "augmentation": Augmentation(seed=seed, **vars(training.augment.resolved())),
         "accumulate": accumulate,
     }
     if isinstance(training, ClassifierTrainingSettings):

@@ -15,7 +15,18 @@ from fingerprints.core.weights import fitting_part, load_into, read_weights
 from fingerprints.encoders.fetching import no_download
 from fingerprints.encoders.preprocessing import ColourInput, ImageInput, triple
 
-MODEL_IDS = {"blip": "Salesforce/blip-image-captioning-base", "blip2": "Salesforce/blip2-itm-vit-g"}
+MODEL_IDS = {
+    "blip": "Salesforce/blip-image-captioning-base",
+    "blip_large": "Salesforce/blip-image-captioning-large",
+    "blip2": "Salesforce/blip2-itm-vit-g",
+}
+# What differs from the defaults of `transformers` in a model whose own settings are not read.
+_SHAPES: dict[str, dict[str, int]] = {
+    "blip_large": {
+        **{"hidden_size": 1024, "intermediate_size": 4096},
+        **{"num_hidden_layers": 24, "num_attention_heads": 16},
+    }
+}
 
 # Both models normalise as CLIP does.
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -29,7 +40,7 @@ _VISION = "vision_model."  # prefix of the vision encoder's keys in the whole mo
 
 
 class HubEncoder(nn.Module):
-    """The vision encoder of BLIP (ViT-B, 768 features) or BLIP-2 (ViT-g, 1408 features).
+    """The vision encoder of BLIP (ViT-B, 768 features; ViT-L, 1024) or BLIP-2 (ViT-g, 1408 features).
 
     The features are the class token after the last layer norm. Only the vision encoder is built, and only its
     tensors are read, not those of the language models. Only JSON and safetensors files are opened.
@@ -160,9 +171,10 @@ def _vision_config(name: str, config: dict[str, Any]) -> Any:
     """The vision encoder's settings, from the settings of the whole model or of the vision encoder alone."""
     from transformers import Blip2VisionConfig, BlipVisionConfig
 
-    kind: Any = {"blip": BlipVisionConfig, "blip2": Blip2VisionConfig}[name]
-    whole = str(config.get("model_type", name)).replace("-", "_").removesuffix("_vision_model")
-    if whole.replace("_", "") != name:
+    kind: Any = Blip2VisionConfig if name == "blip2" else BlipVisionConfig
+    family = name.removesuffix("_large")
+    whole = str(config.get("model_type", family)).replace("-", "_").removesuffix("_vision_model")
+    if whole.replace("_", "") != family:
         raise FingerprintsError(
             f"The weights belong to a model of type '{config['model_type']}', not of {name}.",
             where="encoder.weights",
@@ -170,14 +182,14 @@ def _vision_config(name: str, config: dict[str, Any]) -> Any:
         )
     if not config:
         # Random weights: with BLIP's default of 1e-10, all features would be the same.
-        return kind(initializer_range=0.02)
+        return kind(initializer_range=0.02, **_SHAPES.get(name, {}))
     return kind.from_dict(config.get("vision_config", config))
 
 
 def _vision_model(name: str) -> Any:
     from transformers import Blip2VisionModel, BlipVisionModel
 
-    return {"blip": BlipVisionModel, "blip2": Blip2VisionModel}[name]
+    return Blip2VisionModel if name == "blip2" else BlipVisionModel
 
 
 def _vision_tensors(fetch: _Fetch, own: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ TORCHVISION = (
     *("efficientnet_b0", "densenet121", "vgg16", "vgg19", "inception_v3", "squeezenet"),
 )
 TIMM = ("inception_resnet_v2", "xception", "dinov2", "mae", "vit_large", "efficientnet_lite0")
-HUB = ("blip", "blip2")
+HUB = ("blip", "blip_large", "blip2")
 RANDOM = "none"  # value of `weights` for random weights
 VERSIONS = ("v1", "v2")  # values of `weights` for torchvision's first and second ImageNet weights of a model
 HAVE_V2 = ("mobilenet_v2", "mobilenet_v3", "resnet50", "resnet101", "resnet152")

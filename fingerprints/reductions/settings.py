@@ -10,9 +10,17 @@ from fingerprints.core.options import option, register
 
 @dataclass(frozen=True, kw_only=True)
 class ReductionSettings:
-    """Properties of every reduction."""
+    """Properties and options of every reduction."""
 
     name: ClassVar[str]
+    normalise: Literal["none", "l2", "standard"] = option(
+        "none", help="features first: unit length of each image, or mean 0 and deviation 1 of each feature"
+    )
+
+    @property
+    def changes(self) -> bool:
+        """Whether the decision gets anything but the encoder's own embeddings."""
+        return self.name != "none" or self.normalise != "none"
 
     @property
     def transductive(self) -> bool:

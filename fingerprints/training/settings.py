@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import option, register
@@ -25,9 +25,22 @@ class OptimiserSettings:
     warmup: float = option(0.0, least=0, most=1, help="share of all steps over which the rate rises")
 
 
+# The two sets of Csmorgan 2024 [O24]; their values are ours. The encoder itself resizes and normalises.
+AUGMENTATIONS: dict[str, dict[str, Any]] = {
+    "centre_affine": {"centre_crop": 0.1, "rotation": 10.0, "zoom": 0.1, "shift": 8},
+    "crop_flip_rotate_jitter": {
+        **{"random_crop": 0.2, "flip": True, "rotation": 15.0},
+        **{"brightness": 0.1, "contrast": 0.2},
+    },
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class AugmentSettings:
-    """Random changes of training images; all off by default, as published. Rotation and zoom resample."""
+    """Random changes of training images; all off by default, as published.
+
+    Rotation, zoom and crops resample the image, which weakens fingerprints; edges repeat.
+    """
 
     flip: bool = option(False, help="mirror left and right with probability one half")
     shift: int = option(0, least=0, most=1024, help="largest shift in whole pixels; edges repeat")
@@ -36,6 +49,34 @@ class AugmentSettings:
     brightness: float = option(0.0, least=0, most=1, help="largest change, as a share of the range")
     contrast: float = option(0.0, least=0, most=1, help="largest change about the mean, as a factor")
     noise: float = option(0.0, least=0, most=1, help="standard deviation, as a share of the range")
+    centre_crop: float = option(
+        0.0, least=0, most=0.9, help="share of the side that is cut off around the centre"
+    )
+    random_crop: float = option(
+        0.0, least=0, most=0.9, help="share of the side that is cut off at a random place"
+    )
+    set: Literal["centre_affine", "crop_flip_rotate_jitter"] | None = option(
+        None, help="all of the above at once, as Csmorgan 2024 names them, with values of our own"
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a set together with changes of one's own.
+
+        Raises:
+            FingerprintsError: If both are given.
+        """
+        single = [item for item in fields(AugmentSettings) if item.name != "set"]
+        own = [item.name for item in single if getattr(self, item.name) != item.default]
+        if self.set is not None and own:
+            raise FingerprintsError(
+                f"A set of augmentations holds all changes; {', '.join(own)} would be ignored.",
+                where="training.augment.set",
+                fix="give either the set or single changes",
+            )
+
+    def resolved(self) -> AugmentSettings:
+        """The single changes, with those of the set."""
+        return self if self.set is None else AugmentSettings(**AUGMENTATIONS[self.set])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -162,7 +162,7 @@ def test_published_protocol_is_what_the_sources_say():
             "warmup": 0.0,
         }
         assert cfg.training.margin == 1.0
-        assert set(cfg.training.augment.values()) == {False}
+        assert set(cfg.training.augment.values()) == {False, None}
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,14 @@ def test_what_goes_together_passes():
             "last target is generators",
         ),
         ({"decision": "head"}, "training=frozen trains none"),
-        ({"decision": "head", "training": "classifier", "reduction": "pca"}, "not reduced ones"),
+        (
+            {"decision": "head", "training": "classifier", "reduction": "pca"},
+            "not reduced or normalised ones",
+        ),
+        (
+            {"decision": "head", "training": "classifier", "reduction__normalise": "l2"},
+            "not reduced or normalised ones",
+        ),
         ({"reduction": "tsne"}, "cannot place new images"),
         ({"reduction": "pca", "reduction__scope": "asked"}, "cannot place new images"),
         ({"task": "model", "decision__fit_on": "real"}, "no real images"),

@@ -23,6 +23,7 @@ TINY: dict[str, Any] = {
 }
 KINDS = {
     "blip": ("BlipVisionConfig", "BlipVisionModel", "blip"),
+    "blip_large": ("BlipVisionConfig", "BlipVisionModel", "blip"),
     "blip2": ("Blip2VisionConfig", "Blip2VisionModel", "blip-2"),
 }
 
@@ -91,7 +92,7 @@ def test_bad_folders_are_named(kind: str, tmp_path: Path) -> None:
     with pytest.raises(FingerprintsError, match=r"has no config\.json"):
         build_network({"name": kind, "weights": str(tmp_path)}, size=32)
     saved(kind, tmp_path)
-    other = next(name for name in KINDS if name != kind)
+    other = "blip" if kind == "blip2" else "blip2"
     with pytest.raises(FingerprintsError, match=f"not of {other}"):
         build_network({"name": other, "weights": str(tmp_path)}, size=32)
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
@@ -127,7 +128,7 @@ def test_random_features_tell_images_apart(monkeypatch: pytest.MonkeyPatch) -> N
 def test_published_widths(kind: str) -> None:
     with torch.device("meta"):
         network = build_network({"name": kind, "weights": "none"}, size=32, on_pairs=False)
-    assert network.embedding == {"blip": 768, "blip2": 1408}[kind]
+    assert network.embedding == {"blip": 768, "blip_large": 1024, "blip2": 1408}[kind]
 
 
 def test_failed_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

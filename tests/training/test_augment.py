@@ -9,9 +9,13 @@ import pytest
 import torch
 from scipy import ndimage
 from torch import Tensor
+from torch.nn import functional
 
+from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.options import build
 from fingerprints.data.datamodule import ImageBatch
 from fingerprints.training.augment import Augmentation, resampled
+from fingerprints.training.settings import AUGMENTATIONS, AugmentSettings
 
 SIZE = 12
 EVERYTHING = {
@@ -19,6 +23,7 @@ EVERYTHING = {
     "shift": 3,
     "rotation": 20.0,
     "zoom": 0.2,
+    "random_crop": 0.3,
     "brightness": 0.2,
     "contrast": 0.3,
     "noise": 0.1,
@@ -82,7 +87,7 @@ class TestEvery:
     def test_images_differ_from_each_other(self, options: dict) -> None:
         same = pictures(1).expand(40, -1, -1, -1)
         changed = Augmentation(seed=1, **options)(same, batch())
-        assert len({image.numpy().tobytes() for image in changed}) >= (2 if "flip" in options else 20)
+        assert len({image.numpy().tobytes() for image in changed}) >= (2 if options == {"flip": True} else 20)
 
     def test_range_is_kept(self, options: dict) -> None:
         changed = Augmentation(seed=1, **options)(pictures(low=0.0, high=1.0), batch())
@@ -188,3 +193,31 @@ def test_noise_has_the_deviation_asked_for() -> None:
     noise = Augmentation(noise=0.05)(images, batch(200)) - images
     assert noise.std().item() == pytest.approx(0.05, rel=0.03)
     assert abs(noise.mean().item()) < 0.002
+
+
+def test_a_central_crop_is_resized_back() -> None:
+    images = pictures(4)
+    changed = Augmentation(centre_crop=0.5)(images, batch(4))
+    middle = images[:, :, SIZE // 4 : -SIZE // 4, SIZE // 4 : -SIZE // 4]
+    expected = functional.interpolate(middle, size=SIZE, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(changed[:, :, 1:-1, 1:-1], expected[:, :, 1:-1, 1:-1])
+
+
+def test_random_crops_stay_inside_and_reach_all_corners() -> None:
+    ramp = torch.linspace(0, 1, 48).expand(48, 48)
+    images = torch.stack([ramp, ramp.T]).unsqueeze(1).repeat(200, 1, 1, 1)
+    changed = Augmentation(random_crop=0.5)(images, batch(400))
+    spans = (changed[::2, 0, 0, -1] - changed[::2, 0, 0, 0]).clamp(0, 1)
+    assert (spans - 0.5).abs().max() < 0.03  # half of the side, never repeated edges
+    starts = torch.stack([changed[::2, 0, 0, 0], changed[1::2, 0, 0, 0]])
+    assert starts.min(dim=1).values.max() < 0.05
+    assert starts.max(dim=1).values.min() > 0.45
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_named_sets_are_their_changes_and_take_no_others(name: str) -> None:
+    settings = build(AugmentSettings, {"set": name})
+    assert settings.resolved() == AugmentSettings(**AUGMENTATIONS[name])
+    assert AugmentSettings().resolved() == AugmentSettings()
+    with pytest.raises(FingerprintsError, match="noise would be ignored"):
+        build(AugmentSettings, {"set": name, "noise": 0.1})
