@@ -166,8 +166,9 @@ def _fill_in(plain: dict[str, Any]) -> None:
     if plain["run_dir"] == MISSING:
         plain["run_dir"] = None
     _expand(plain["encoder"])
-    if plain["decision"].get("fit_on", "") is None:
-        plain["decision"]["fit_on"] = "real" if get_task(plain["task"]).has_real else "generated"
+    for key in ("fit_on", "cluster_on"):
+        if plain["decision"].get(key, "") is None:
+            plain["decision"][key] = "real" if get_task(plain["task"]).has_real else "generated"
     given = plain["data"]["reference"] or any(part["part"] == REFERENCE for part in plain["data"]["sources"])
     if given and plain["decision"].get("reference") == "auto":
         plain["decision"]["reference"] = "given"

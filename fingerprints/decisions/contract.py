@@ -116,10 +116,12 @@ class Answers:
     Attributes:
         labels: `(n,)` labels, or names of clusters.
         scores: `(n, C)`, or `(n,)` for `usage`: higher is more likely; `None` for clusterings.
+        real: `(m,)` clusters of the real training images, if these were clustered; else `(0,)`.
     """
 
     labels: Labels
     scores: NDArray[np.floating] | None
+    real: Labels = field(default_factory=_unknown)
 
 
 @dataclass(frozen=True)

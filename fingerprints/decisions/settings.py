@@ -61,6 +61,11 @@ class DecisionSettings:
         return None
 
     @property
+    def uses_real(self) -> bool:
+        """Whether images asked about are clustered with, or assigned to clusters of, real training images."""
+        return False
+
+    @property
     def may_refuse(self) -> bool:
         """Whether the decision may answer "none of these"."""
         return False
@@ -164,6 +169,16 @@ class ClusterSettings(DecisionSettings):
     clusters: int | None = option(
         None, least=1, help="null: one per label; in the test part data.test_classes, if given"
     )
+    cluster_on: FitOn | None = option(
+        None,
+        help="images that are clustered: the generated ones asked about, the real training images (others "
+        "get the cluster with the nearest mean), or both together; null: real ones if the task has them",
+    )
+
+    @property
+    def uses_real(self) -> bool:
+        """If they are clustered."""
+        return self.cluster_on in ("real", "both")
 
 
 @register("decision", part="fingerprints.decisions.clusters.kmeans:KMeans")

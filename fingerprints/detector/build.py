@@ -63,19 +63,21 @@ def check_stages(
             where="encoder",
             fix="encoder=pixels encoder.side=64",
         )
-    if reduction.transductive and not decision.transductive:
+    if reduction.transductive and (decision.uses_real or not decision.transductive):
         clusterings = _decisions(lambda found: found.transductive)
         raise FingerprintsError(
             f"Reduction '{reduction.name}' computes the images asked about together and cannot place new "
             f"images, but decision '{decision.name}' needs training and new images in one space.",
             where="reduction.scope=asked" if reduction.name == "pca" else "reduction",
-            fix=f"decision= one of {', '.join(clusterings)}, or reduction=pca with reduction.scope=training",
+            fix="decision.cluster_on=generated"
+            if decision.transductive
+            else f"decision= one of {', '.join(clusterings)}, or reduction=pca with reduction.scope=training",
         )
-    if not task.has_real and "real" in (decision.learns_from, training.learns_from):
+    if not task.has_real and (decision.uses_real or "real" in (decision.learns_from, training.learns_from)):
         raise FingerprintsError(
             f"Task '{task.name}' has no real images to fit on.",
-            where="decision.fit_on, training.fit_on",
-            fix="decision.fit_on=generated, training.fit_on=generated",
+            where="decision.fit_on, decision.cluster_on, training.fit_on",
+            fix="decision.fit_on=generated, decision.cluster_on=generated, training.fit_on=generated",
         )
     if decision.may_refuse and not task.open_set:
         raise FingerprintsError(
@@ -129,6 +131,8 @@ def check_size(decision: DecisionSettings, index: Index) -> None:
         rows = index.select(generator=generator)
         if decision.transductive:
             counted = (rows["split"] == "test") & (rows["domain"] == index.task.unit)
+            if decision.uses_real:
+                counted |= (rows["split"] == "train") & (rows["domain"] == "real")
         else:
             counted = (rows["split"] == "train") & (rows["label"] != "")
             chosen = decision.learns_from

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -73,12 +73,14 @@ class Predictions:
         labels: `(n,)` predicted labels, or clusters.
         scores: `(n, C)`, or `(n,)` for `usage`: higher is more likely; `None` for clusters.
         clusters: Whether labels are names of clusters and not classes.
+        real: As in `Answers`.
     """
 
     rows: pd.DataFrame
     labels: NDArray[np.str_]
     scores: NDArray[np.floating] | None
     clusters: bool = False
+    real: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=str))
 
 
 @dataclass(frozen=True)
@@ -330,7 +332,11 @@ class Detector:
         units = rows[rows["domain"] == self.index.task.unit]
         found = decider.answer(part)
         return Predictions(
-            rows=units, labels=found.labels, scores=found.scores, clusters=decider.transductive
+            rows=units,
+            labels=found.labels,
+            scores=found.scores,
+            clusters=decider.transductive,
+            real=found.real,
         )
 
     def _pair_distances(

@@ -25,6 +25,7 @@ from fingerprints.runs.figures import MEAN
 
 Figures = dict[str, Evaluation]  # by generator; with several also under MEAN
 HELD_OUT_REAL = "held_out_real"
+CLUSTERED_REAL = "clustered_real"
 PAIRS_SHARE_IMAGES = "pairs share images, so that no interval is valid"
 
 
@@ -57,6 +58,8 @@ def score(
     evaluate = functools.partial(_evaluate, index, settings=settings, seed=seed)
     validation = {d.generator: evaluate(d.validation) for d in detections if d.validation}
     real = {d.generator: evaluate(d.held_out_real) for d in detections if d.held_out_real}
+    own = {d.generator: found for d in detections if (found := _clustered_real(index, d)) is not None}
+    clustered = {generator: evaluate(found) for generator, found in own.items()}
     test: Figures = {}
     by_generator: dict[str, dict[str, Evaluation]] = {}
     if index.has_truth:
@@ -73,8 +76,19 @@ def score(
         validation=_with_mean(validation),
         test=_with_mean(test),
         baselines={name: _with_mean(figures) for name, figures in baselines.items()},
-        controls={HELD_OUT_REAL: real} if real else {},
+        controls={
+            name: found for name, found in ((HELD_OUT_REAL, real), (CLUSTERED_REAL, clustered)) if found
+        },
     )
+
+
+def _clustered_real(index: Index, detection: Detection) -> Predictions | None:
+    """The real training images with their clusters, if the decision clustered them."""
+    judged = detection.validation if detection.test is None else detection.test
+    if judged is None or not len(judged.real):
+        return None
+    rows = index.select(generator=detection.generator, domain="real", split="train")
+    return Predictions(rows=rows, labels=judged.real, scores=None, clusters=True)
 
 
 def overall(figures: Figures) -> Evaluation | None:

@@ -22,8 +22,24 @@ from fingerprints.evidence.estimates import Evaluation
 from fingerprints.evidence.metrics import confusion, matched_confusion, roc_curve
 from fingerprints.evidence.verdict import Verdict
 from fingerprints.reporting import plots
-from fingerprints.reporting.figures import PAIRS_SHARE_IMAGES, Scores, judged_part, labels_asked, overall
-from fingerprints.reporting.html import Baseline, FigurePanel, MetricRow, PrintedRow, ReportContent, Section
+from fingerprints.reporting.figures import (
+    CLUSTERED_REAL,
+    PAIRS_SHARE_IMAGES,
+    Scores,
+    judged_part,
+    labels_asked,
+    overall,
+)
+from fingerprints.reporting.html import (
+    Baseline,
+    FigurePanel,
+    MetricRow,
+    PrintedRow,
+    ReportContent,
+    Section,
+    metric_label,
+    number,
+)
 from fingerprints.runs.figures import MEAN
 from fingerprints.training.settings import PairTrainingSettings
 
@@ -88,7 +104,7 @@ def report_content(
         notes=[*conclusion.notes, *index.notes],
         sections=sections,
         validation=validation,
-        facts=_facts(config, index, detections, silhouette, facts),
+        facts=_clustered(scores) | _facts(config, index, detections, silhouette, facts),
         config_yaml=yaml.safe_dump(plain(config), sort_keys=False),
         printed_source=printed.source,
         printed=_printed_elsewhere(printed, shown),
@@ -216,11 +232,12 @@ def _cluster_panel(
     own = detection.test_part if judged is detection.test else None
     train = detection.train_part
     generated = train.generated if own is None else own.generated
-    clusters = sorted(set(judged.labels), key=lambda name: (len(name), name))
+    clusters = sorted({*judged.labels, *judged.real}, key=lambda name: (len(name), name))
     labels = judged.labels if len(judged.labels) == len(generated) else None
+    together = len(judged.real) > 0
     figure = plots.embedding_pca(
         real=train.real.embeddings,
-        real_labels=[""] * len(train.real),
+        real_labels=judged.real.tolist() if together else [""] * len(train.real),
         generated=generated.embeddings,
         generated_labels=None if labels is None else labels.tolist(),
         centroids=None,
@@ -229,7 +246,8 @@ def _cluster_panel(
     )
     return FigurePanel(
         title="Clusters in two principal components",
-        caption=f"Generated images of the {part} by cluster; real images of the training part in grey.",
+        caption=f"Generated images of the {part} by cluster; real images of the training part "
+        + ("by cluster." if together else "in grey."),
         figure=figure,
         alt=f"{len(generated)} generated embeddings in {len(clusters)} clusters.",
     )
@@ -342,6 +360,19 @@ def _plain(facts: Any) -> str:
 
 def _described(detection: Detection) -> str:
     return _plain(detection.decider.reduction.describe())
+
+
+def _clustered(scores: Scores) -> dict[str, str]:
+    """Figures of the clusters of real training images, if these were clustered."""
+    found = scores.controls.get(CLUSTERED_REAL, {})
+    shown = {
+        name: ", ".join(
+            f"{metric_label(metric)} {number(evaluation.metrics[metric].value)}"
+            for metric in ("accuracy", "accuracy_unmatched", "ari")
+        )
+        for name, evaluation in found.items()
+    }
+    return {f"clusters of real training images {name}".strip(): text for name, text in shown.items()}
 
 
 def _silhouette(found: Mapping[str, float | None]) -> str:

@@ -34,8 +34,8 @@ def test_a_configuration_finds_what_its_source_prints():
         "specificity_weighted": 0.8798,
     }
     assert found["validation"] == {"accuracy": 0.5259}
-    clusters = find_published(config(decision__name="kmeans"), ENTRIES)
-    assert clusters["validation"] == {"accuracy_unmatched": 0.1970}
+    clusters = find_published(config(decision__name="kmeans", decision__cluster_on="real"), ENTRIES)
+    assert clusters["training"] == {"accuracy_unmatched": 0.1970}
     assert "test" not in clusters
 
 

@@ -89,6 +89,8 @@ def test_what_goes_together_passes():
         ),
         ({"reduction": "tsne"}, "cannot place new images"),
         ({"reduction": "pca", "reduction__scope": "asked"}, "cannot place new images"),
+        ({"decision": "kmeans", "decision__cluster_on": "real", "reduction": "tsne"}, "cannot place new"),
+        ({"task": "model", "decision": "kmeans", "decision__cluster_on": "both"}, "no real images"),
         ({"task": "model", "decision__fit_on": "real"}, "no real images"),
         ({"task": "model", "training": "classifier", "training__fit_on": "real"}, "no real images"),
         ({"task": "model", "decision__open_set": True}, "does not have the answer 'none of these'"),
