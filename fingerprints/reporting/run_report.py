@@ -326,7 +326,7 @@ def _history(index: Index, detection: Detection) -> pd.DataFrame:
     frames = [result.history for result in detection.fits.values()]
     if index.task.generated_label is None:  # several trainings in sequence, each on more labels
         return pd.concat(frames).assign(epoch=np.arange(1, sum(map(len, frames)) + 1))
-    if len(frames) == 1 or not detection.encoder.on_pairs:  # an autoencoder of the test part comes second
+    if len(frames) == 1 or "val_loss" not in frames[0]:  # not of folds: the second is of the test part
         return frames[0]
     # The last training has no validation pairs; unseen pairs exist in the folds only.
     return pd.concat([frame.assign(fold=fold) for fold, frame in enumerate(frames[:-1], start=1)])

@@ -92,11 +92,11 @@ def tell(settings: ClusterDistanceSettings, learned: Mapping[str, NDArray[Any]])
         for row in [int(means[:, column].argmax())]
     ]
     own = learned["f1"][list(numbers).index(k), list(places).index(learned["distance"][0])]
-    each = ", ".join(f"{value:.4f}" for value in own)
-    return (
-        f"{chosen}, chosen of {means.size} by mean F1 on the training parts: {own.mean():.4f} ({each}, this "
-        f"generator first); best of each distance: {'; '.join(best)}"
-    )
+    figures = f"F1 on the training part: {own[0]:.4f}"
+    if len(own) > 1:
+        each = ", ".join(f"{value:.4f}" for value in own)
+        figures = f"mean F1 on the training parts: {own.mean():.4f} ({each}, this generator first)"
+    return f"{chosen}, chosen of {means.size} by {figures}; best of each distance: {'; '.join(best)}"
 
 
 def _training_f1(

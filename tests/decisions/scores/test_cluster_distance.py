@@ -93,6 +93,7 @@ def test_what_is_given_is_not_chosen(given) -> None:
     options = [(k, name) for name in DISTANCES] if "k" in given else [(n, "avg") for n in NUMBERS if n <= 15]
     expected = [naive_f1(own, *pair) for pair in options]
     np.testing.assert_allclose(made.learned["f1"].ravel(), expected)
+    assert f"by F1 on the training part: {max(expected):.4f}; best of" in made.explain().learnt
     assert (k, distance) == options[int(np.argmax(expected))]
 
 
