@@ -5,7 +5,6 @@ The autoencoder has seen generated images of the training part only, and no labe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,6 +14,7 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.decisions.contract import Embeddings, Fitting, Part
 from fingerprints.decisions.scores.settings import ReconstructionSettings
+from fingerprints.decisions.scores.structural import structural_similarities
 
 Maps = Mapping[str, Embeddings]
 
@@ -45,24 +45,13 @@ def mean_error(settings: ReconstructionSettings, part: Part, learned: Maps) -> N
     return np.abs(errors - unused) - np.abs(errors - used)
 
 
-def error_map(settings: ReconstructionSettings, part: Part, learned: Maps) -> NDArray[np.float64]:
+def error_map(settings: ReconstructionSettings, part: Part, learned: Maps) -> NDArray[np.floating]:
     """`(n,)` structural similarity of an error map to the mean map of used images minus that to the other.
 
-    Source of the similarity: Wang et al. 2004, with a uniform 7 x 7 window (smaller for smaller maps). Its
-    range of values is that of the two mean maps together (ours; the source does not name it).
+    Maps are divided by the range of the two mean maps together, since the constants of the similarity are
+    for values of range 1 (ours: the source does not say how it treats the range).
     """
-    from skimage.metrics import structural_similarity
-
-    side = math.isqrt(learned[USED].size)
-    # float64: constants of the similarity are squares of the range, which may be tiny.
-    used, unused = (learned[label].reshape(side, side).astype(np.float64) for label in (USED, NOT_USED))
-    values = np.concatenate([used, unused])
-    extent = max(float(values.max() - values.min()), 1e-12)
-    window = min(7, side if side % 2 else side - 1)
-
-    def similarity(image: Embeddings, mean: NDArray[np.float64]) -> float:
-        square = image.reshape(side, side).astype(np.float64)
-        return structural_similarity(square, mean, data_range=extent, win_size=window)
-
-    found = [similarity(image, used) - similarity(image, unused) for image in part.queries.embeddings]
-    return np.array(found, dtype=np.float64)
+    means = np.stack([learned[USED], learned[NOT_USED]])
+    extent = max(float(means.max() - means.min()), 1e-12)
+    found = structural_similarities(part.queries.embeddings / extent, means / extent)
+    return found[:, 0] - found[:, 1]
