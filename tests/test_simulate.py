@@ -200,7 +200,7 @@ def test_generators_of_four_designs_make_a_model_benchmark(command, tmp_path, st
     for name in dict.fromkeys(steps):
         assert (tmp_path / f"made/generators/{name}/contact_sheet.png").is_file()
         assert f"generator {name}: nearest generated image tells members" in said
-    assert "next:" not in said
+    assert "next: python -m fingerprints.train experiment=features_models data.root=" in said
 
 
 def test_jobs_with_a_generator_each_write_a_benchmark_of_two_generators(command, tmp_path):

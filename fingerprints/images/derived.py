@@ -62,18 +62,13 @@ def derived_store(
     Raises:
         FingerprintsError: If masks are missing or cannot be made.
     """
-    described, filtered, name = plain(filter), make_filter(filter), region.name
+    filtered, name = make_filter(filter), region.name
     if filter.name == "none" and not region.masked:
         return store, []
     source, crop = None, True
     if isinstance(region, MaskedRegionSettings):
         source, crop = mask_source(region, names=names, device=device), region.crop
-    facts: dict[str, Any] = {"filter": described, "filter_version": FILTER_VERSION, "region": name}
-    if source is not None:
-        facts |= {"region_version": REGION_VERSION, "crop": crop, "masks": _key(source.facts)}
     spared = _spared(filter, domains)
-    if spared is not None:
-        facts["spared"] = hashlib.sha256(spared.tobytes()).hexdigest()
     masks = None if source is None else cached_masks(store, source, progress=progress)
     n, side = len(store.images), store.images.shape[-1]
 
@@ -87,7 +82,7 @@ def derived_store(
 
     shape = (n, side, side) if filter.name != "colorize" else (n, COLOURS, side, side)
     # In a separate folder, so that arrays cached for these pixels are not confused with those of others.
-    folder = store.folder / f"derived-{_key(facts)}"
+    folder = store.folder / f"derived-{_key(_facts(filter, region, source, crop=crop, spared=spared))}"
     folder.mkdir(exist_ok=True)
     derived = replace(store, folder=folder)
     images = derived.filled(
@@ -95,6 +90,23 @@ def derived_store(
     )
     notes = [] if masks is None else _empty_note(masks, store, name)
     return replace(derived, images=images), notes
+
+
+def _facts(
+    filter: FilterSettings,
+    region: RegionSettings,
+    source: MaskSource | None,
+    *,
+    crop: bool,
+    spared: NDArray[np.bool_] | None,
+) -> dict[str, Any]:
+    """Everything that the pixels of a derived store depend on, beside those of the store itself."""
+    facts = {"filter": plain(filter), "filter_version": FILTER_VERSION, "region": region.name}
+    if source is not None:
+        facts |= {"region_version": REGION_VERSION, "crop": crop, "masks": _key(source.facts)}
+    if spared is not None:
+        facts["spared"] = hashlib.sha256(spared.tobytes()).hexdigest()
+    return facts
 
 
 def _spared(filter: FilterSettings, domains: Sequence[str | None] | None) -> NDArray[np.bool_] | None:

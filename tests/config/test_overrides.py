@@ -96,7 +96,10 @@ def test_valid_words_pass():
         (["decision=knn", "decision.C=1"], "Decision 'knn' has no key 'decision.C'; logistic, svm have it"),
         (["training=frozen", "training.rounds=1"], "Training 'frozen' has no key 'training.rounds'"),
         (["pairing=all", "pairing.batch_size=8"], "nearest, random have it"),
-        (["encoder=lbp", "encoder.side=8"], "Encoder 'lbp' has no key 'encoder.side'; pixels has it"),
+        (
+            ["encoder=lbp", "encoder.side=8"],
+            "Encoder 'lbp' has no key 'encoder.side'; autoencoder, pixels, pixels64 have it",
+        ),
         (["reduction=pca90", "reduction.latent=3"], "Reduction 'pca90' has no key"),
         (["decision=svm,knn", "decision.init=random"], "Decision 'svm, knn' has no key"),
         (["region=full", "region.crop=false"], "lung, outer have it"),

@@ -30,7 +30,9 @@ SUBTASK2 = ("experiment=siamese_subtask2", "data.root=DIR")
 def test_every_experiment_composes_and_is_valid(experiment):
     found = settings(f"experiment={experiment}", "data.root=DIR")
     assert found.name == experiment
-    assert found.trainer.max_epochs == {"classifier_models": 200}.get(experiment, 30)
+    assert found.trainer.max_epochs == {"classifier_models": 200, "autoencoder_usage": 200}.get(
+        experiment, 30
+    )
     assert found.data.sources
 
 

@@ -18,10 +18,12 @@ from tests.decisions.parts import about_generated, about_real, answers, images, 
 
 RNG = np.random.default_rng(0)
 CLASSES = ("a", "b", "c")
+USAGE = ("not_used", "used")
 LABELS = np.array(["a", "b", "c"] * 20)
 POINTS = (RNG.normal(size=(60, 4)) + 0.8 * np.repeat([[1, 2, 3]] * 20, 1, axis=0).reshape(60, 1)).astype(
     np.float32
 )
+PICTURES = RNG.random(size=(60, 64), dtype=np.float32)  # 8 x 8
 PART = about_generated(images(POINTS[:40], LABELS[:40]), images(POINTS[40:], LABELS[40:]))
 HEAD = Head(RNG.normal(size=(3, 4)).astype(np.float32), np.zeros(3, np.float32), CLASSES)
 MORE: list[tuple[str, dict[str, Any]]] = [
@@ -69,8 +71,13 @@ def test_every_decision_answers_one_of_its_tasks_and_says_what_it_needs(name: st
     assert set(found.tasks) <= {"usage", "subset", "model"}
     part = PART
     if found.tasks == ("usage",):
-        part = about_real(images(POINTS[:40], ["used", "not_used"] * 20), images(POINTS[40:]))
-    decision = fit_decision(settings(name), Fitting(part=part, classes=CLASSES, head=HEAD))
+        part = about_real(images(PICTURES[:40], ["used", "not_used"] * 20), images(PICTURES[40:]))
+    head = (
+        HEAD
+        if "usage" not in found.tasks
+        else Head(RNG.normal(size=(2, 64)).astype(np.float32), np.zeros(2, np.float32), USAGE)
+    )
+    decision = fit_decision(settings(name), Fitting(part=part, classes=head.classes, head=head))
     labels = decision.predict(part).labels
     assert len(labels) == len(part.queries)
 
