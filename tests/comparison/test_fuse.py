@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from sklearn.cluster import AgglomerativeClustering
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, adjusted_rand_score
 
 from fingerprints.comparison.answers import own_run_file
 from fingerprints.comparison.fuse import align, fuse, reranked, shares, vote
@@ -128,6 +128,25 @@ def test_usage_votes_have_scores_and_random_weights_stay_marked(workshop, wrong)
     again = fuse(workshop.only_set(), workshop.folder / "again", rule="rerank", **DRAWS)
     assert again["experiment"] == "vote_rerank"
     assert again["test"]["accuracy"]["value"] > 0.7
+
+
+@pytest.mark.parametrize("rule", ["majority", "rerank"])
+def test_clusterings_with_names_of_their_own_agree_better_together(rule, workshop, wrong):
+    truth = workshop.truth(n=240, task="model")
+    alone = []
+    for i in range(5):  # each run has its own names for the clusters, in another order
+        names = dict(
+            zip(sorted(set(truth)), np.random.default_rng(i).permutation(3).astype(str), strict=True)
+        )
+        answers = [f"cluster_{names[label]}" for label in wrong(truth, 0.25, seed=i)]
+        alone.append(adjusted_rand_score(truth, answers))
+        workshop.run(f"runs/{i}", answers, task="model", experiment=f"e{i}", test={"ari": figure(alone[-1])})
+    out = workshop.folder / "runs" / "vote"
+    document = fuse(workshop.only_set(), out, rule=rule, **DRAWS)
+    labels = [label for _, label in rows_of(out / "run.csv")]
+    found = document["test"]["ari"]["value"]
+    assert found == pytest.approx(adjusted_rand_score(truth, labels))
+    assert found > max(alone) + 0.1
 
 
 def test_clusters_vote_without_truth(workshop, wrong):
