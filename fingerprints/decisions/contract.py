@@ -146,13 +146,13 @@ class Explanation:
     Attributes:
         threshold: Images with this score or more are called used; `None` if there is no single number.
         source: Where the threshold comes from, in words; empty if there is no threshold.
-        learnt: What else was learnt, in words; empty if there is nothing to say.
+        note: What else a reader must know of the decision; empty if nothing.
         prototypes: `(C, d)` one typical embedding of each class, in the order of the classes; or `None`.
     """
 
     threshold: float | None = None
     source: str = ""
-    learnt: str = ""
+    note: str = ""
     prototypes: Embeddings | None = None
 
 

@@ -112,15 +112,15 @@ class UsageDecision(Decision):
         return self.settings.cut != "out_of_fold" or bool(np.isfinite(self.threshold))
 
     def explain(self) -> Explanation:
-        """The threshold, where it comes from, and what the score has learnt."""
+        """The threshold, where it comes from, and what the score says of itself."""
         known = float(self.threshold) if np.isfinite(self.threshold) else None
         source = self.source
         if self.settings.cut == "reference":
             source = _alarms(len(self.reference), self.settings.cut_rate)
         elif self.settings.cut in ("half", "mode", "mean"):
             source = f"{self.source} of the scores: ranks only, no error rate is known"
-        learnt = load(self.settings.tell)(self.settings, self.learned) if self.settings.tell else ""
-        return Explanation(threshold=known, source=source, learnt=learnt)
+        note = load(self.settings.tell)(self.settings, self.learned) if self.settings.tell else ""
+        return Explanation(threshold=known, source=source, note=note)
 
     def state(self) -> FittedState:
         """The state that `from_state` reads; the threshold is an array, because JSON has no NaN."""

@@ -416,6 +416,6 @@ def _facts(
         if found.source:
             number = "of each part" if found.threshold is None else f"{found.threshold:.4f}"
             shown[f"threshold {detection.generator}".strip()] = f"{number} ({found.source.replace('_', ' ')})"
-        if found.learnt:
-            shown[f"learnt {detection.generator}".strip()] = found.learnt
+        if found.note:
+            shown[f"decision {detection.generator}".strip()] = found.note
     return shown

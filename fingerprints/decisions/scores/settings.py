@@ -21,7 +21,7 @@ class ScoreSettings(DecisionSettings):
         score: `module:function` with `function(settings, part, learned) -> (n,)` scores of the queries.
         learn: `module:function` with `function(settings, fitting) -> arrays by name`, given to the score as
             `learned`; empty if a score learns nothing.
-        tell: `module:function` with `function(settings, learned)`: what was learnt, in words for the report;
+        tell: `module:function` with `function(settings, learned)`: what a reader of the report must know;
             empty if there is nothing to say.
         joint: Whether the score of an image depends on the other images that are scored with it; it then
             always uses the reference images, if there are any.
@@ -232,6 +232,7 @@ class SimilarityMatrixSettings(ScoreSettings):
 
     name: ClassVar[str] = "similarity_matrix"
     score: ClassVar[str] = "fingerprints.decisions.scores.similarity_matrix:score"
+    tell: ClassVar[str] = "fingerprints.decisions.scores.similarity_matrix:tell"
     joint: ClassVar[bool] = True
     needs: ClassVar[tuple[Need, ...]] = ("unreduced",)
     cut: Cut = option("zero", help="as in decision=distance; zero: what the rule says")

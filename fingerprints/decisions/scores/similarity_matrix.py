@@ -71,6 +71,16 @@ class Matrices:
         return found
 
 
+def tell(settings: SimilarityMatrixSettings, learned: Mapping[str, Any]) -> str:
+    """A warning, if the answers depend on the order of the images."""
+    if settings.rule not in ("ranking", "ensemble") or settings.places == "rank":
+        return ""
+    return (
+        "by argsort, as in the authors' script: answers depend on the order of the images. In a training "
+        "part that is listed label by label they read off the labels, so its figures mean nothing"
+    )
+
+
 def score(settings: SimilarityMatrixSettings, part: Part, learned: Mapping[str, Any]) -> Margin:
     """`(n,)` distance of each query to the threshold of the rule; 0 or more is used.
 

@@ -76,7 +76,7 @@ def test_one_choice_for_both_generators_is_that_of_a_loop() -> None:
     np.testing.assert_allclose(made.learned["f1"].reshape(-1, 2), table)
     means = table.mean(axis=1)
     assert f"{best[1]} distance to {best[0]} clusters (hierarchical), chosen of {len(pairs)}" in (
-        said := made.explain().learnt
+        said := made.explain().note
     )
     assert f"{means.max():.4f} ({', '.join(f'{value:.4f}' for value in table[pairs.index(best)])}" in said
     codes = AgglomerativeClustering(best[0]).fit_predict(parts[1].references.embeddings)
@@ -93,14 +93,14 @@ def test_what_is_given_is_not_chosen(given) -> None:
     options = [(k, name) for name in DISTANCES] if "k" in given else [(n, "avg") for n in NUMBERS if n <= 15]
     expected = [naive_f1(own, *pair) for pair in options]
     np.testing.assert_allclose(made.learned["f1"].ravel(), expected)
-    assert f"by F1 on the training part: {max(expected):.4f}; best of" in made.explain().learnt
+    assert f"by F1 on the training part: {max(expected):.4f}; best of" in made.explain().note
     assert (k, distance) == options[int(np.argmax(expected))]
 
 
 def test_with_both_given_nothing_is_asked_of_other_generators() -> None:
     made = fitted("cluster_distance", part(2), CLASSES, k=3, distance="min")
     assert not made.settings.one_for_all_generators
-    assert made.explain().learnt == "min distance to 3 clusters (hierarchical)"
+    assert made.explain().note == "min distance to 3 clusters (hierarchical)"
 
 
 def test_thirty_numbers_hold_those_that_are_printed() -> None:

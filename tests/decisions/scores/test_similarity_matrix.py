@@ -123,6 +123,8 @@ def test_a_ranking_by_argsort_depends_on_the_order_and_one_by_rank_does_not() ->
     by_rank, by_place = (decision(own, rule="ranking", metric="mse", places=p) for p in ("rank", "argsort"))
     np.testing.assert_allclose(by_rank.scores(moved), by_rank.scores(own)[order])
     assert not np.allclose(by_place.scores(moved), by_place.scores(own)[order])
+    assert "depend on the order" in by_place.explain().note
+    assert by_rank.explain().note == ""
     crossed = matrix(own.queries.embeddings, own.references.embeddings, ALIKE["mse"])
     ranks = [[sum(other < value for other in column) for value in column] for column in crossed.T]
     np.testing.assert_allclose(by_rank.scores(own), np.mean(ranks, axis=0) - 5.5)
