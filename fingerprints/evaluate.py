@@ -20,7 +20,7 @@ usage: python -m fingerprints.evaluate task=TASK predictions=run.csv truth=truth
   groups=CSV           patient of each image (file,group): intervals resample patients; an image with
                        an empty group is a group of its own
   out=metrics.json     also write the figures to a file
-  resamples=1000 permutations=999 seed=0
+  permutations=999 seed=0
 """
 
 
@@ -47,7 +47,6 @@ def _job(config: EvaluateSettings, place: Place) -> None:
         scores=submission.scores,
         groups=submission.groups,
         seed=config.seed,
-        resamples=config.resamples,
         permutations=config.permutations,
     )
     document = {

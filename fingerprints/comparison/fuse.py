@@ -159,9 +159,7 @@ class Fused:
     clusters: bool
 
 
-def fuse(
-    data: DataSet, folder: Path, *, rule: Rule, seed: int, resamples: int, permutations: int
-) -> Document:
+def fuse(data: DataSet, folder: Path, *, rule: Rule, seed: int, permutations: int) -> Document:
     """Vote over all runs of a data set except controls, and write the result as a run folder.
 
     The folder gets `config.yaml`, `predictions.csv` (scores are shares of votes), `run.csv`, `metrics.json`
@@ -171,8 +169,7 @@ def fuse(
         data: The runs.
         folder: A folder that holds no run yet.
         rule: See `vote`.
-        seed: Seed of resampling and permuting.
-        resamples: Bootstrap draws.
+        seed: Seed of permuting.
         permutations: Permutations of labels.
 
     Returns:
@@ -194,7 +191,7 @@ def fuse(
     except FingerprintsError:
         truth = None
     fused = _count(records, truth, task=data.task, rule=rule)
-    draws = {"seed": seed, "resamples": resamples, "permutations": permutations}
+    draws = {"seed": seed, "permutations": permutations}
     test = {} if truth is None else _evaluations(fused, truth, task=data.task, **draws)
     name = f"vote_{rule}"
     document = _document(records, data, test, name=name)
@@ -224,7 +221,7 @@ def _count(records: Sequence[RunRecord], truth: Truth | None, *, task: Task, rul
 
 
 def _evaluations(
-    fused: Fused, truth: Truth, *, task: Task, seed: int, resamples: int, permutations: int
+    fused: Fused, truth: Truth, *, task: Task, seed: int, permutations: int
 ) -> dict[str, Evaluation]:
     """Figures by generator, with their mean if there are several."""
     found: dict[str, Evaluation] = {}
@@ -238,7 +235,6 @@ def _evaluations(
             scores=None if fused.scores is None else fused.scores[own],
             groups=truth.groups[own],
             seed=seed,
-            resamples=resamples,
             permutations=permutations,
             clusters=fused.clusters,
         )

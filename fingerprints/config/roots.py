@@ -111,7 +111,6 @@ class EvaluateSettings:
     groups: Path | None = option(None, help="CSV of file,group")
     out: Path | None = option(None)
     seed: int = option(0, least=0, most=SEEDS)
-    resamples: int = option(1000, least=1, most=1_000_000)
     permutations: int = option(999, least=1, most=1_000_000)
 
 

@@ -51,7 +51,6 @@ def trivial(
     train_labels: Labels,
     groups: Labels,
     seed: int,
-    resamples: int = 1000,
     permutations: int = 999,
 ) -> dict[str, Evaluation]:
     """The answers that need no image.
@@ -63,8 +62,7 @@ def trivial(
         train_labels: Labels of the training part; the most frequent (on ties the first in `classes`)
             is the answer of `majority`. If empty, `majority` is left out.
         groups: Group of each image, shape (n,).
-        seed: Seed of resampling, permuting and guessing.
-        resamples: As in `estimate_metrics`.
+        seed: Seed of permuting and guessing.
         permutations: As in `estimate_metrics`.
 
     Returns:
@@ -87,7 +85,6 @@ def trivial(
             scores=None,
             groups=groups,
             seed=seed,
-            resamples=resamples,
             permutations=permutations,
         )
         for name, answer in answers.items()
@@ -116,11 +113,11 @@ def _random(*, task: Task, classes: Sequence[str], truth: Labels, groups: Labels
         metrics[name] = Estimate(float(draws[name].mean()), low, high, None)
     return Evaluation(
         metrics=metrics,
-        samples={name: draws[name] for name, estimate in metrics.items() if estimate.value is not None},
+        without={},
         nulls={},
         n=len(truth),
-        n_groups=len(np.unique(np.asarray(groups, dtype=str))),
-        permuted="images",
+        groups=frozenset(np.asarray(groups, dtype=str).tolist()),
+        permuted="groups",
     )
 
 

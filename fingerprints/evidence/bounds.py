@@ -1,17 +1,18 @@
-"""Exact bounds for figures that do not change under resampling.
+"""Intervals of proportions, and bounds of figures that are 0 or 1.
 
-A score of 1 stays 1 in every resample, so that a percentile interval would claim certainty. These
-bounds state instead how bad a detector may be that made no error on these images.
+A figure of 1 stays 1 without any of the groups, so that its spread cannot be seen. The bounds state instead
+how bad a detector may be that made no error on these images.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import beta
+from scipy.stats import beta, binom, t
 
 from fingerprints.evidence.metrics import FloatArray, IntArray
 
 LEVEL = 0.95
+_UPPER = (1 + LEVEL) / 2
 
 
 def clopper_pearson(*, successes: float, trials: float, level: float = LEVEL) -> tuple[float, float]:
@@ -33,6 +34,50 @@ def effective_count(groups: IntArray) -> float:
     """
     sizes = np.bincount(groups).astype(np.float64)
     return float(sizes.sum() ** 2 / (sizes**2).sum()) if groups.size else 0.0
+
+
+def proportion_interval(*, hits: FloatArray, sizes: FloatArray) -> tuple[float, float]:
+    """Interval of a proportion of images that come in groups (Korn and Graubard 1998).
+
+    Clopper and Pearson's interval for an effective number of images, n* = v (1 - v) / SE^2, times (t_{n-1} /
+    t_{G-1})^2 for the few groups that SE comes from. Where few groups have errors, SE says little about how
+    errors cluster: with e such groups (or e with a hit, if these are fewer), n* is the harmonic mean of
+    itself, with weight e^2 / (e^2 + 1), and the effective number of groups [ours]. No error counts as e = 1.
+
+    Args:
+        hits: Images that count, of each of G groups, at least 2.
+        sizes: All images of each group, above 0.
+    """
+    total, groups = float(sizes.sum()), len(sizes)
+    value = float(hits.sum()) / total
+    few = (t.ppf(_UPPER, total - 1) / t.ppf(_UPPER, groups - 1)) ** 2
+    variance = groups / (groups - 1) * float(((hits - value * sizes) ** 2).sum()) / total**2
+    seen = min(value * (1 - value) / variance, total) * few if variance > 0 else total * few
+    apart = min(float(sizes.sum() ** 2 / (sizes**2).sum()), seen)
+    erring = max(1, min(int((hits < sizes).sum()), int((hits > 0).sum())))
+    trust = erring**2 / (erring**2 + 1)
+    trials = 1 / (trust / seen + (1 - trust) / apart)
+    return clopper_pearson(successes=value * trials, trials=trials)
+
+
+def tail_ranks(*, effective: float, count: int, fpr: float) -> tuple[int | None, int]:
+    """Numbers of false positives between which the true threshold of a false positive rate lies (95 %).
+
+    Of m non-members, Bin(m, fpr) lie above that threshold. So it is, with 95 % certainty, so high that only
+    `least` of them are above it, or so low that `most` are.
+
+    Args:
+        effective: Effective number of non-members, at most `count`: groups, not images.
+        count: Non-members.
+        fpr: The rate, in (0, 1).
+
+    Returns:
+        `least`, `None` if the threshold may be above all of them (fewer than 368 for 1 %), and `most`.
+    """
+    m = max(1, round(effective))
+    low, high = binom.ppf([1 - _UPPER, _UPPER], m, fpr)
+    scale = count / m
+    return (None if low == 0 else int(scale * low) - 1), int(np.ceil(scale * high))
 
 
 def disjoint_pairs_bound(*, pairs: list[float], level: float = LEVEL) -> float:

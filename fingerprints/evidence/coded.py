@@ -1,4 +1,4 @@
-"""Answers as numbers: coded, resampled by groups, and with labels permuted."""
+"""Answers as numbers: coded, without each group in turn, and with labels permuted."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import Task
 from fingerprints.evidence.estimates import MIN_NON_MEMBERS
 from fingerprints.evidence.metrics import (
+    BoolArray,
     FloatArray,
     IntArray,
     Labels,
+    allowed_false,
     area,
     contingency,
     encode,
@@ -25,6 +28,9 @@ from fingerprints.evidence.metrics import (
     score_ranks,
     weight_below,
 )
+
+BLOCKS = 200
+"""Most values of a jackknife; their number hardly changes an interval, but takes time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +57,18 @@ class CodedAnswers:
         return int(self.group.max()) + 1
 
     @property
-    def pure(self) -> bool:
-        """Whether every group carries one label."""
-        return len(np.unique(self.group * self.shape[0] + self.truth)) == self.n_groups
+    def pure_groups(self) -> BoolArray:
+        """Whether all images of a group carry one label, shape (groups,)."""
+        pairs = np.unique(np.stack([self.group, self.truth]), axis=1)
+        return np.bincount(pairs[0]) == 1
+
+    def matched(self) -> IntArray:
+        """The class that the Hungarian method assigns to the cluster of each image; (n,), -1 without one."""
+        table = self.table(self.truth)
+        rows, columns = linear_sum_assignment(table, maximize=True)
+        classes = np.full(self.shape[1], -1, dtype=np.int64)
+        classes[columns] = rows
+        return classes[self.predicted]
 
     def below(self, weights: FloatArray) -> FloatArray:
         """`weight_below` of every score column, shape (score columns, n)."""
@@ -78,35 +93,50 @@ class CodedAnswers:
             false, true = ranked_roc(
                 ranks=self.ranks[0], positive_weights=members, negative_weights=weights - members
             )
-            rates = [rate_at(false=false, true=true, fpr=fpr) for fpr in self.fprs]
+            negatives = round(float(false[-1]))
+            rates = [
+                rate_at(false=false, true=true, allowed=allowed_false(negatives=negatives, fpr=fpr))
+                for fpr in self.fprs
+            ]
         return [mean_of_defined(areas), *rates]
 
 
-def bootstrap(
-    answers: CodedAnswers, *, rng: np.random.Generator, draws: int
-) -> tuple[FloatArray, FloatArray]:
-    """Tables (draws, C, K) and ranking figures (draws, m) of resampled groups."""
-    count = int(answers.group.max()) + 1
+def leave_out(answers: CodedAnswers, *, seed: int) -> tuple[FloatArray, FloatArray]:
+    """Tables (B, C, K) and ranking figures (B, m) without each of B blocks of groups.
+
+    A block is a group; more than `BLOCKS` groups are divided at random into so many blocks.
+    """
+    blocks = np.arange(answers.n_groups)
+    if len(blocks) > BLOCKS:
+        blocks = np.random.default_rng(seed).permutation(len(blocks)) % BLOCKS
+    block = blocks[answers.group]
     tables, rankings = [], []
-    for _ in range(draws):
-        times = np.bincount(rng.integers(count, size=count), minlength=count)
-        weights = times[answers.group].astype(np.float64)
+    for left_out in range(int(blocks.max()) + 1):
+        weights = (block != left_out).astype(np.float64)
         tables.append(answers.table(answers.truth, weights))
         rankings.append(answers.ranking(answers.truth, weights, answers.below(weights)))
-    return np.array(tables).reshape(draws, *answers.shape), np.array(rankings).reshape(draws, -1)
+    return np.array(tables), np.array(rankings).reshape(len(tables), -1)
 
 
-def permute(
-    answers: CodedAnswers, *, unit: IntArray, rng: np.random.Generator, draws: int
-) -> tuple[FloatArray, FloatArray]:
-    """Tables (draws, C, K) and ranking figures (draws, m) after labels are permuted among units."""
-    labels = np.empty(int(unit.max()) + 1, dtype=np.int64)
-    labels[unit] = answers.truth
-    ones = np.ones(len(unit))
+def permute(answers: CodedAnswers, *, rng: np.random.Generator, draws: int) -> tuple[FloatArray, FloatArray]:
+    """Tables (draws, C, K) and ranking figures (draws, m) after labels are permuted.
+
+    Groups with one label exchange their labels. In a group with several labels, its images do: whether such a
+    group is easy or hard is the same for all its labels.
+    """
+    pure = answers.pure_groups
+    within = ~pure[answers.group]
+    unit = np.cumsum(pure)[answers.group[~within]] - 1
+    labels = np.empty(int(pure.sum()), dtype=np.int64)
+    labels[unit] = answers.truth[~within]
+    inside, own = np.flatnonzero(within), answers.group[within]
+    ones = np.ones(len(answers.truth))
     below = answers.below(ones)
     tables, rankings = [], []
     for _ in range(draws):
-        truth = rng.permutation(labels)[unit]
+        truth = answers.truth.copy()
+        truth[~within] = rng.permutation(labels)[unit]
+        truth[inside] = truth[inside[np.lexsort((rng.random(len(inside)), own))]]
         tables.append(answers.table(truth))
         rankings.append(answers.ranking(truth, ones, below))
     return np.array(tables).reshape(draws, *answers.shape), np.array(rankings).reshape(draws, -1)

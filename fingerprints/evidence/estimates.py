@@ -13,13 +13,16 @@ from fingerprints.evidence.bounds import LEVEL
 from fingerprints.evidence.metrics import AVERAGED, FloatArray
 
 MIN_GROUPS = 5
-"""With fewer groups the bootstrap has only a few distinct samples, so that no interval is given."""
+"""With fewer groups the spread cannot be estimated, so that no interval is given."""
 
 MIN_NON_MEMBERS = {0.01: 100, 0.001: 1000}
 """False positive rate -> number of non-members from which it is at least one image."""
 
 TIE = 1e-12
 """Figures that differ by less are equal: the order of a sum changes its rounding."""
+
+
+Permuted = Literal["groups", "images within groups", "groups, and images within mixed groups"]
 
 
 @dataclass(frozen=True)
@@ -52,19 +55,25 @@ class Evaluation:
 
     Attributes:
         metrics: Estimates in reading order.
-        samples: Bootstrap draws of every metric that has a value, each of shape (resamples,).
+        without: Every metric that has a value, without each of B blocks of groups, each of shape (B,). Two
+            evaluations of the same images have the same blocks.
         nulls: The same metrics under permuted labels, each of shape (permutations,).
         n: Number of images.
-        n_groups: Number of groups, the effective sample size.
+        groups: Names of the groups.
         permuted: The units among which labels were permuted.
     """
 
     metrics: dict[str, Estimate]
-    samples: dict[str, FloatArray]
+    without: dict[str, FloatArray]
     nulls: dict[str, FloatArray]
     n: int
-    n_groups: int
-    permuted: Literal["groups", "images"]
+    groups: frozenset[str]
+    permuted: Permuted
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups, the effective sample size."""
+        return len(self.groups)
 
     def to_json(self) -> dict[str, object]:
         """Sizes and estimates without the draws."""
@@ -101,9 +110,3 @@ def percentiles(draws: FloatArray) -> tuple[float, float]:
     """The middle 95 % of the draws that are defined."""
     low, high = np.nanpercentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
     return float(low), float(high)
-
-
-def spread(draws: FloatArray) -> float:
-    """Largest minus smallest of the draws that are defined; 0 if there are none."""
-    finite = draws[np.isfinite(draws)]
-    return float(np.ptp(finite)) if finite.size else 0.0

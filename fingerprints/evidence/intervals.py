@@ -1,58 +1,57 @@
 """Every figure with a 95 % interval and a p-value.
 
-Intervals: percentile bootstrap that resamples groups (patients), not images, because images of a group
-are not independent. Exceptions:
-- fewer than 5 groups (among the images that the figure is about): no interval;
-- proportions at 0 or 1 (accuracy, one-class recall, specificity and precision, TPR at an FPR):
-  Clopper-Pearson, where the trials are the groups (if their sizes differ, Kish's effective number of
-  groups, since one large group decides most of the figure). For a TPR the threshold is taken as fixed;
+Intervals vary groups (patients), not images, because images of a group are not independent:
+- proportions (accuracy, one-class recall, specificity and precision): `bounds.proportion_interval`;
+- TPR at an FPR: the threshold lies between two order statistics of the non-members (`bounds.tail_ranks`); the
+  ends are those of the proportions of members above these. Groups are counted, not images;
+- all others: jackknife, each group left out once (Tukey 1958), Student's t on a scale without bounds (logit;
+  atanh for kappa and ARI), G - 1 degrees of freedom;
 - AUC at 0 or 1: Clopper-Pearson over as many disjoint pairs of groups as can be made;
 - macro averages, F1, kappa, ARI and NMI at 1: they are 1 exactly when accuracy is 1. The lower bound of
   accuracy allows a share of errors; the bound of the figure is its lowest value when these errors are
   placed where they lower it most (`bounds.adverse_tables`), with the observed class frequencies;
-- any other figure that does not change under resampling (for example kappa of a constant answer): no
-  interval, since no bound would be valid.
+- fewer than 5 groups (among the images that the figure is about), a class that vanishes with one group, or a
+  figure that does not change (for example kappa of a constant answer): no interval, with the reason.
 
-Copies of an image in a resample agree with each other, and clusters matched again in every draw fit too
-well: both raise the draws. Therefore the draws of ARI and NMI, and of all figures if answers are clusters,
-are shifted so that their mean is the value.
-
-P-values: labels are permuted, and p = (1 + number of permutations at least as good) / (1 + number of
-permutations), which is super-uniform under the null hypothesis, also with ties (Phipson and Smyth
-2010). If every group has one label, labels are permuted among groups, since groups are exchangeable.
-If groups have images with several labels, labels are permuted among images.
+P-values: labels are permuted (`coded.permute`), and p = (1 + number of permutations at least as good) / (1 +
+number of permutations), which is super-uniform under the null hypothesis, also with ties (Phipson and Smyth
+2010).
 
 Both hold for these images, this detector and these generators: they do not include the variation
-between generators that are trained again.
+between generators that are trained again. Clusters are taken as they are: how they would change with other
+images is not in the interval.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
+from scipy.stats import t
 
 from fingerprints.core.tasks import Task
 from fingerprints.evidence.bounds import (
+    LEVEL,
     adverse_tables,
-    clopper_pearson,
     disjoint_pairs_bound,
     effective_count,
+    proportion_interval,
+    tail_ranks,
 )
-from fingerprints.evidence.coded import CodedAnswers, bootstrap, coded, permute
+from fingerprints.evidence.coded import CodedAnswers, coded, leave_out, permute
 from fingerprints.evidence.estimates import (
     MIN_GROUPS,
     MIN_NON_MEMBERS,
     TIE,
     Estimate,
     Evaluation,
+    Permuted,
     in_reading_order,
     p_value,
-    percentiles,
-    spread,
     tpr_name,
 )
 from fingerprints.evidence.metrics import (
@@ -75,7 +74,6 @@ def estimate_metrics(
     scores: NDArray[Any] | None,
     groups: Labels,
     seed: int,
-    resamples: int = 1000,
     permutations: int = 999,
     clusters: bool | None = None,
 ) -> Evaluation:
@@ -90,8 +88,7 @@ def estimate_metrics(
         scores: For a task with a positive class (n,), higher = more likely positive; otherwise (n, C),
             columns as `classes`. Needed for AUC. Not used for clusters.
         groups: Group (patient) of each image, shape (n,).
-        seed: Seed of both resampling and permuting.
-        resamples: Bootstrap draws.
+        seed: Seed of permuting.
         permutations: Permutations of the labels.
         clusters: Whether answers are names of clusters, which must be matched to classes (Hungarian
             method, again in every draw, so that p-values account for the matching); default: as the
@@ -112,26 +109,32 @@ def estimate_metrics(
         groups=groups,
         clusters=clusters,
     )
-    drawn = _draw(answers, task, classes, seed=seed, draws=(resamples, permutations), clusters=clusters)
+    drawn = _draw(answers, task, classes, seed=seed, permutations=permutations, clusters=clusters)
     missing = _missing(answers, task=task)
     metrics = _estimates(answers, drawn, missing, task=task, classes=classes, clusters=clusters)
-    known = [name for name in metrics if name not in missing]
     return Evaluation(
         metrics=metrics,
-        samples={name: drawn.samples[name] for name in known},
-        nulls={name: drawn.nulls[name] for name in known},
+        without={name: drawn.without[name] for name in metrics if name not in missing},
+        nulls={name: drawn.nulls[name] for name in metrics if name not in missing},
         n=len(answers.truth),
-        n_groups=answers.n_groups,
-        permuted="groups" if answers.pure else "images",
+        groups=frozenset(np.asarray(groups, dtype=str).tolist()),
+        permuted=_permuted(answers),
     )
+
+
+def _permuted(answers: CodedAnswers) -> Permuted:
+    pure = answers.pure_groups
+    if pure.all():
+        return "groups"
+    return "groups, and images within mixed groups" if pure.any() else "images within groups"
 
 
 @dataclass(frozen=True, eq=False)
 class _Draws:
-    """Figures as observed, in every resample `(resamples,)`, and under permuted labels `(permutations,)`."""
+    """Figures as observed, without each block of groups `(B,)`, with permuted labels `(permutations,)`."""
 
     observed: dict[str, float]
-    samples: dict[str, FloatArray]
+    without: dict[str, FloatArray]
     nulls: dict[str, FloatArray]
 
 
@@ -141,14 +144,10 @@ def _draw(
     classes: Sequence[str],
     *,
     seed: int,
-    draws: tuple[int, int],
+    permutations: int,
     clusters: bool,
 ) -> _Draws:
-    bootstrap_rng, permutation_rng = (
-        np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2)
-    )
     ones = np.ones(len(answers.truth))
-    unit = answers.group if answers.pure else np.arange(len(ones))
     rank_names = ["auc", *(tpr_name(fpr) for fpr in answers.fprs)] if answers.ranks else []
 
     def figures(tables: FloatArray, ranks: FloatArray) -> dict[str, FloatArray]:
@@ -160,11 +159,12 @@ def _draw(
     ranking = answers.ranking(answers.truth, ones, answers.below(ones))
     found = figures(answers.table(answers.truth)[None], np.array([ranking]))
     observed = {name: float(value[0]) for name, value in found.items()}
-    samples = figures(*bootstrap(answers, rng=bootstrap_rng, draws=draws[0]))
-    nulls = figures(*permute(answers, unit=unit, rng=permutation_rng, draws=draws[1]))
-    for name in samples if clusters else {"ari", "nmi"} & set(samples):
-        samples[name] = _centred(samples[name], observed[name], low=-1.0 if name in ("ari", "kappa") else 0.0)
-    return _Draws(observed, samples, nulls)
+    rng = np.random.default_rng(seed)
+    return _Draws(
+        observed,
+        without=figures(*leave_out(answers, seed=seed)),
+        nulls=figures(*permute(answers, rng=rng, draws=permutations)),
+    )
 
 
 def _estimates(
@@ -178,18 +178,19 @@ def _estimates(
 ) -> dict[str, Estimate]:
     """Every figure in reading order; a missing figure has a reason."""
     positive = None if task.positive is None else list(classes).index(task.positive)
-    trials = _trials(answers, positive=positive, name=task.positive)
-    effective = effective_count(answers.group)
-    accuracy_low = clopper_pearson(successes=effective, trials=effective)[0]
     point = answers.table(answers.truth)
+    trials = _trials(answers, positive=positive, name=task.positive, clusters=clusters)
+    accuracy_low = _of_proportion(trials["accuracy"], answers)[0]
     worst = _worst(match_columns(point) if clusters else point, low=accuracy_low, task=task, classes=classes)
     metrics: dict[str, Estimate] = {}
     for name in in_reading_order({**drawn.observed, **missing}, task=task):
         if name in missing:
             metrics[name] = Estimate(None, None, None, None, missing[name])
             continue
-        value, draws = drawn.observed[name], drawn.samples[name]
-        low, high, reason = _interval(name, value, draws, answers=answers, trials=trials, worst=worst)
+        value = drawn.observed[name]
+        low, high, reason = _interval(
+            name, value, drawn.without[name], answers=answers, trials=trials, worst=worst
+        )
         metrics[name] = Estimate(value, low, high, p_value(observed=value, null=drawn.nulls[name]), reason)
     return metrics
 
@@ -245,10 +246,11 @@ def table_figures(
 
 @dataclass(frozen=True)
 class _Trials:
-    """The images that a proportion is about, and their name in messages."""
+    """The images that a proportion is about, their name in messages, and how much each counts, (n,)."""
 
     images: BoolArray
     what: str
+    hits: FloatArray
 
     @property
     def one(self) -> str:
@@ -256,17 +258,54 @@ class _Trials:
         return f"{'an' if self.what.startswith('image') else 'a'} {self.what}"
 
 
-def _trials(answers: CodedAnswers, *, positive: int | None, name: str | None) -> dict[str, _Trials]:
+def _trials(
+    answers: CodedAnswers, *, positive: int | None, name: str | None, clusters: bool
+) -> dict[str, _Trials]:
     """The figures that are proportions of images, with those images."""
     every = np.ones(len(answers.truth), dtype=bool)
-    trials = {key: _Trials(every, "image") for key in ("accuracy", "recall_weighted", "accuracy_unmatched")}
+    right = answers.predicted == answers.truth
+    if clusters:
+        right = answers.matched() == answers.truth
+    trials = {key: _Trials(every, "image", right * 1.0) for key in ("accuracy", "recall_weighted")}
+    trials["accuracy_unmatched"] = _Trials(every, "image", answers.places[answers.truth, answers.predicted])
     if positive is None:
         return trials
     members, called = answers.truth == positive, answers.predicted == positive
-    trials[f"recall_{name}"] = _Trials(members, f"{name} image")
-    trials[f"specificity_{name}"] = _Trials(~members, "image of another class")
-    trials[f"precision_{name}"] = _Trials(called, f"image called {name}")
-    return trials | {tpr_name(fpr): _Trials(members, f"{name} image") for fpr in answers.fprs}
+    hits = right * 1.0
+    trials[f"recall_{name}"] = _Trials(members, f"{name} image", hits)
+    trials[f"specificity_{name}"] = _Trials(~members, "image of another class", ~called * 1.0)
+    trials[f"precision_{name}"] = _Trials(called, f"image called {name}", hits)
+    return trials | {tpr_name(fpr): _Trials(members, f"{name} image", hits) for fpr in answers.fprs}
+
+
+def _of_proportion(about: _Trials, answers: CodedAnswers) -> tuple[float, float]:
+    """The interval of a proportion of at least two groups."""
+    group, hits = answers.group[about.images], about.hits[about.images]
+    sizes = np.bincount(group)
+    there = sizes > 0
+    return proportion_interval(
+        hits=np.bincount(group, weights=hits)[there].astype(np.float64),
+        sizes=sizes[there].astype(np.float64),
+    )
+
+
+def _of_rate(fpr: float, about: _Trials, answers: CodedAnswers) -> tuple[float, float, str | None]:
+    """The interval of a true positive rate: both its threshold and the members above it are uncertain."""
+    members, ranks = about.images, answers.ranks[0]
+    others, count = answers.group[~members], int((~members).sum())
+    least, most = tail_ranks(effective=effective_count(others), count=count, fpr=fpr)
+    descending = np.sort(ranks[~members])[::-1]
+
+    def above(allowed: int) -> tuple[float, float]:
+        """Interval of the share of members above all but that many non-members."""
+        threshold = descending[allowed] if allowed < count else -1
+        return _of_proportion(replace(about, hits=(ranks > threshold).astype(np.float64)), answers)
+
+    high = above(most)[1]
+    if least is not None:
+        return above(least)[0], high, None
+    why = f"the non-members are worth {effective_count(others):.0f} independent ones: one image decides"
+    return 0.0, high, why
 
 
 def _pairs(answers: CodedAnswers) -> list[float]:
@@ -283,7 +322,7 @@ def _pairs(answers: CodedAnswers) -> list[float]:
 def _interval(
     name: str,
     value: float,
-    draws: FloatArray,
+    without: FloatArray,
     *,
     answers: CodedAnswers,
     trials: Mapping[str, _Trials],
@@ -298,20 +337,33 @@ def _interval(
     if count < MIN_GROUPS:
         kind = "" if about is None or about.images.all() else f" with {about.one}"
         return None, None, f"{count} group(s){kind} are too few for an interval ({MIN_GROUPS} needed)"
+    if name.startswith("tpr"):
+        return _of_rate(float(name.rsplit("_", 1)[1]), trials[name], answers)
+    if about is not None:
+        return *_of_proportion(about, answers), None
     at_one, at_zero = abs(value - 1) < TIE, abs(value) < TIE
-    if about is not None and (at_one or at_zero):
-        effective = effective_count(answers.group[images])
-        return *clopper_pearson(successes=effective if at_one else 0.0, trials=effective), None
     if name == "auc" and (at_one or at_zero):
         low = disjoint_pairs_bound(pairs=_pairs(answers))
         return (low, 1.0, None) if at_one else (0.0, 1.0 - low, None)
     if at_one and name in worst:
         return worst[name], 1.0, None
-    if spread(draws) < TIE:
-        return None, None, "every resample gives the same value, so that the spread cannot be estimated"
-    if np.isfinite(draws).mean() < 0.9:
-        return None, None, "more than a tenth of the resamples lack a class"
-    return *percentiles(draws), None
+    if not np.isfinite(without).all():
+        return None, None, "without one of the groups there is no image of a class"
+    if np.ptp(without) < TIE:
+        return None, None, "it is the same without any of the groups, so that its spread cannot be estimated"
+    return *_jackknife(value, without, signed=name in ("kappa", "ari")), None
+
+
+def _jackknife(value: float, without: FloatArray, *, signed: bool) -> tuple[float, float]:
+    """Interval of a figure in (0, 1), or in (-1, 1) if `signed`, from its values without each of B blocks."""
+    count = len(without)
+    error = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
+    half = t.ppf((1 + LEVEL) / 2, count - 1) * error
+    if signed:
+        middle, slope = np.arctanh(value), 1 - value**2
+        return float(np.tanh(middle - half / slope)), float(np.tanh(middle + half / slope))
+    middle, slope = logit(value), value * (1 - value)
+    return float(expit(middle - half / slope)), float(expit(middle + half / slope))
 
 
 def _worst(table: FloatArray, *, low: float, task: Task, classes: Sequence[str]) -> dict[str, float]:
@@ -324,8 +376,3 @@ def _worst(table: FloatArray, *, low: float, task: Task, classes: Sequence[str])
         return {}
     figures = table_figures(candidates, task=task, classes=classes, clusters=False)
     return {name: float(np.nanmin(values)) for name, values in figures.items()}
-
-
-def _centred(draws: FloatArray, value: float, *, low: float) -> FloatArray:
-    """Draws shifted so that their mean is the value, and clipped to [low, 1]."""
-    return np.clip(draws - (np.nanmean(draws) - value), low, 1.0)

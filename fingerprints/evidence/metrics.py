@@ -310,28 +310,41 @@ def roc_curve(
     )
 
 
-def rate_at(*, false: FloatArray, true: FloatArray, fpr: float) -> float:
-    """`tpr_at_fpr`, computed from the sums that `ranked_roc` returns."""
-    if false[-1] == 0 or true[-1] == 0:
+def allowed_false(*, negatives: int, fpr: float) -> int:
+    """False positives of the threshold for a false positive rate: floor(fpr (m + 1)) - 1 of m negatives.
+
+    A positive that is exchangeable with the negatives then exceeds the threshold with a probability of at
+    most `fpr`; with floor(fpr m), it would with up to twice of that (100 negatives: 0.02 instead of 0.01).
+    Below 0 there is no such threshold.
+    """
+    return int(fpr * (negatives + 1) + 1e-9) - 1
+
+
+def rate_at(*, false: FloatArray, true: FloatArray, allowed: int) -> float:
+    """Highest share of positives above a threshold with at most that many false positives.
+
+    Args:
+        false: As `ranked_roc` returns them, with the next one.
+        true: Positives at or above each distinct score.
+        allowed: False positives.
+    """
+    if true[-1] == 0 or allowed < 0:
         return float("nan")
-    # Without the tolerance, rounding would make 0.01 x 2900 allow 28 images and not 29.
-    last = np.searchsorted(false, fpr * false[-1] + 1e-9, side="right") - 1
-    return float(true[last] / true[-1])
+    return float(true[np.searchsorted(false, allowed + 0.5) - 1] / true[-1])
 
 
-def tpr_at_fpr(
-    *, positive: BoolArray, scores: NDArray[Any], fpr: float = 0.01, weights: FloatArray | None = None
-) -> float:
-    """Highest true positive rate of a threshold with a false positive rate of at most `fpr`.
+def tpr_at_fpr(*, positive: BoolArray, scores: NDArray[Any], fpr: float = 0.01) -> float:
+    """Highest true positive rate of a threshold with `allowed_false` false positives.
 
     A step of the empirical ROC curve, without interpolation: an existing threshold has this rate
     (Carlini et al. 2022, "Membership inference attacks from first principles").
 
     Returns:
-        In [0, 1]; NaN without a positive or a negative.
+        In [0, 1]; NaN without a positive, or with too few negatives for such a threshold.
     """
-    mass = np.ones(len(scores)) if weights is None else np.asarray(weights, dtype=np.float64)
     false, true = ranked_roc(
-        ranks=score_ranks(scores), positive_weights=mass * positive, negative_weights=mass * ~positive
+        ranks=score_ranks(scores),
+        positive_weights=positive.astype(np.float64),
+        negative_weights=(~positive).astype(np.float64),
     )
-    return rate_at(false=false, true=true, fpr=fpr)
+    return rate_at(false=false, true=true, allowed=allowed_false(negatives=int((~positive).sum()), fpr=fpr))

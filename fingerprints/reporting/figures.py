@@ -123,7 +123,6 @@ def _evaluate(index: Index, predictions: Predictions, settings: EvidenceSettings
         scores=scores,
         groups=predictions.rows["group"].to_numpy(dtype=str),
         seed=seed,
-        resamples=settings.resamples,
         permutations=settings.permutations,
         clusters=predictions.clusters or index.task.clusters,
     )
@@ -145,7 +144,6 @@ def _baselines(
         train_labels=own["label"].to_numpy(dtype=str),
         groups=units["group"].to_numpy(dtype=str),
         seed=seed,
-        resamples=settings.resamples,
         permutations=settings.permutations,
     )
     blinds: dict[str, tuple[pd.DataFrame, Any]] = {}

@@ -36,7 +36,6 @@ def memorisation(
     groups: Sequence[str],
     *,
     seed: int,
-    resamples: int = 1000,
 ) -> dict[str, dict[str, Any]]:
     """Figures of the nearest-generated-image attack on one generator.
 
@@ -45,8 +44,7 @@ def memorisation(
         real: All real images, `(m, S, S)` uint8.
         members: Rows of the real images that it was trained on.
         groups: Group of each real image.
-        seed: Seed of the choice if there are more than 2,000 of a kind, and of resampling.
-        resamples: Bootstrap draws of groups.
+        seed: Seed of the choice if there are more than 2,000 of a kind, and of permuting.
 
     Returns:
         For `same_groups` and `other_groups`: `members`, `nonmembers` (numbers of images), `generated`,
@@ -76,7 +74,6 @@ def memorisation(
             scores=-np.concatenate([distances, nearest_generated(real[others], generated)]),
             groups=np.asarray(groups)[np.concatenate([known, others])],
             seed=seed,
-            resamples=resamples,
             permutations=199,
         )
         found[kind] = {**counts, **{name: evaluation.metrics[name].to_json() for name in FIGURES}}
