@@ -108,7 +108,6 @@ def measure(folder: Path, out: str, processes: int, steps: int, precision: str) 
             scores=found["scores"],
             groups=units["group"].to_numpy(dtype=str),
             seed=0,
-            resamples=1,
             permutations=1,
         ).metrics
         found["figures"] = np.array([f.value for f in figures.values() if f.value is not None])

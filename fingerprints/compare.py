@@ -50,9 +50,8 @@ def _job(config: CompareSettings, place: Place) -> None:
             fix="wait until they finish, or see their train.log",
         )
     sets = data_sets(records)
-    draws = {"seed": config.seed, "resamples": config.resamples, "permutations": config.permutations}
     if config.vote != "none":
-        _vote(sets, config, draws)
+        _vote(sets, config)
         return
 
     from fingerprints.comparison.paired import compare, find_baseline
@@ -61,6 +60,7 @@ def _job(config: CompareSettings, place: Place) -> None:
     from fingerprints.reporting.comparison_page import render_html, render_markdown, write_page
 
     named = [None] * len(sets) if config.baseline is None else find_baseline(sets, config.baseline)
+    draws = {"seed": config.seed, "resamples": config.resamples, "permutations": config.permutations}
     compared = [compare(data, baseline=name, **draws) for data, name in zip(sets, named, strict=True)]
     page = comparison_page(sets, compared, left_out, patterns=patterns)
     out = Path("outputs/comparison") if config.out is None else config.out
@@ -70,7 +70,7 @@ def _job(config: CompareSettings, place: Place) -> None:
     print("\n".join(console_lines(sets, compared, left_out, out=out)))
 
 
-def _vote(sets: list[DataSet], config: CompareSettings, draws: dict[str, int]) -> None:
+def _vote(sets: list[DataSet], config: CompareSettings) -> None:
     from fingerprints.comparison.fuse import fuse
     from fingerprints.reporting.summary import brief
 
@@ -87,6 +87,7 @@ def _vote(sets: list[DataSet], config: CompareSettings, draws: dict[str, int]) -
             fix="select fewer runs: runs=GLOB",
         )
     out = config.out
+    draws = {"seed": config.seed, "permutations": config.permutations}
     document = fuse(sets[0], out, rule=config.vote, **draws)  # type: ignore[arg-type]
     print(f"vote over {', '.join(document['run']['fused'])}")
     print(brief({document["experiment"]: document}))

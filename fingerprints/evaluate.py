@@ -17,7 +17,7 @@ usage: python -m fingerprints.evaluate task=TASK predictions=run.csv truth=truth
   predictions=run.csv  <image id>,<label>; with a header it may have score columns, like the
                        predictions.csv of a run folder (they are needed for AUC)
   truth=truth.csv      <image id>,<label>, header optional
-  groups=CSV           patient of each image (file,group): intervals resample patients; an image with
+  groups=CSV           patient of each image (file,group): intervals vary patients; an image with
                        an empty group is a group of its own
   out=metrics.json     also write the figures to a file
   permutations=999 seed=0

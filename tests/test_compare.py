@@ -86,7 +86,7 @@ def test_pages_and_tables_of_a_comparison(runs, monkeypatch, capsys):
 
 
 def test_a_vote_is_written_and_said(runs, monkeypatch, capsys):
-    words = ["runs=[runs/a,runs/b,runs/c]", "vote=majority", "out=fused", "resamples=20", "permutations=19"]
+    words = ["runs=[runs/a,runs/b,runs/c]", "vote=majority", "out=fused", "permutations=19"]
     main(monkeypatch, *words)
     said = capsys.readouterr().out
     assert "vote over a, b, c" in said

@@ -32,7 +32,6 @@ def files(tmp_path: Path, write_rows: Any) -> dict[str, Any]:
         "task": "subset",
         "predictions": tmp_path / "run.csv",
         "truth": tmp_path / "truth.csv",
-        "resamples": 20,
         "permutations": 19,
     }
 
@@ -114,7 +113,7 @@ def test_the_command_reads_tables_of_other_programs(tmp_path: Path) -> None:
     (tmp_path / "run.csv").write_text("image_path;used?;score\n" + scored)
     groups = (f"{name},{'p ' if at < 2 else ''}\n" for at, (name, _) in enumerate(rows))
     (tmp_path / "groups.csv").write_text("".join(groups))
-    command = "task=usage predictions=run.csv truth=truth.csv groups=groups.csv resamples=20 permutations=19"
+    command = "task=usage predictions=run.csv truth=truth.csv groups=groups.csv permutations=19"
     done = subprocess.run(
         [sys.executable, "-m", "fingerprints.evaluate", *command.split()],
         cwd=tmp_path,

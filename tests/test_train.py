@@ -181,7 +181,6 @@ def test_training_finds_what_is_there_and_predict_and_evaluate_agree(command, su
         f"predictions={folder / 'predictions.csv'}",
         f"truth={truth}",
         "out=m.json",
-        "resamples=50",
         "permutations=49",
     )
     assert code == 0, printed
@@ -204,7 +203,7 @@ def test_evaluate_prints_why_a_figure_is_missing_and_writes_nothing_unasked(comm
     (tmp_path / "truth.csv").write_text(answers)
     scored = [f"i{number},{number % 2},{number}\n" for number in range(12)]
     (tmp_path / "run.csv").write_text("id,label,score\n" + "".join(scored))
-    words = ["task=usage", "predictions=run.csv", "truth=truth.csv", "resamples=20", "permutations=19"]
+    words = ["task=usage", "predictions=run.csv", "truth=truth.csv", "permutations=19"]
     code, printed = command(evaluate, *words)
     assert code == 0, printed
     assert "usage: 12 images in 12 groups" in printed

@@ -165,7 +165,7 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
             "95 % intervals."
         )
     if any(len(system.records) == 1 for system in rows):
-        notes.append("One run: its 95 % interval, groups resampled; conditional on its generators and seed.")
+        notes.append("One run: its 95 % interval, over groups; conditional on its generators and seed.")
     if "accuracy_unmatched" in names:
         notes.append(
             "Accuracy and F1 of clusters are computed after the Hungarian method has matched clusters to "

@@ -29,7 +29,7 @@ Permuted = Literal["groups", "images within groups", "groups, and images within 
 class Estimate:
     """A figure with its 95 % interval and permutation p-value; what cannot be estimated is `None`.
 
-    `reason` says why something is missing.
+    `reason` says why something is missing, or why an end of the interval says nothing.
     """
 
     value: float | None

@@ -180,17 +180,19 @@ def _estimates(
     positive = None if task.positive is None else list(classes).index(task.positive)
     point = answers.table(answers.truth)
     trials = _trials(answers, positive=positive, name=task.positive, clusters=clusters)
-    accuracy_low = _of_proportion(trials["accuracy"], answers)[0]
-    worst = _worst(match_columns(point) if clusters else point, low=accuracy_low, task=task, classes=classes)
+    worst: dict[str, float] = {}
+    if answers.n_groups >= MIN_GROUPS:
+        table = match_columns(point) if clusters else point
+        accuracy_low = _of_proportion(trials["accuracy"], answers)[0]
+        worst = _worst(table, low=accuracy_low, task=task, classes=classes)
     metrics: dict[str, Estimate] = {}
     for name in in_reading_order({**drawn.observed, **missing}, task=task):
         if name in missing:
             metrics[name] = Estimate(None, None, None, None, missing[name])
             continue
         value = drawn.observed[name]
-        low, high, reason = _interval(
-            name, value, drawn.without[name], answers=answers, trials=trials, worst=worst
-        )
+        interval = _interval(name, value, drawn.without[name], answers=answers, trials=trials, worst=worst)
+        low, high, reason = interval
         metrics[name] = Estimate(value, low, high, p_value(observed=value, null=drawn.nulls[name]), reason)
     return metrics
 
@@ -240,7 +242,9 @@ def table_figures(
         figures |= {"ari": table_ari(tables), "nmi": table_nmi(tables)}
     if clusters:
         shares = np.eye(*tables.shape[-2:]) if places is None else places
-        figures["accuracy_unmatched"] = (tables * shares).sum(axis=(-2, -1)) / tables.sum(axis=(-2, -1))
+        right, total = (tables * shares).sum(axis=(-2, -1)), tables.sum(axis=(-2, -1))
+        unknown = np.full_like(total, np.nan)
+        figures["accuracy_unmatched"] = np.divide(right, total, out=unknown, where=total > 0)
     return figures
 
 
@@ -351,7 +355,10 @@ def _interval(
         return None, None, "without one of the groups there is no image of a class"
     if np.ptp(without) < TIE:
         return None, None, "it is the same without any of the groups, so that its spread cannot be estimated"
-    return *_jackknife(value, without, signed=name in ("kappa", "ari")), None
+    signed = name in ("kappa", "ari")
+    if at_one or abs(value - (-1 if signed else 0)) < TIE:
+        return None, None, "it is at its bound, where its spread cannot be estimated"
+    return *_jackknife(value, without, signed=signed), None
 
 
 def _jackknife(value: float, without: FloatArray, *, signed: bool) -> tuple[float, float]:

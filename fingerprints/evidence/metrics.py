@@ -1,7 +1,7 @@
 """Point figures: confusion tables, agreement of partitions, and quality of rankings.
 
-Functions of tables are vectorised over leading axes, so that a thousand bootstrap tables need one
-call. Conventions are scikit-learn's with `zero_division=0`: a ratio with a denominator of 0 is 0.
+Functions of tables are vectorised over leading axes, so that a thousand tables need one call. Conventions are
+scikit-learn's with `zero_division=0`: a ratio with a denominator of 0 is 0.
 A figure that is not defined (no image, no second class) is NaN.
 """
 
@@ -75,8 +75,8 @@ def from_confusion(
     """Every figure that can be computed from a confusion table.
 
     Averages include all C classes. A class that occurs in neither truth nor answers counts as 0 (as in
-    scikit-learn with `labels=classes, zero_division=0`), so that a figure has the same meaning in every
-    bootstrap draw. Specificity of a class is the recall of "not this class".
+    scikit-learn with `labels=classes, zero_division=0`), so that a figure has the same meaning without
+    any of the groups. Specificity of a class is the recall of "not this class".
 
     Args:
         matrix: Counts or weights, shape (..., C, K) with K >= C, rows = truth. Columns past C are

@@ -25,7 +25,7 @@ Level = Literal["nothing_found", "weak", "clear", "confounded", "unscored"]
 Estimate = tuple[float | None, float | None, float | None]
 """A value with lower and upper end of its interval."""
 
-INTERVAL_NOTE = "95 % interval, groups resampled; conditional on these generators."
+INTERVAL_NOTE = "95 % interval, over groups; conditional on these generators."
 
 LEVEL_WORDS: dict[Level, str] = {
     "nothing_found": "Nothing found",

@@ -16,7 +16,7 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.runs.folder import read_run
 from tests.comparison.conftest import figure
 
-DRAWS = {"seed": 0, "resamples": 50, "permutations": 49}
+DRAWS = {"seed": 0, "permutations": 49}
 
 
 def rows_of(path):

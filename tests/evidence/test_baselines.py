@@ -26,7 +26,6 @@ def test_trivial_answers() -> None:
         train_labels=["not_used"] * 5 + ["used"] * 3,
         groups=np.arange(80).astype(str),
         seed=0,
-        resamples=100,
         permutations=19,
     )
     assert list(found) == ["all_used", "majority", "random"]
@@ -50,7 +49,6 @@ def test_majority_is_of_the_training_labels() -> None:
         train_labels=["t2", "t2", "t1"],
         groups=[str(i) for i in range(12)],
         seed=0,
-        resamples=20,
         permutations=9,
     )
     assert list(found) == ["majority", "random"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import beta, binom, binomtest, t
 
 from fingerprints.core.tasks import TASKS
 from fingerprints.evidence.bounds import (
@@ -12,6 +12,8 @@ from fingerprints.evidence.bounds import (
     clopper_pearson,
     disjoint_pairs_bound,
     effective_count,
+    proportion_interval,
+    tail_ranks,
 )
 from fingerprints.evidence.intervals import table_figures
 
@@ -86,3 +88,55 @@ def test_classes_after_the_first_err_smallest_first() -> None:
 
 def test_one_class_cannot_be_mistaken_for_another() -> None:
     assert adverse_tables(table=np.diag([5.0, 0.0]), errors=1.0).shape == (0, 2, 2)
+
+
+def test_korn_graubard_by_hand() -> None:
+    """Six groups of 2 images with 1, 2, 1, 2, 0, 2 hits: 8 of 12."""
+    errors = np.array([1, 2, 1, 2, 0, 2]) - 2 * 8 / 12
+    variance = 6 / 5 * np.sum(errors**2) / 12**2
+    effective = 8 / 12 * 4 / 12 / variance * (t.ppf(0.975, 11) / t.ppf(0.975, 5)) ** 2
+    # Three groups err: weight 9 / 10 for what their spread says, 1 / 10 for the number of groups.
+    trials = 1 / (0.9 / effective + 0.1 / min(6, effective))
+    hits = trials * 8 / 12
+    expected = (beta.ppf(0.025, hits, trials - hits + 1), beta.ppf(0.975, hits + 1, trials - hits))
+    found = proportion_interval(hits=np.array([1.0, 2, 1, 2, 0, 2]), sizes=np.full(6, 2.0))
+    assert found == pytest.approx(expected)
+
+
+def test_images_that_are_their_own_groups_have_the_exact_interval() -> None:
+    for hits in (0, 1, 7, 39, 40):
+        exact = binomtest(hits, 40).proportion_ci(method="exact")
+        low, high = proportion_interval(hits=(np.arange(40) < hits) * 1.0, sizes=np.ones(40))
+        # n / (n - 1) of the variance makes it wider by as little as 1 in 40.
+        assert (low, high) == pytest.approx((exact.low, exact.high), abs=0.006), hits
+        assert low <= exact.low + 1e-12
+
+
+def test_images_of_one_mind_count_as_their_group() -> None:
+    """20 groups whose 30 images are all right or all wrong: nearly the interval of 20 images."""
+    right = np.arange(20) < 12
+    low, high = proportion_interval(hits=30.0 * right, sizes=np.full(20, 30.0))
+    exact = binomtest(12, 20).proportion_ci(method="exact")
+    assert (low, high) == pytest.approx((exact.low, exact.high), abs=0.03)
+
+
+def test_368_independent_non_members_are_the_least_for_one_percent() -> None:
+    assert tail_ranks(effective=367, count=367, fpr=0.01)[0] is None
+    assert tail_ranks(effective=368, count=368, fpr=0.01)[0] == 0
+    assert tail_ranks(effective=367, count=5000, fpr=0.01)[0] is None
+
+
+@pytest.mark.parametrize("count", [100, 500, 3000])
+def test_true_threshold_lies_between_its_ranks(count: int) -> None:
+    """The chance that the number of non-members above it is outside is at most 2.5 % on either side."""
+    least, most = tail_ranks(effective=count, count=count, fpr=0.01)
+    above = binom(count, 0.01)
+    if least is not None:  # at least `least` + 1 are above
+        assert above.cdf(least) <= 0.025 < above.cdf(least + 1)
+    assert above.sf(most) <= 0.025 < above.sf(most - 1)
+
+
+def test_ranks_scale_with_images_of_a_group() -> None:
+    least, most = tail_ranks(effective=500, count=500, fpr=0.01)
+    assert (least, most) == (0, 10)
+    assert tail_ranks(effective=500, count=5000, fpr=0.01) == (9, 100)

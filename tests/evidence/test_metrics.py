@@ -234,31 +234,33 @@ def test_tpr_at_fpr_is_the_best_threshold_allowed(levels: int, fpr: float) -> No
     best = max(
         np.mean(scores[positive] >= threshold)
         for threshold in [*scores, np.inf]
-        if np.sum(scores[~positive] >= threshold) <= round(fpr * 200)
+        if np.sum(scores[~positive] >= threshold) <= np.floor(fpr * 201 + 1e-9) - 1
     )
     assert metrics.tpr_at_fpr(positive=positive, scores=scores, fpr=fpr) == pytest.approx(best)
 
 
-# Of images in falling order of their scores: which are positive, both rates, and TPR at some FPRs.
+# Of images in falling order of their scores: which are positive, both rates, and TPR at some FPRs. Of m
+# negatives, floor(FPR (m + 1)) - 1 may be above the threshold; without such a number there is no threshold.
 BY_HAND = [
-    ([True, False], [0, 0, 1], [0, 1, 1], {0.0: 1, 0.01: 1, 1.0: 1}),
-    ([False, True], [0, 1, 1], [0, 0, 1], {0.0: 0, 0.99: 0, 1.0: 1}),
+    ([True, False], [0, 0, 1], [0, 1, 1], {0.0: None, 0.49: None, 0.5: 1, 1.0: 1}),
+    ([False, True], [0, 1, 1], [0, 0, 1], {0.0: None, 0.5: 0, 0.99: 0, 1.0: 1}),
     ([False, False, True], [0, 0.5, 1, 1], [0, 0, 0, 1], {0.5: 0, 1.0: 1}),
-    ([True, False, False], [0, 0, 0.5, 1], [0, 1, 1, 1], {0.01: 1}),
-    ([False, True, False, True], [0, 0.5, 0.5, 1, 1], [0, 0, 0.5, 0.5, 1], {0.4: 0, 0.5: 0.5, 1.0: 1}),
+    ([True, False, False], [0, 0, 0.5, 1], [0, 1, 1, 1], {0.01: None, 0.34: 1}),
+    ([False, True, False, True], [0, 0.5, 0.5, 1, 1], [0, 0, 0.5, 0.5, 1], {0.4: 0, 0.67: 0.5, 1.0: 1}),
 ]
 
 
 @pytest.mark.parametrize(("positive", "false", "true", "found"), BY_HAND)
 def test_curves_by_hand(
-    positive: list[bool], false: list[float], true: list[float], found: dict[float, float]
+    positive: list[bool], false: list[float], true: list[float], found: dict[float, float | None]
 ) -> None:
     images = {"positive": np.array(positive), "scores": np.arange(len(positive), 0.0, -1)}
     rates = metrics.roc_curve(**images)
     assert [rate.tolist() for rate in rates[:2]] == [false, true]
     assert rates[2].tolist() == [np.inf, *images["scores"]]
     for fpr, tpr in found.items():
-        assert metrics.tpr_at_fpr(**images, fpr=fpr) == tpr, fpr
+        rate = metrics.tpr_at_fpr(**images, fpr=fpr)
+        assert np.isnan(rate) if tpr is None else rate == tpr, fpr
     tenth = np.full(len(positive), 0.1)
     for rate, weighted in zip(rates, metrics.roc_curve(**images, weights=tenth), strict=True):
         np.testing.assert_allclose(weighted, rate)
@@ -278,6 +280,12 @@ def test_rates_of_nobody_are_undefined_and_divide_nothing(all_positive: bool) ->
 def test_tpr_is_at_one_percent_unless_told_otherwise() -> None:
     positive = np.arange(400) % 2 == 0
     scores = np.random.default_rng(6).normal(size=400) + positive
-    at = {fpr: metrics.tpr_at_fpr(positive=positive, scores=scores, fpr=fpr) for fpr in (0.0, 0.01, 0.02)}
+    at = {fpr: metrics.tpr_at_fpr(positive=positive, scores=scores, fpr=fpr) for fpr in (0.005, 0.01, 0.02)}
     assert metrics.tpr_at_fpr(positive=positive, scores=scores) == at[0.01]
     assert len(set(at.values())) == 3
+
+
+def test_false_positives_allowed() -> None:
+    """A new negative lies above the highest of m with a chance of 1 / (m + 1)."""
+    allowed = {m: metrics.allowed_false(negatives=m, fpr=0.01) for m in (0, 98, 99, 100, 199, 999, 2899)}
+    assert allowed == {0: -1, 98: -1, 99: 0, 100: 0, 199: 1, 999: 9, 2899: 28}

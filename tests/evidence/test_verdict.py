@@ -21,10 +21,10 @@ def evaluation(
     """Made up: each metric as (value, low, high, p)."""
     return Evaluation(
         metrics={name: Estimate(*figures, reason=None) for name, figures in metrics.items()},
-        samples={},
+        without={},
         nulls={name: np.full(9, chance) for name in metrics},
         n=500,
-        n_groups=480,
+        groups=frozenset(str(i) for i in range(480)),
         permuted="groups",
     )
 

@@ -21,7 +21,7 @@ def real():
 
 
 def figures(real, generated, members=SAME, groups=GROUPS, **options):
-    return memorisation(generated, real, members, groups, **{"seed": 0, "resamples": 50, **options})
+    return memorisation(generated, real, members, groups, **{"seed": 0, **options})
 
 
 def by_hand(real, generated, members, others):
