@@ -54,7 +54,7 @@ def _job(config: EvaluateSettings, place: Place) -> None:
         "predictions": str(config.predictions),
         "n": evaluation.n,
         "n_groups": evaluation.n_groups,
-        "test": {name: estimate.to_json() for name, estimate in evaluation.metrics.items()},
+        "test": {name: evaluation.metric_json(name) for name in evaluation.metrics},
     }
     if config.out is not None:
         out = config.out
@@ -68,7 +68,7 @@ def _job(config: EvaluateSettings, place: Place) -> None:
             print(f"  {name:<22}     -  {estimate.reason}")
             continue
         interval = "" if estimate.low is None else f"[{estimate.low:.4f}, {estimate.high:.4f}]"
-        p = "" if estimate.p is None else f"p {estimate.p:.3f}"
+        p = "" if estimate.p is None else (f"p {estimate.p:.3f}" if estimate.p > 0.001 else "p <= 0.001")
         print(f"  {name:<22}{estimate.value:8.4f}  {interval:<18}  {p}")
 
 

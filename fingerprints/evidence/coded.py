@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.special import gammaln
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import Task
@@ -118,12 +119,17 @@ def leave_out(answers: CodedAnswers, *, seed: int) -> tuple[FloatArray, FloatArr
     return np.array(tables), np.array(rankings).reshape(len(tables), -1)
 
 
-def permute(answers: CodedAnswers, *, rng: np.random.Generator, draws: int) -> tuple[FloatArray, FloatArray]:
+def permute(
+    answers: CodedAnswers, *, rng: np.random.Generator, draws: int, among_images: bool = False
+) -> tuple[FloatArray, FloatArray]:
     """Tables (draws, C, K) and ranking figures (draws, m) after labels are permuted.
 
     Groups with one label exchange their labels. In a group with several labels, its images do: whether such a
-    group is easy or hard is the same for all its labels.
+    group is easy or hard is the same for all its labels. With `among_images`, all images exchange their
+    labels, as if they were independent.
     """
+    if among_images:
+        answers = replace(answers, group=np.arange(len(answers.truth)))
     pure = answers.pure_groups
     within = ~pure[answers.group]
     unit = np.cumsum(pure)[answers.group[~within]] - 1
@@ -140,6 +146,14 @@ def permute(answers: CodedAnswers, *, rng: np.random.Generator, draws: int) -> t
         tables.append(answers.table(truth))
         rankings.append(answers.ranking(truth, ones, below))
     return np.array(tables).reshape(draws, *answers.shape), np.array(rankings).reshape(draws, -1)
+
+
+def arrangements(answers: CodedAnswers) -> float:
+    """Logarithm of the number of different label arrangements that `permute` can draw."""
+    pure = answers.pure_groups
+    table = contingency(rows=answers.group, columns=answers.truth, shape=(answers.n_groups, answers.shape[0]))
+    units = np.vstack([table[~pure], (table[pure] > 0).sum(axis=0)])
+    return float((gammaln(units.sum(axis=1) + 1) - gammaln(units + 1).sum(axis=1)).sum())
 
 
 def _checked_scores(scores: NDArray[Any], *, n: int, columns: int | None) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -58,9 +58,15 @@ class Evaluation:
         without: Every metric that has a value, without each of B blocks of groups, each of shape (B,). Two
             evaluations of the same images have the same blocks.
         nulls: The same metrics under permuted labels, each of shape (permutations,).
+        image_nulls: The same with labels permuted among all images, as if images of a group were independent;
+            empty if each image is a group of its own.
+        name_nulls: Metrics with every possible exchange of the names of the classes in the answers, each of
+            shape (C!,), with the names as they are; empty for clusters and for tasks with a positive class.
+        least_p: The lowest p-value that these groups and this number of permutations can give.
         n: Number of images.
         groups: Names of the groups.
         permuted: The units among which labels were permuted.
+        parts: Of a mean over generators, the evaluation of each.
     """
 
     metrics: dict[str, Estimate]
@@ -69,11 +75,32 @@ class Evaluation:
     n: int
     groups: frozenset[str]
     permuted: Permuted
+    image_nulls: dict[str, FloatArray] = field(default_factory=dict)
+    name_nulls: dict[str, FloatArray] = field(default_factory=dict)
+    least_p: float = 0.0
+    parts: tuple[Evaluation, ...] = ()
 
     @property
     def n_groups(self) -> int:
         """Number of groups, the effective sample size."""
         return len(self.groups)
+
+    def p_among_images(self, metric: str) -> float | None:
+        """P-value if images of a group were independent; `None` without groups of several images."""
+        value = self.metrics[metric].value
+        if value is None or metric not in self.image_nulls:
+            return None
+        return p_value(observed=value, null=self.image_nulls[metric])
+
+    def p_of_names(self, metric: str) -> float | None:
+        """P-value of a detector that separates classes, but has learnt nothing about their names.
+
+        The share of all C! exchanges of names that do at least as well; at least 1 / C!.
+        """
+        value = self.metrics[metric].value
+        if value is None or metric not in self.name_nulls:
+            return None
+        return float(np.mean(self.name_nulls[metric] >= value - TIE))
 
     def to_json(self) -> dict[str, object]:
         """Sizes and estimates without the draws."""
@@ -81,8 +108,15 @@ class Evaluation:
             "n": self.n,
             "n_groups": self.n_groups,
             "permuted": self.permuted,
-            "metrics": {name: estimate.to_json() for name, estimate in self.metrics.items()},
+            "least_p": self.least_p,
+            "metrics": {name: self.metric_json(name) for name in self.metrics},
         }
+
+    def metric_json(self, name: str) -> dict[str, float | str | None]:
+        """The estimate, with `p_images` and `p_names` where there are such tests."""
+        figures = self.metrics[name].to_json()
+        others = {"p_images": self.p_among_images(name), "p_names": self.p_of_names(name)}
+        return figures | {key: p for key, p in others.items() if p is not None}
 
 
 def tpr_name(fpr: float) -> str:

@@ -15,7 +15,8 @@ Intervals vary groups (patients), not images, because images of a group are not 
 
 P-values: labels are permuted (`coded.permute`), and p = (1 + number of permutations at least as good) / (1 +
 number of permutations), which is super-uniform under the null hypothesis, also with ties (Phipson and Smyth
-2010).
+2010). Beside them stand the p-values of labels permuted among all images (`Evaluation.p_among_images`), and
+of exchanged names (`Evaluation.p_of_names`).
 
 Both hold for these images, this detector and these generators: they do not include the variation
 between generators that are trained again. Clusters are taken as they are: how they would change with other
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations as permutations_of
 from typing import Any
 
 import numpy as np
@@ -42,7 +44,7 @@ from fingerprints.evidence.bounds import (
     proportion_interval,
     tail_ranks,
 )
-from fingerprints.evidence.coded import CodedAnswers, coded, leave_out, permute
+from fingerprints.evidence.coded import CodedAnswers, arrangements, coded, leave_out, permute
 from fingerprints.evidence.estimates import (
     MIN_GROUPS,
     MIN_NON_MEMBERS,
@@ -63,6 +65,9 @@ from fingerprints.evidence.metrics import (
     table_ari,
     table_nmi,
 )
+
+MOST_NAMES = 7
+"""Most classes whose names are exchanged in every way (5,040)."""
 
 
 def estimate_metrics(
@@ -119,7 +124,26 @@ def estimate_metrics(
         n=len(answers.truth),
         groups=frozenset(np.asarray(groups, dtype=str).tolist()),
         permuted=_permuted(answers),
+        image_nulls={
+            name: null for name, null in drawn.among_images.items() if name in metrics and name not in missing
+        },
+        name_nulls={} if clusters or task.positive else _name_nulls(answers, task, classes, metrics=metrics),
+        least_p=max(float(np.exp(-arrangements(answers))), 1 / (permutations + 1)),
     )
+
+
+def _name_nulls(
+    answers: CodedAnswers, task: Task, classes: Sequence[str], *, metrics: Mapping[str, Estimate]
+) -> dict[str, FloatArray]:
+    """Figures of the table with every order of the classes' columns; none above `MOST_NAMES` classes."""
+    table, size = answers.table(answers.truth), len(classes)
+    if size > MOST_NAMES:
+        return {}
+    orders = np.array(list(permutations_of(range(size))))
+    rest = np.broadcast_to(np.arange(size, table.shape[1]), (len(orders), table.shape[1] - size))
+    renamed = np.moveaxis(table[:, np.hstack([orders, rest])], 0, 1)
+    figures = from_confusion(renamed, classes=classes, positive=task.positive)
+    return {name: values for name, values in figures.items() if name in metrics}
 
 
 def _permuted(answers: CodedAnswers) -> Permuted:
@@ -136,6 +160,7 @@ class _Draws:
     observed: dict[str, float]
     without: dict[str, FloatArray]
     nulls: dict[str, FloatArray]
+    among_images: dict[str, FloatArray]
 
 
 def _draw(
@@ -159,11 +184,15 @@ def _draw(
     ranking = answers.ranking(answers.truth, ones, answers.below(ones))
     found = figures(answers.table(answers.truth)[None], np.array([ranking]))
     observed = {name: float(value[0]) for name, value in found.items()}
-    rng = np.random.default_rng(seed)
+    by_group, by_image = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
+    several = answers.n_groups < len(answers.truth)
     return _Draws(
         observed,
         without=figures(*leave_out(answers, seed=seed)),
-        nulls=figures(*permute(answers, rng=rng, draws=permutations)),
+        nulls=figures(*permute(answers, rng=by_group, draws=permutations)),
+        among_images=figures(*permute(answers, rng=by_image, draws=permutations, among_images=True))
+        if several
+        else {},
     )
 
 

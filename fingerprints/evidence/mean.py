@@ -55,6 +55,15 @@ def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:
         nulls=nulls,
         n=sum(part.n for part in evaluations),
         groups=groups,
+        image_nulls={
+            name: _mean_null(
+                [part.image_nulls.get(name, part.nulls[name]) for part in evaluations], shared=shared
+            )
+            for name in nulls
+            if any(name in part.image_nulls for part in evaluations)
+        },
+        least_p=min(part.least_p for part in evaluations),
+        parts=tuple(evaluations),
         permuted=kinds.pop() if len(kinds) == 1 else "groups, and images within mixed groups",
     )
 

@@ -131,13 +131,13 @@ def _above_chance(
 
 
 def figures_document(figures: Mapping[str, Evaluation]) -> dict[str, Any]:
-    """Every figure by generator, metric and part, in a form for JSON: value, interval, p, and chance.
+    """Every figure by generator, metric and part, in a form for JSON: value, interval, p-values, and chance.
 
     Chance is included if labels were permuted. A single unnamed generator gets no level in the nesting.
     """
     documents: dict[str, Any] = {}
     for generator, evaluation in figures.items():
-        documents[generator] = {name: e.to_json() for name, e in evaluation.metrics.items()}
+        documents[generator] = {name: evaluation.metric_json(name) for name in evaluation.metrics}
         for name in set(evaluation.nulls) & set(evaluation.metrics):
             documents[generator][name]["chance"] = chance_level(evaluation, name)
     return documents[""] if set(documents) == {""} else documents
@@ -221,6 +221,7 @@ def _notes(
         notes.append(_attribution_note(baselines, metric=task.official))
     if evaluation is not None:
         notes.extend(_score_notes(task=task, evaluation=evaluation, generators=generators))
+        notes.extend(_p_notes(evaluation, metric=task.official))
     if validation is not None:
         notes.extend(
             _validation_notes(task=task, evaluation=evaluation, validation=validation, clustered=clustered)
@@ -277,6 +278,31 @@ def _held_out_note(evaluation: Evaluation, *, metric: str) -> str:
     if _recognises_data(evaluation, metric=metric):
         return f"{said}: the detector recognises something of the real data as well."
     return f"{said}: nothing shows that the detector recognises the real data and not just the generator."
+
+
+def _p_notes(evaluation: Evaluation, *, metric: str) -> list[str]:
+    """Tests of other hypotheses beside the one in the headline."""
+    ours = evaluation.metrics.get(metric)
+    if ours is None or ours.p is None:
+        return []
+    notes = []
+    by_image, by_name = evaluation.p_among_images(metric), evaluation.p_of_names(metric)
+    if by_image is not None and f"{by_image:.2f}" != f"{ours.p:.2f}":
+        notes.append(
+            f"Permuted among groups, {said_p(ours.p)}; if all images were independent, {said_p(by_image)}. "
+            "Images of one patient are alike, so that the first one counts."
+        )
+    if by_name is not None:
+        notes.append(
+            f"If the detector told the classes apart without having learnt which is which, its answers would "
+            f"do as well with a probability of {by_name:.2g} (all exchanges of the names of the classes)."
+        )
+    return notes
+
+
+def said_p(p: float) -> str:
+    """`p = 0.190`; `p <= 0.001` where fewer permutations would not tell."""
+    return f"p = {p:.3f}" if p > 0.001 else "p <= 0.001"
 
 
 def _score_notes(*, task: Task, evaluation: Evaluation, generators: int) -> list[str]:
@@ -341,5 +367,5 @@ def _figure(estimate: Estimate) -> str:
         interval = "no interval"
     else:
         interval = f"95 % interval {estimate.low:.2f} to {estimate.high:.2f}"
-    p = "" if estimate.p is None else (f", p = {estimate.p:.3f}" if estimate.p >= 0.0005 else ", p < 0.001")
+    p = "" if estimate.p is None else f", {said_p(estimate.p)}"
     return f"{estimate.value:.2f} ({interval}{p})"

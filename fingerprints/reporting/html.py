@@ -192,8 +192,8 @@ def number(value: float | None, *, places: int = 3) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """A p-value with three decimals, never rounded to zero."""
-    return "< 0.001" if value is not None and value < 0.001 else number(value)
+    """A p-value with three decimals; 0.001 is the lowest that 999 permutations can give."""
+    return "≤ 0.001" if value is not None and value <= 0.001 else number(value)
 
 
 def printed_figure(value: float | None) -> str:

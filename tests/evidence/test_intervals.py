@@ -97,7 +97,8 @@ def test_values_lie_within_their_intervals_and_json_is_plain() -> None:
             assert evaluation.without[name].shape == (evaluation.n_groups,)
             assert evaluation.nulls[name].shape == (99,)
         text = json.dumps(evaluation.to_json(), allow_nan=False)
-        assert json.loads(text)["metrics"]["accuracy"].keys() == {"value", "low", "high", "p"}
+        others = set() if evaluation.name_nulls == {} else {"p_names"}
+        assert json.loads(text)["metrics"]["accuracy"].keys() == {"value", "low", "high", "p", *others}
 
 
 def test_order_of_images_does_not_matter() -> None:
@@ -619,7 +620,9 @@ def test_one_stray_image_does_not_switch_the_test() -> None:
     assert pure.permuted == "groups"
     assert mixed.permuted == "groups, and images within mixed groups"
     for found in (pure, mixed):
-        assert found.metrics["kappa"].p > 0.1, "among images, it is 0.002"  # type: ignore[operator]
+        assert found.metrics["kappa"].p > 0.1  # type: ignore[operator]
+        assert found.p_among_images("kappa") == 0.002
+        assert found.metric_json("kappa")["p_images"] == 0.002
 
 
 def test_labels_of_mixed_groups_stay_in_them() -> None:
@@ -689,3 +692,42 @@ def test_bounds_of_few_images_allow_more_errors_than_hits() -> None:
     worst = metrics.from_confusion(np.array([[5 - errors, errors - 2], [2, 0]]))["kappa"]
     assert worst < -0.2
     assert perfect(used=2, others=3).metrics["kappa"].low == pytest.approx(float(worst), abs=0.01)
+
+
+def test_there_is_no_second_p_where_images_are_groups() -> None:
+    evaluation, _ = usage()
+    assert evaluation.p_among_images("kappa") is None
+    assert "p_images" not in evaluation.metric_json("kappa")
+
+
+def test_names_exchanged_in_every_way() -> None:
+    """Three classes that are told apart, with a name too many for chance: 1 of 6 orders does as well."""
+    rng = np.random.default_rng(0)
+    truth = rng.choice(THREE, 60)
+    predicted = np.where(rng.random(60) < 0.8, truth, rng.choice(THREE, 60))
+    given = {"task": SUBSET, "classes": THREE, "truth": truth, "scores": None, "seed": 0, "permutations": 9}
+    given |= {"groups": np.arange(60).astype(str)}
+    for exchanged in itertools.permutations(THREE):
+        names = dict(zip(THREE, exchanged, strict=True))
+        answers = np.array([names[label] for label in predicted])
+        found = estimate_metrics(**given, predicted=answers)
+        every = [
+            np.mean(np.array([dict(zip(THREE, other, strict=True))[label] for label in answers]) == truth)
+            for other in itertools.permutations(THREE)
+        ]
+        share = np.mean(np.array(every) >= found.metrics["accuracy"].value - 1e-12)  # type: ignore[operator]
+        assert found.p_of_names("accuracy") == pytest.approx(share)
+    assert estimate_metrics(**given, predicted=predicted).p_of_names("accuracy") == pytest.approx(1 / 6)
+    assert estimate_metrics(**given, predicted=predicted, clusters=True).p_of_names("accuracy") is None
+    assert usage()[0].name_nulls == {}
+
+
+@pytest.mark.parametrize(("used", "least"), [(1, 1 / 6), (3, 1 / 20), (0, 1.0)])
+def test_least_p_is_that_of_the_arrangements(used: int, least: float) -> None:
+    """Six patients of 5 images: as many different answers as there are ways to choose those of members."""
+    truth = np.repeat(np.arange(6) < used, 5)
+    given = {"task": USAGE, "classes": TWO, "truth": np.array(TWO)[truth * 1], "scores": None, "seed": 0}
+    given |= {"predicted": np.array(TWO)[truth * 1], "groups": (np.arange(30) // 5).astype(str)}
+    assert estimate_metrics(**given).least_p == pytest.approx(least)
+    given["groups"] = np.full(30, "one")
+    assert estimate_metrics(**given).least_p == pytest.approx(0.001 if used else 1)

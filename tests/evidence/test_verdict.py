@@ -188,3 +188,13 @@ def test_held_out_real_images_say_whether_it_is_the_data(real, in_headline, in_n
     assert in_headline in found.headline
     assert ("generators alone" in found.headline) == (in_note == "nothing shows")
     assert has(found.notes, in_note)
+
+
+def test_other_p_values_are_noted_where_they_differ() -> None:
+    ours = evaluation(kappa=(0.3, 0.1, 0.5, 0.27))
+    assert not has(judge(ours).notes, "independent,")
+    ours.image_nulls["kappa"] = np.zeros(999)
+    assert has(judge(ours).notes, "among groups, p = 0.270; if all images were independent, p <= 0.001.")
+    subset = evaluation(chance=0.2, accuracy=CLEAR)
+    subset.name_nulls["accuracy"] = np.array([0.6, 0.1, 0.2, 0.0, 0.5, 0.3])
+    assert has(judge(subset, task=SUBSET).notes, "with a probability of 0.17")
