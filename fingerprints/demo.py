@@ -44,7 +44,9 @@ MEANINGS = {
     "nothing_found": "nothing found, no better than chance",
     "weak": "a weak trace, above chance but not certain",
     "clear": "a clear trace, above chance and every blind baseline",
-    "confounded": "confounded, a blind baseline does as well",
+    "not_above_blind": "not shown to exceed a blind baseline",
+    "generators": "generators told apart, no trace of the data shown",
+    "underpowered": "too few images to find anything",
     "unscored": "not scored",
 }
 

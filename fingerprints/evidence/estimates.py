@@ -85,6 +85,11 @@ class Evaluation:
         """Number of groups, the effective sample size."""
         return len(self.groups)
 
+    @property
+    def shares_groups(self) -> bool:
+        """Whether a group is in several parts of a mean."""
+        return self.n_groups < sum(part.n_groups for part in self.parts)
+
     def p_among_images(self, metric: str) -> float | None:
         """P-value if images of a group were independent; `None` without groups of several images."""
         value = self.metrics[metric].value

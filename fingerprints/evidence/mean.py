@@ -46,7 +46,7 @@ def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:
         if all(name in part.nulls for part in evaluations):
             nulls[name] = _mean_null([part.nulls[name] for part in evaluations], shared=shared)
             p = p_value(observed=value, null=nulls[name])
-        low, high = _mean_interval(parts, value, shared=shared)
+        low, high = mean_interval(parts, value, shared=shared)
         metrics[name] = Estimate(value, low, high, p, reason or None)
     kinds = {part.permuted for part in evaluations}
     return Evaluation(
@@ -77,7 +77,7 @@ def _mean_null(draws: Sequence[FloatArray], *, shared: bool) -> FloatArray:
     return np.asarray(np.mean(np.stack(ordered), axis=0), dtype=np.float64)
 
 
-def _mean_interval(
+def mean_interval(
     parts: Sequence[Estimate], value: float, *, shared: bool
 ) -> tuple[float | None, float | None]:
     """Interval of a mean of estimates; `None` if a part has none."""

@@ -1,19 +1,19 @@
 """The verdict in words, before any table.
 
 Thresholds here choose words, not figures: every headline states the figure, its interval and p. The level
-depends on the metric that the challenge ranks by:
+depends on the metric that the challenge ranks by. From the least to the most that can be said:
 - `unscored`: there is no truth, or the metric has no value;
 - `nothing_found`: p is 0.05 or more, or the interval includes chance (the mean of the permutations).
-  For `usage` the AUC is checked too (p at most 0.025), since a bad threshold can hide a good ranking: such a
-  signal is `weak`;
-- `confounded`: a blind baseline is at most 0.02 below the detector, or it is above chance (p < 0.05) and its
-  interval includes the detector's figure;
+  For `usage` the AUC is checked too (p below 0.025, two-sided), since a bad threshold or an inverted detector
+  can hide a good ranking: such a signal is `weak`;
+- `underpowered`: nothing is found, but nothing could have been: the least p that the groups allow is above
+  0.05, or only an AUC above 0.75 would be found in four of five studies (`power.detectable_auc`);
 - `weak`: the interval's lower end is less than a fifth of the way from chance to 1, or there is no interval,
-  or a trivial answer scores as well, or the detector is not clearly better than a blind baseline;
+  or a trivial answer scores as well, or it is unknown which real images are of one patient;
+- `not_above_blind`: the interval of the difference to a blind baseline (`difference`) includes 0, in the
+  metric or in max(AUC, 1 - AUC): the signal may be what the baseline sees, and not a fingerprint;
+- `generators`: for `subset`, generated images are told apart, but not the held-out real images;
 - `clear`: none of these.
-
-Intervals of detector and baseline are compared as if they were independent, although both saw the same
-images: this makes `confounded` more likely.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ from typing import Any, Literal
 
 from fingerprints.core.tasks import Task
 from fingerprints.evidence.baselines import TRIVIAL
-from fingerprints.evidence.estimates import Estimate, Evaluation
+from fingerprints.evidence.difference import difference
+from fingerprints.evidence.estimates import Estimate, Evaluation, p_value
+from fingerprints.evidence.metrics import FloatArray
+from fingerprints.evidence.power import detectable_auc
 
-Level = Literal["nothing_found", "weak", "clear", "confounded", "unscored"]
+Level = Literal["unscored", "nothing_found", "underpowered", "weak", "not_above_blind", "generators", "clear"]
 
 ALPHA = 0.05
 SECOND_LOOK = 0.025
@@ -35,8 +38,8 @@ SECOND_LOOK = 0.025
 CLEAR = 0.2
 """Least chance-corrected lower bound of a clear signal: where Landis and Koch's (1977) "slight" ends."""
 
-MARGIN = 0.02
-"""A blind baseline that is this close to the detector counts as equally good."""
+POWERFUL = 0.75
+"""If only a higher AUC can be found, a study that finds nothing says little."""
 
 NAMES = {"kappa": "Cohen's kappa", "ari": "adjusted Rand index", "auc": "AUC", "f1_used": "F1 of used images"}
 
@@ -59,7 +62,7 @@ def verdict(
     effective_n: int,
     pseudo_groups: bool,
     generators: int,
-    shared_groups: bool | None = None,
+    shared_groups: float | None = None,
     held_out_real: Evaluation | None = None,
     clustered: bool = False,
 ) -> Verdict:
@@ -73,7 +76,7 @@ def verdict(
         effective_n: Number of groups among the answered images.
         pseudo_groups: Whether groups are clusters of near-duplicates.
         generators: Number of generators that the figures cover.
-        shared_groups: `usage`: whether non-members come from groups of members; `None` if unknown.
+        shared_groups: `usage`: share of non-members from groups of members; `None` if unknown.
         held_out_real: `subset`: the detector on held-out real images, which their generator was trained on.
         clustered: Whether answers are clusters.
     """
@@ -100,34 +103,57 @@ def verdict(
     chance = chance_level(evaluation, task.official)
     if not _above(ours, chance=chance, alpha=ALPHA):
         return _nothing(task=task, evaluation=evaluation, figure=figure, chance=chance, notes=notes)
-    headline, level = _above_chance(ours, baselines, figure, chance=chance, metric=task.official)
-    unrecognised = held_out_real is not None and not _recognises_data(held_out_real, metric=task.official)
-    if level == "clear" and unrecognised:
-        headline += " The signal may come from the generators alone: held-out real images are not told apart."
-    return Verdict(headline, level, notes)
+    unknown_patients = pseudo_groups and task.unit == "real"
+    headline, level = _above_chance(
+        evaluation, baselines, figure, chance=chance, metric=task.official, unknown_patients=unknown_patients
+    )
+    if held_out_real is None or _recognises_data(held_out_real, metric=task.official):
+        return Verdict(headline, level, notes)
+    if level == "clear":
+        headline, level = f"Generators told apart; no trace of the data shown: {figure}.", "generators"
+    return Verdict(f"{headline} Held-out real images are not told apart.", level, notes)
 
 
 def _above_chance(
-    ours: Estimate, baselines: Mapping[str, Evaluation], figure: str, *, chance: float, metric: str
+    evaluation: Evaluation,
+    baselines: Mapping[str, Evaluation],
+    figure: str,
+    *,
+    chance: float,
+    metric: str,
+    unknown_patients: bool,
 ) -> tuple[str, Level]:
     """Headline and level of a figure above chance."""
-    blind = {name: other for name, other in baselines.items() if name not in TRIVIAL}
-    as_good = _as_good(ours, blind, metric=metric)
-    if as_good:
-        rivals = " and ".join(f"'{name}' reaches {_figure(blind[name].metrics[metric])}" for name in as_good)
-        return (
-            f"Confounded: {figure}, but the blind baseline {rivals}, so that the figure proves nothing.",
-            "confounded",
-        )
+    ours = evaluation.metrics[metric]
+    rivals = _rivals(evaluation, baselines, metric=metric)
     doubts = _doubts(ours, baselines, metric=metric)
     corrected = None if ours.low is None or chance >= 1 else (ours.low - chance) / (1 - chance)
     if corrected is None:
         doubts.append(ours.reason or "there is no interval")
     elif corrected < CLEAR:
         doubts.append("the interval reaches nearly down to chance")
+    if unknown_patients:
+        doubts.append("it is unknown which images are of one patient, which alone can look like a signal")
     if doubts:
-        return f"Weak signal: {figure}, above chance ({chance:.2f}), but {'; '.join(doubts)}.", "weak"
-    return f"Clear signal: {figure}, where chance gives {chance:.2f}.", "clear"
+        doubts += [f"it is not shown to exceed {rival}" for rival in rivals]
+        return f"Weak signal: {figure}, above chance ({chance:z.2f}), but {'; '.join(doubts)}.", "weak"
+    if rivals:
+        return f"Not shown to exceed {' and '.join(rivals)}: {figure}.", "not_above_blind"
+    return f"Clear signal: {figure}, where chance gives {chance:z.2f}.", "clear"
+
+
+def _rivals(ours: Evaluation, baselines: Mapping[str, Evaluation], *, metric: str) -> list[str]:
+    """Blind baselines that the detector does not clearly exceed, each with the difference that shows it."""
+    rivals = []
+    for name, theirs in baselines.items():
+        if name in TRIVIAL:
+            continue
+        auc = ("max(AUC, 1 - AUC)", difference(ours, theirs, "auc", folded=True))
+        for what, found in ((_named(metric), difference(ours, theirs, metric)), auc):
+            if found is not None and (found.low is None or found.low <= 0):
+                rivals.append(f"the blind baseline '{name}' (difference in {what} {_figure(found)})")
+                break
+    return rivals
 
 
 def figures_document(figures: Mapping[str, Evaluation]) -> dict[str, Any]:
@@ -150,15 +176,39 @@ def chance_level(evaluation: Evaluation, metric: str) -> float:
 
 
 def _nothing(*, task: Task, evaluation: Evaluation, figure: str, chance: float, notes: list[str]) -> Verdict:
-    """Verdict on answers that are no better than chance; the ranking may still be better."""
-    ranking = evaluation.metrics.get("auc")
-    if task.positive is not None and ranking is not None and _above(ranking, chance=0.5, alpha=SECOND_LOOK):
+    """Verdict on answers that are no better than chance; the ranking may still tell images apart."""
+    ranking, null = evaluation.metrics.get("auc"), evaluation.nulls.get("auc")
+    if task.positive is not None and ranking is not None and null is not None and _ranks(ranking, null):
+        way = "higher" if ranking.value is not None and ranking.value > 0.5 else "lower, the wrong way round"
         headline = (
             f"Weak signal: the answers are no better than chance ({figure}), but the scores rank "
-            f"{task.positive} images higher: AUC {_figure(ranking)}."
+            f"{task.positive} images {way}: AUC {_figure(ranking)}."
         )
         return Verdict(headline, "weak", notes)
-    return Verdict(f"Nothing found: {figure}, where chance gives {chance:.2f}.", "nothing_found", notes)
+    too_few = _too_few(evaluation)
+    if too_few is not None:
+        headline = f"Too few images to tell: {figure}, where chance gives {chance:z.2f}; {too_few}."
+        return Verdict(headline, "underpowered", notes)
+    return Verdict(f"Nothing found: {figure}, where chance gives {chance:z.2f}.", "nothing_found", notes)
+
+
+def _ranks(auc: Estimate, null: FloatArray) -> bool:
+    """Whether an AUC differs from 0.5, in either direction."""
+    if auc.value is None:
+        return False
+    tails = p_value(observed=auc.value, null=null), p_value(observed=-auc.value, null=-null)
+    inside = auc.low is not None and auc.high is not None and auc.low <= 0.5 <= auc.high
+    return 2 * min(tails) < SECOND_LOOK and not inside
+
+
+def _too_few(evaluation: Evaluation) -> str | None:
+    """Why these images could not have shown anything; `None` if they could."""
+    if evaluation.least_p > ALPHA:
+        return f"the groups allow no p below {evaluation.least_p:.2f}"
+    auc = detectable_auc(evaluation)
+    if auc is not None and auc > POWERFUL:
+        return f"only an AUC of {auc:.2f} or more would be found in four of five such studies"
+    return None
 
 
 def _above(estimate: Estimate, *, chance: float, alpha: float) -> bool:
@@ -168,31 +218,15 @@ def _above(estimate: Estimate, *, chance: float, alpha: float) -> bool:
     return estimate.value > chance if estimate.low is None else estimate.low > chance
 
 
-def _as_good(ours: Estimate, blind: Mapping[str, Evaluation], *, metric: str) -> list[str]:
-    """Names of blind baselines that do as well."""
-    names = []
-    for name, other in blind.items():
-        theirs = other.metrics.get(metric)
-        if ours.value is None or theirs is None or theirs.value is None:
-            continue
-        near = theirs.value >= ours.value - MARGIN
-        reaches = theirs.high is not None and theirs.high >= ours.value
-        if near or (reaches and _above(theirs, chance=chance_level(other, metric), alpha=ALPHA)):
-            names.append(name)
-    return names
-
-
 def _doubts(ours: Estimate, baselines: Mapping[str, Evaluation], *, metric: str) -> list[str]:
-    """Baselines that a detector above chance does not clearly beat."""
+    """Trivial answers that do as well."""
     doubts = []
-    for name, other in baselines.items():
-        theirs = other.metrics.get(metric)
-        if ours.value is None or theirs is None or theirs.value is None:
+    for name in TRIVIAL:
+        theirs = baselines[name].metrics.get(metric) if name in baselines else None
+        if theirs is None or theirs.value is None or ours.value is None:
             continue
-        if name in TRIVIAL and theirs.value >= ours.value:
+        if theirs.value >= ours.value:
             doubts.append(f"the trivial answer '{name}' reaches {theirs.value:.2f}")
-        elif name not in TRIVIAL and theirs.high is not None and theirs.high >= ours.value:
-            doubts.append(f"the interval of the blind baseline '{name}' includes it ({_figure(theirs)})")
     return doubts
 
 
@@ -205,7 +239,7 @@ def _notes(
     effective_n: int,
     pseudo_groups: bool,
     generators: int,
-    shared_groups: bool | None,
+    shared_groups: float | None,
     clustered: bool,
 ) -> list[str]:
     notes: list[str] = []
@@ -229,20 +263,25 @@ def _notes(
     return notes
 
 
-def _member_note(shared_groups: bool | None) -> str:
+def _member_note(shared_groups: float | None) -> str:
     if shared_groups is None:
         return (
             "It is not known whether non-members share groups (patients) with members. So it is not known "
             "whether 'used' means this image or this patient."
         )
-    if shared_groups:
+    if shared_groups == 1:
         return (
-            "Non-members come from the same groups (patients) as members: 'used' means that this very "
+            "All non-members come from the same groups (patients) as members: 'used' means that this very "
             "image was in training."
         )
+    if shared_groups == 0:
+        return (
+            "Non-members come from other groups (patients) than members: 'used' can mean that this patient "
+            "was in training, not necessarily this image."
+        )
     return (
-        "Non-members come from other groups (patients) than members: 'used' can mean that this patient was "
-        "in training, not necessarily this image."
+        f"Of the non-members, {shared_groups:.0%} come from groups (patients) of members: 'used' can mean "
+        "this image or this patient, in a mixture that the figures do not separate."
     )
 
 
@@ -273,7 +312,7 @@ def _held_out_note(evaluation: Evaluation, *, metric: str) -> str:
     chance = chance_level(evaluation, metric)
     said = (
         f"Real images of the same subsets, held out of the detector's training but known to the generators, "
-        f"are attributed with {_named(metric)} {_figure(estimate)}, where chance gives {chance:.2f}"
+        f"are attributed with {_named(metric)} {_figure(estimate)}, where chance gives {chance:z.2f}"
     )
     if _recognises_data(evaluation, metric=metric):
         return f"{said}: the detector recognises something of the real data as well."

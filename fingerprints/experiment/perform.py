@@ -19,7 +19,7 @@ from fingerprints.config.roots import TrainSettings
 from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.options import plain
 from fingerprints.core.progress import console_progress
-from fingerprints.core.tasks import get_task
+from fingerprints.core.tasks import NOT_USED, USED, get_task
 from fingerprints.data.embedded import describe_data, embedded_notes
 from fingerprints.data.index import Index, prepare
 from fingerprints.data.layout import LayoutMismatch
@@ -261,8 +261,7 @@ def conclude(index: Index, scores: Scores, *, clustered: bool) -> Verdict:
     units = index.select(domain=index.task.unit, split="test")
     if units.empty:
         units = index.select(domain=index.task.unit, split=("train", "validation"))
-    members = index.table[index.table["label"] == "used"]["group"]
-    others = index.table[index.table["label"] == "not_used"]["group"]
+    members, others = (index.table.loc[index.table["label"] == kind, "group"] for kind in (USED, NOT_USED))
     return verdict(
         task=index.task,
         evaluation=overall(scores.test),
@@ -271,7 +270,7 @@ def conclude(index: Index, scores: Scores, *, clustered: bool) -> Verdict:
         effective_n=units["group"].nunique(),
         pseudo_groups=index.pseudo_groups,
         generators=len(index.classes) if index.task.unit == "generated" else len(index.generators),
-        shared_groups=bool(set(members) & set(others)),
+        shared_groups=None if index.pseudo_groups or others.empty else float(others.isin(members).mean()),
         held_out_real=overall(scores.controls.get(HELD_OUT_REAL, {})),
         clustered=clustered,
     )

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
@@ -19,20 +18,22 @@ from matplotlib.figure import Figure
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import write_atomically
 from fingerprints.core.tasks import Task
+from fingerprints.evidence.verdict import Level
 from fingerprints.reporting import drawing
 
-Level = Literal["nothing_found", "weak", "clear", "confounded", "unscored"]
 Estimate = tuple[float | None, float | None, float | None]
 """A value with lower and upper end of its interval."""
 
 INTERVAL_NOTE = "95 % interval, over groups; conditional on these generators."
 
 LEVEL_WORDS: dict[Level, str] = {
-    "nothing_found": "Nothing found",
-    "weak": "Weak trace",
-    "clear": "Clear trace",
-    "confounded": "Confounded",
     "unscored": "Not scored",
+    "nothing_found": "Nothing found",
+    "underpowered": "Too few images to tell",
+    "weak": "Weak trace",
+    "not_above_blind": "Not shown to exceed a blind baseline",
+    "generators": "Generators told apart; no trace of the data shown",
+    "clear": "Clear trace",
 }
 
 MAX_SVG_BYTES = 200_000
