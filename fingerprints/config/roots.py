@@ -34,6 +34,15 @@ class PathsSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportSettings:
+    """The page of a run."""
+
+    images: bool = option(
+        False, help="whether report.html has images of the data; always if all are of the embedded benchmark"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrintedFigures:
     """Figures that a source prints, by metric, for each part of the data."""
 
@@ -80,6 +89,7 @@ class TrainSettings:
     callbacks: StoppingSettings = StoppingSettings()
     logger: LoggerSettings = LoggerSettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    report: ReportSettings = ReportSettings()
     paths: PathsSettings = PathsSettings()
     published: PublishedSettings = PublishedSettings()
 

@@ -212,17 +212,23 @@ def thumbnails(images: NDArray[np.uint8], *, side: int = THUMBNAIL, block: int =
 
     Images smaller than `side` keep their size.
     """
-    n, height, width = images.shape
-    row_edges = np.linspace(0, height, min(side, height), endpoint=False).astype(int)
-    column_edges = np.linspace(0, width, min(side, width), endpoint=False).astype(int)
-    out = np.empty((n, len(row_edges) * len(column_edges)), dtype=np.float32)
-    areas = np.outer(np.diff([*row_edges, height]), np.diff([*column_edges, width]))
-    for start in range(0, n, block):
-        sums = np.add.reduceat(images[start : start + block].astype(np.float32), row_edges, axis=1)
-        sums = np.add.reduceat(sums, column_edges, axis=2)
-        out[start : start + block] = (sums / areas).reshape(len(sums), -1)
+    means = block_means(images, side=side, block=block)
+    out = means.reshape(len(means), -1)
     out -= out.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(out, axis=1, keepdims=True)
     # A constant image gives the zero vector: use a fixed unit vector, so that constant images are alike.
     out[norms[:, 0] < 1e-6, 0] = 1.0
     return (out / np.where(norms < 1e-6, 1.0, norms)).astype(np.float32)
+
+
+def block_means(images: NDArray[np.uint8], *, side: int, block: int = 1024) -> NDArray[np.float32]:
+    """`(n, h, w)` means of blocks of `(n, H, W)` images; h is `side`, or H if it is smaller; w likewise."""
+    n, height, width = images.shape
+    row_edges = np.linspace(0, height, min(side, height), endpoint=False).astype(int)
+    column_edges = np.linspace(0, width, min(side, width), endpoint=False).astype(int)
+    out = np.empty((n, len(row_edges), len(column_edges)), dtype=np.float32)
+    areas = np.outer(np.diff([*row_edges, height]), np.diff([*column_edges, width]))
+    for start in range(0, n, block):
+        sums = np.add.reduceat(images[start : start + block].astype(np.float32), row_edges, axis=1)
+        out[start : start + block] = np.add.reduceat(sums, column_edges, axis=2) / areas
+    return out

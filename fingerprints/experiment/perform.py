@@ -160,7 +160,7 @@ def perform(config: TrainSettings, folder: Path) -> dict[str, Any]:
                 return {}
             progress(stage="evaluating")
             facts |= _costs(detections, status, machine, started=started)
-            document = _evaluated(config, folder, index, store, detections, facts)
+            document = _evaluated(config, folder, index, store, seen, detections, facts)
             # Before the results go to the logger, which may fail or wait for a server.
             write_metrics(folder, document)  # the last file, since it marks a finished run
             progress(state=FINISHED, stage="finished", error=None)
@@ -223,6 +223,7 @@ def _evaluated(
     folder: Path,
     index: Index,
     store: ImageStore,
+    seen: ImageStore,
     detections: list[Detection],
     facts: dict[str, Any],
 ) -> dict[str, Any]:
@@ -231,7 +232,7 @@ def _evaluated(
     conclusion = conclude(index, scores, clustered=any(d.decider.transductive for d in detections))
     reservations = embedded_notes(config.data.root)
     conclusion = replace(conclusion, notes=[*reservations, *conclusion.notes])
-    return write_run(folder, config, index, detections, scores, conclusion, facts)
+    return write_run(folder, config, index, seen, detections, scores, conclusion, facts)
 
 
 def recipe(config: TrainSettings) -> Recipe:
@@ -280,6 +281,7 @@ def write_run(
     folder: Path,
     config: TrainSettings,
     index: Index,
+    seen: ImageStore,
     detections: list[Detection],
     scores: Scores,
     conclusion: Verdict,
@@ -324,6 +326,7 @@ def write_run(
         conclusion=conclusion,
         silhouette=silhouette,
         facts=facts,
+        seen=seen,
     )
     write_report(folder / REPORT, content)
     return document

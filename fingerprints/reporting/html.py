@@ -83,6 +83,37 @@ class FigurePanel:
 
 
 @dataclass(frozen=True)
+class PictureTile:
+    """One image: a PNG file, its caption (a new line for each line), and its alternative text."""
+
+    png: bytes
+    caption: str
+    alt: str
+
+    @property
+    def source(self) -> str:
+        """The image as a `data:` address."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+@dataclass(frozen=True)
+class PictureRow:
+    """Images that belong together."""
+
+    title: str
+    tiles: list[PictureTile]
+
+
+@dataclass(frozen=True)
+class PicturePanel:
+    """Rows of images under one caption."""
+
+    title: str
+    caption: str
+    rows: list[PictureRow]
+
+
+@dataclass(frozen=True)
 class Section:
     """The test part of one generator, or the whole test part; `metrics` is empty if there is no truth."""
 
@@ -90,6 +121,15 @@ class Section:
     metrics: list[MetricRow]
     baselines: list[Baseline]
     panels: list[FigurePanel]
+    images: list[PicturePanel] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class NoImages:
+    """Why a page has no images of the data, and the command of a run whose page has them; it may be empty."""
+
+    reason: str
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +157,7 @@ class ReportContent:
         config_yaml: The resolved configuration.
         printed_source: Where the printed figures come from.
         printed: Printed figures of parts, generators and runs that the run has no figures of.
+        no_images: Said if the page has no images of the data.
     """
 
     title: str
@@ -131,6 +172,7 @@ class ReportContent:
     config_yaml: str
     printed_source: str
     printed: list[PrintedRow] = field(default_factory=list)
+    no_images: NoImages | None = None
 
 
 def render(content: ReportContent) -> str:

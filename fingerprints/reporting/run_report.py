@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +18,7 @@ from fingerprints.core.options import plain
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.data.embedded import describe_data
 from fingerprints.data.index import Index
+from fingerprints.data.store import ImageStore
 from fingerprints.detector.detector import Detection, Predictions
 from fingerprints.encoders.settings import RANDOM
 from fingerprints.evidence.estimates import Evaluation
@@ -34,14 +37,19 @@ from fingerprints.reporting.html import (
     Baseline,
     FigurePanel,
     MetricRow,
+    NoImages,
+    PicturePanel,
     PrintedRow,
     ReportContent,
     Section,
     metric_label,
     number,
 )
+from fingerprints.reporting.pictures import may_show, picture_panels
 from fingerprints.runs.figures import MEAN
 from fingerprints.training.settings import PairTrainingSettings
+
+log = logging.getLogger(__name__)
 
 DESCRIPTIONS = {
     "all_used": "calls every image used",
@@ -70,15 +78,22 @@ def report_content(
     conclusion: Verdict,
     silhouette: Mapping[str, Mapping[str, float | None]],
     facts: dict[str, Any],
+    seen: ImageStore,
 ) -> ReportContent:
-    """Everything that `report.html` shows; `silhouette` is given by generator."""
+    """Everything that `report.html` shows; `silhouette` is given by generator.
+
+    `seen` has the images as the encoder got them. They are embedded in the page only if this is asked for
+    (`report.images`), or if all are of the embedded benchmark.
+    """
     printed = config.published
+    images, no_images = _images(config, index, detections, seen, command=facts["command"])
     sections = [
         Section(
             title=detection.generator or ("Test part" if detection.test is not None else "Training part"),
             metrics=_rows(scores.test.get(detection.generator), printed.beside(detection.generator).test),
             baselines=_baselines(scores, detection.generator),
             panels=_panels(config, index, detection, scores),
+            images=images.get(detection.generator, []),
         )
         for detection in detections
     ]
@@ -108,7 +123,26 @@ def report_content(
         config_yaml=yaml.safe_dump(plain(config), sort_keys=False),
         printed_source=printed.source,
         printed=_printed_elsewhere(printed, shown),
+        no_images=no_images,
     )
+
+
+def _images(
+    config: TrainSettings, index: Index, detections: Sequence[Detection], seen: ImageStore, *, command: str
+) -> tuple[dict[str, list[PicturePanel]], NoImages | None]:
+    """The images of each generator's section, or why there are none."""
+    if not may_show(seen, asked=config.report.images):
+        words = [word for word in shlex.split(command) if not word.startswith(("run_dir=", "report.images="))]
+        return {}, NoImages(
+            "This page has no images of the data, so that it can be passed on without them. With images it "
+            "shows the surest answers, right and wrong, and the nearest images of the other domain.",
+            shlex.join([*words, "report.images=true"]),
+        )
+    try:
+        return {d.generator: picture_panels(index, d, seen) for d in detections}, None
+    except (OSError, IndexError) as error:
+        log.warning("the report has no images: %s", error)
+        return {}, NoImages(f"This page has no images, because the image store could not be read: {error}.")
 
 
 def _rows(evaluation: Evaluation | None, printed: dict[str, float]) -> list[MetricRow]:

@@ -32,6 +32,11 @@ def test_a_usage_page(command: Any, usage_root: Any, tmp_path: Path) -> None:
         assert fact in page, fact
     assert "calls every image used" in page
     assert "experiment=siamese_subtask1" in page
+    # Pixels are not on the page unless they were asked for, but the command that shows them is.
+    assert "data:image/png" not in page
+    assert "Suspected images" not in page
+    assert f"data.root={tmp_path / 'usage'}" in page
+    assert "report.images=true</code>" in page
 
 
 @pytest.mark.usefixtures("no_drawing")
@@ -39,10 +44,12 @@ def test_a_subset_page(command: Any, subset_root: Any, tmp_path: Path) -> None:
     root = subset_root()
     (root / "test_truth.csv").unlink()
     words = ["experiment=siamese_subtask2", f"data.root={root}", f"run_dir={tmp_path / 'run'}"]
-    code, printed = command(train, *words, *FAST)
+    code, printed = command(train, *words, *FAST, "report.images=true")
     assert code == 0, printed
     page = html.unescape((tmp_path / "run/report.html").read_text())
-    for text in (*EVERY, "Stars are the centroids", "validation"):
+    assert page.count("data:image/png") > 7
+    assert 'alt=""' not in page
+    for text in (*EVERY, "Stars are the centroids", "validation", "real images nearest to them"):
         assert text in page, text
     for text in ("calls every image used", "one line per fold", "ROC"):
         assert text not in page, text
