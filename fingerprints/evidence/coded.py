@@ -96,7 +96,8 @@ class CodedAnswers:
             )
             negatives = round(float(false[-1]))
             rates = [
-                rate_at(false=false, true=true, allowed=allowed_false(negatives=negatives, fpr=fpr))
+                # After an exchange of labels there may be too few negatives: then none is allowed.
+                rate_at(false=false, true=true, allowed=max(0, allowed_false(negatives=negatives, fpr=fpr)))
                 for fpr in self.fprs
             ]
         return [mean_of_defined(areas), *rates]

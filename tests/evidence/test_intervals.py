@@ -87,6 +87,18 @@ def test_values_are_those_of_the_point_functions() -> None:
         assert evaluation.metrics[name].value == pytest.approx(float(value)), name
 
 
+def test_exchanged_labels_of_unequal_groups_leave_too_few_non_members_and_still_a_rate() -> None:
+    """160 non-members in four large groups allow a rate, and so must 80 in four small ones."""
+    group = np.repeat(np.arange(10), [40] * 4 + [20] * 6)
+    _, given = usage(n=280)
+    truth = np.where(group < 4, "not_used", "used")
+    found = estimate_metrics(**{**given, "truth": truth, "groups": group.astype(str)})
+    null = found.nulls["tpr_at_fpr_0.01"]
+    assert found.metrics["tpr_at_fpr_0.01"].value is not None
+    assert len(np.unique(null)) > 1
+    assert np.isfinite(null).all()
+
+
 def test_values_lie_within_their_intervals_and_json_is_plain() -> None:
     for evaluation in (usage()[0], subset()):
         for name, estimate in evaluation.metrics.items():
