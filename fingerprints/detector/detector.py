@@ -22,6 +22,7 @@ from fingerprints.data.settings import REFERENCE
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import Answers, Calibration, Decision, Fitting, Images, Part
 from fingerprints.decisions.distances import euclidean
+from fingerprints.embeddings.check import warn_of_collapse
 from fingerprints.embeddings.sources import (
     Encoder,
     EncoderSource,
@@ -218,6 +219,9 @@ class Detector:
         encoder = self.recipe.encoder.make(context, made_with, Path(generator), generator or "training")
         fits |= encoder.fits
         train_part = self._embed(encoder, train, train)
+        if encoder.fits:
+            both = [train_part.real.embeddings, train_part.generated.embeddings]
+            warn_of_collapse(np.concatenate(both), title=generator or "training")
         decider = self._fit(encoder, train_part, self._others(encoder, generator, unseen=held))
 
         validation, part, distances = folds.predictions, None, list(folds.distances)

@@ -1,7 +1,8 @@
-"""Refusing features that no decision can use, before any decision is fitted."""
+"""Refusing features that no decision can use, and warning of networks that give most images the same."""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 
@@ -9,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerprints.core.errors import FingerprintsError, listing
+
+log = logging.getLogger(__name__)
+
+SAME = 1e-3  # embeddings that differ by less, relative to the largest value, are called the same
 
 
 def check_features(
@@ -50,4 +55,27 @@ def check_features(
             f"All {len(flat)} images have the same features ({flat.shape[1]} constants).",
             where=where,
             fix="check whether the encoder has collapsed, or a filter or region makes all images the same",
+        )
+
+
+def warn_of_collapse(embeddings: NDArray[np.floating], *, title: str) -> None:
+    """Log a warning if more than half of the images have the same embedding.
+
+    The loss of a training that diverges late can still fall in most epochs; the last training of a detector
+    holds no images out that would show it.
+
+    Args:
+        embeddings: `(n, *feature_shape)`.
+        title: Name of the training.
+    """
+    flat = embeddings.reshape(len(embeddings), -1)
+    middle, scale = np.median(flat, axis=0), float(np.abs(flat).max(initial=0.0))
+    same = np.abs(flat - middle).max(axis=1, initial=0.0) <= SAME * scale
+    if same.mean() > 0.5:
+        log.warning(
+            "%s: the embeddings have collapsed (%d of %d training images have the same): lower "
+            "training.optimiser.lr or trainer.max_epochs, or encoder.final_relu=false",
+            title,
+            same.sum(),
+            len(flat),
         )

@@ -1,4 +1,4 @@
-"""Features that are refused, by the names of their images."""
+"""Features that are refused by the names of their images, and networks that give all the same a warning."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.embeddings.check import check_features
+from fingerprints.embeddings.check import check_features, warn_of_collapse
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -42,3 +42,14 @@ def test_constants_are_refused_only_if_nothing_varies() -> None:
     check_features(features)
     check_features(np.ones((1, 3)))
     check_features(np.ones((0, 3)))
+
+
+def test_a_network_that_gives_most_images_the_same_is_named_and_others_are_not(caplog) -> None:
+    rng = np.random.default_rng(0)
+    well = rng.normal(size=(9, 4)).astype(np.float32)
+    warn_of_collapse(well, title="own training")
+    assert not caplog.records
+    collapsed = np.where(np.arange(9)[:, None] < 6, well[0], well)
+    warn_of_collapse(collapsed + rng.normal(size=(9, 4)) * 1e-5, title="own training")
+    (record,) = caplog.records
+    assert "own training: the embeddings have collapsed (6 of 9" in record.getMessage()
