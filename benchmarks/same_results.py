@@ -22,7 +22,7 @@ from typing import Any
 PACKAGE = Path(__file__).parents[1] / "fingerprints"
 FAST = [
     *("data.size=48", "trainer=cpu", "trainer.max_epochs=2", "data.folds=2"),
-    *("evidence.resamples=30", "evidence.permutations=29"),
+    *("evidence.permutations=29"),
 ]
 SVM = ["experiment=features_subtask2", "encoder=spectrum"]
 MODELS = ["experiment=features_models", "encoder=residual"]

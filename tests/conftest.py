@@ -386,7 +386,7 @@ def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
                     pair_distances=(np.empty(0), np.empty(0)),
                 )
             )
-        evidence = EvidenceSettings(resamples=20, permutations=19)
+        evidence = EvidenceSettings(permutations=19)
         scores = score(index, store, detections, settings=evidence, seed=0)
         verdict = Verdict(level="nothing", headline="Nothing found.", notes=["a note"])
         run = {

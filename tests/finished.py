@@ -13,7 +13,7 @@ import pytest
 
 from tests.compose import settings
 
-EVALUATED = ["evidence.resamples=20", "evidence.permutations=19"]
+EVALUATED = ["evidence.permutations=19"]
 
 
 @dataclass(frozen=True)

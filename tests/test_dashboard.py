@@ -49,7 +49,7 @@ def named(panel):
 @pytest.mark.usefixtures("private_wandb")
 def test_panels_show_only_what_runs_log(command, subset_root, usage_root, tmp_path):
     pytest.importorskip("wandb_workspaces")
-    short = ["data.size=48", "trainer=cpu", "trainer.max_epochs=1", "evidence.resamples=20", "logger=wandb"]
+    short = ["data.size=48", "trainer=cpu", "trainer.max_epochs=1", "logger=wandb"]
     short += ["evidence.permutations=19", "data.folds=2"]
     for experiment, root in (("siamese_subtask1", usage_root()), ("siamese_subtask2", subset_root())):
         words = [f"experiment={experiment}", f"data.root={root}", *short, f"run_dir={tmp_path / experiment}"]

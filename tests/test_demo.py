@@ -21,7 +21,7 @@ from fingerprints.detector.saved import load_run
 from fingerprints.evidence.verdict import Level
 
 OFFICIAL = {"subset": "accuracy", "usage": "kappa"}
-FAST = ["trainer=cpu", "trainer.max_epochs=1", "evidence.resamples=20", "evidence.permutations=19"]
+FAST = ["trainer=cpu", "trainer.max_epochs=1", "evidence.permutations=19"]
 
 
 def test_it_runs_both_tasks_and_ends_with_four_lines_and_the_reports(

@@ -12,7 +12,7 @@ import pytest
 from fingerprints import compare, evaluate, predict, train
 from tests.data.archives import SUBSETS, unpack
 
-FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=20", "evidence.permutations=19", "data.folds=2"]
+FAST = ["data.size=48", "trainer=cpu", "evidence.permutations=19", "data.folds=2"]
 Command = Callable[..., tuple[int, str]]
 
 

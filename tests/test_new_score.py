@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TINY = ["data.size=16", "trainer=cpu", "evidence.resamples=20", "evidence.permutations=19"]
+TINY = ["data.size=16", "trainer=cpu", "evidence.permutations=19"]
 
 
 def blocks(language: str) -> list[str]:

@@ -18,7 +18,7 @@ from fingerprints.detector.saved import load_run
 from tests.compose import settings
 
 METRICS = {"accuracy", "precision", "recall", "f1", "specificity", "kappa", "auc"}
-FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=50", "evidence.permutations=49"]
+FAST = ["data.size=48", "trainer=cpu", "evidence.permutations=49"]
 
 
 DRAWN = ("siamese_subtask1", "siamese_subtask2", "features_models", "classifier_models")

@@ -1,4 +1,4 @@
-"""Settings of intervals and p-values."""
+"""Settings of p-values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from fingerprints.core.options import option
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceSettings:
-    """Numbers of draws for intervals and p-values."""
+    """Numbers of draws; intervals need none."""
 
-    resamples: int = option(1000, least=1, most=1_000_000, help="bootstrap samples of an interval")
     permutations: int = option(999, least=1, most=1_000_000, help="permutations of a p-value")

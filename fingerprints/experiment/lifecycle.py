@@ -47,6 +47,9 @@ from fingerprints.training.settings import TrainerSettings
 
 BEFORE_TRAINING = ("starting", READING)
 
+WITHOUT_EFFECT = (("evidence", "resamples"),)
+"""Group and key of settings that are gone and changed nothing else: runs that have them can still be read."""
+
 
 def start(
     config: TrainSettings, folder: Path, *, overrides: Sequence[str] = (), job: int | None = None
@@ -154,7 +157,10 @@ def _share(config: TrainSettings, folder: Path) -> dict[str, Any]:
 
 def read_settings(folder: Path) -> TrainSettings:
     """The settings that a run was started with."""
-    return build(TrainSettings, read_config(folder))
+    config = read_config(folder)
+    for group, key in WITHOUT_EFFECT:
+        config.get(group, {}).pop(key, None)
+    return build(TrainSettings, config)
 
 
 def _continue(

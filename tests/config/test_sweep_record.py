@@ -21,7 +21,7 @@ from fingerprints.training.siamese import SiameseModule
 
 pytestmark = pytest.mark.usefixtures("no_drawing")
 
-FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=20", "evidence.permutations=19"]
+FAST = ["data.size=48", "trainer=cpu", "evidence.permutations=19"]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.detector.predict import predict_folder
 from fingerprints.detector.saved import Run, load_run
 
-FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=20", "evidence.permutations=19"]
+FAST = ["data.size=48", "trainer=cpu", "evidence.permutations=19"]
 FAST += ["encoder=pixels", "training=frozen", "data.folds=2"]
 
 

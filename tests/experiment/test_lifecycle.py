@@ -14,16 +14,18 @@ import torch
 from benchmarks.wandb_offline import offline_runs
 from fingerprints import train
 from fingerprints.core import memory
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.detector.saved import load_run
 from fingerprints.experiment import perform
 from fingerprints.experiment.lifecycle import read_settings, start
 from fingerprints.reporting import figures as scoring
+from fingerprints.runs.folder import read_config, write_config
 from fingerprints.runs.status import claimed, read_status, update_status
 from fingerprints.training.siamese import SiameseModule
 
 pytestmark = pytest.mark.usefixtures("no_drawing")
 
-FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=20", "evidence.permutations=19"]
+FAST = ["data.size=48", "trainer=cpu", "evidence.permutations=19"]
 
 
 class Killed(BaseException):
@@ -334,6 +336,20 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_a_run_that_can_go_on(
     assert code == 0, printed
     assert steps[0] == (1, 0)
     assert figures(tmp_path / "run") == figures(whole.folder)
+
+
+def test_settings_that_are_gone_can_still_be_read(whole, tmp_path):
+    """`evidence.resamples` of runs whose intervals were percentiles of resampled groups."""
+    config = read_config(whole.folder)
+    config["evidence"]["resamples"] = 1000
+    for name in ("earlier", "misspelt"):
+        (tmp_path / name).mkdir()
+    write_config(tmp_path / "earlier", config)
+    assert read_settings(tmp_path / "earlier") == read_settings(whole.folder)
+    config["evidence"]["resample"] = 1000
+    write_config(tmp_path / "misspelt", config)
+    with pytest.raises(FingerprintsError, match=r"evidence\.resample"):
+        read_settings(tmp_path / "misspelt")
 
 
 def test_start_is_a_function_of_settings(whole, tmp_path):

@@ -17,7 +17,7 @@ from fingerprints.reporting.figures import score
 from fingerprints.runs.folder import LOG
 from tests.compose import settings
 
-FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=20", "evidence.permutations=19"]
+FAST = ["data.size=48", "trainer=cpu", "evidence.permutations=19"]
 
 
 @pytest.fixture

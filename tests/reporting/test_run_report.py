@@ -15,7 +15,7 @@ from fingerprints.config.roots import PrintedFigures, PublishedSettings
 from fingerprints.core.tasks import get_task
 from fingerprints.reporting import run_report
 
-FAST = ["data.size=48", "trainer=cpu", "evidence.resamples=20", "evidence.permutations=19"]
+FAST = ["data.size=48", "trainer=cpu", "evidence.permutations=19"]
 FAST += ["trainer.max_epochs=1", "data.folds=2"]
 EVERY = ("Embeddings in two principal components", "Learning curves", "Distances of unseen pairs")
 

@@ -237,7 +237,7 @@ def test_a_whole_run_can_be_drawn_again_from_its_offline_files(usage_root, tmp_p
         "trainer=cpu",
         "data.folds=2",
     ]
-    words += ["evidence.resamples=20", "evidence.permutations=19", "trainer.max_epochs=2", "logger=wandb"]
+    words += ["evidence.permutations=19", "trainer.max_epochs=2", "logger=wandb"]
     code, printed = command(train, *words, "logger.tags=[mine]", f"run_dir={folder}")
     assert code == 0, printed
     assert "wandb sync" in printed
