@@ -26,7 +26,7 @@ class Submission:
         predicted: `(n,)`.
         scores: `(n,)`, `(n, C)`, or `None` if the run file has labels only.
         groups: `(n,)`; each image is its own group if none are given.
-        notes: How the files were read: headers, and images whose group is not known.
+        notes: How the files were read: headers, and images whose group is not known, or that none is.
     """
 
     task: Task
@@ -60,6 +60,11 @@ def read_submission(*, task_name: str, predictions: Path, truth: Path, groups: P
             fix=f"use the labels {', '.join(task.to_run(c) for c in classes)}",
         )
     of_image: list[str | None] = list(ids)
+    if groups is None and task.unit == "real":
+        notes.append(
+            "no groups (patients) were given: if a patient has several images, intervals are too narrow and "
+            "p-values too low (give groups=CSV)"
+        )
     if groups is not None:
         found = read_groups(groups, ids)
         of_image, lacking = found.groups, found.lacking(ids)

@@ -48,6 +48,14 @@ def test_groups_are_matched(files):
         task_name="usage", **files("a,1\nb,0\n", "a,1\nb,0\n", "file,g\na.png,p\nb.png,p\n")
     )
     assert answers.groups.tolist() == ["p", "p"]
+    assert not any("patients" in note for note in answers.notes)
+
+
+def test_unknown_patients_are_noted(files):
+    alone = read_submission(task_name="usage", **files("a,1\nb,0\n", "a,1\nb,0\n"))
+    assert any("no groups (patients) were given" in note for note in alone.notes)
+    generated = read_submission(task_name="subset", **files("a,t1\nb,t2\n", "a,t1\nb,t2\n"))
+    assert not any("patients" in note for note in generated.notes)
 
 
 @pytest.mark.parametrize(
