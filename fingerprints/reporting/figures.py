@@ -19,6 +19,7 @@ from fingerprints.evidence.baselines import blind, file_features, histogram_feat
 from fingerprints.evidence.estimates import Evaluation
 from fingerprints.evidence.intervals import estimate_metrics
 from fingerprints.evidence.mean import mean_evaluation
+from fingerprints.evidence.patients import PatientEvidence, patient_evidence
 from fingerprints.evidence.settings import EvidenceSettings
 from fingerprints.evidence.verdict import figures_document
 from fingerprints.runs.figures import MEAN
@@ -38,12 +39,14 @@ class Scores:
         test: Figures of the test part; empty if there is no truth.
         baselines: Figures of trivial and blind baselines on the test part, by name; each by generator.
         controls: Figures on control images, which separate effects of data and generator, by name.
+        patients: `usage` only: patients of the judged part, by generator.
     """
 
     validation: Figures
     test: Figures
     baselines: dict[str, Figures]
     controls: dict[str, Figures]
+    patients: dict[str, PatientEvidence]
 
 
 def score(
@@ -79,7 +82,17 @@ def score(
         controls={
             name: found for name, found in ((HELD_OUT_REAL, real), (CLUSTERED_REAL, clustered)) if found
         },
+        patients={d.generator: one for d in detections if (one := _patients(index, d)) is not None},
     )
+
+
+def _patients(index: Index, detection: Detection) -> PatientEvidence | None:
+    """The patients of the judged part, or of a test part without truth if there is no other part."""
+    judged = judged_part(index, detection) or detection.test
+    if index.task.positive is None or judged is None or judged.scores is None:
+        return None
+    truth, groups = (judged.rows[column].to_numpy(dtype=str) for column in ("label", "group"))
+    return patient_evidence(truth=truth, predicted=judged.labels, scores=judged.scores, groups=groups)
 
 
 def _clustered_real(index: Index, detection: Detection) -> Predictions | None:
@@ -230,5 +243,6 @@ def metrics_document(
         "test": figures_document(scores.test),
         "baselines": {name: figures_document(figures) for name, figures in scores.baselines.items()},
         "controls": {name: figures_document(figures) for name, figures in scores.controls.items()},
+        "patients": {name or "patients": found.to_json() for name, found in scores.patients.items()},
         **extra,
     }

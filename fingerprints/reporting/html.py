@@ -83,6 +83,17 @@ class FigurePanel:
 
 
 @dataclass(frozen=True)
+class TextTable:
+    """A table of text; the first column names the row. Rows after the first `shown` are folded."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+    shown: int = 15
+
+
+@dataclass(frozen=True)
 class PictureTile:
     """One image: a PNG file, its caption (a new line for each line), and its alternative text."""
 
@@ -121,6 +132,7 @@ class Section:
     metrics: list[MetricRow]
     baselines: list[Baseline]
     panels: list[FigurePanel]
+    tables: list[TextTable] = field(default_factory=list)
     images: list[PicturePanel] = field(default_factory=list)
 
 

@@ -159,6 +159,7 @@ def roc_log(
     low: float | None = None,
     high: float | None = None,
     n_negative: int,
+    band: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
 ) -> Figure:
     """The receiver operating characteristic on log axes, down to the smallest rate that n allows.
 
@@ -172,6 +173,7 @@ def roc_log(
         low: Lower end of its interval.
         high: Upper end of its interval.
         n_negative: Non-members that were scored; the axis starts at 1 / `n_negative`.
+        band: False positive rates, and the lower and upper limit of the true positive rate at each.
     """
     x, y = np.asarray(fpr, dtype=np.float64), np.asarray(tpr, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1:
@@ -186,6 +188,11 @@ def roc_log(
         figure, (axes,) = new_figure(height=4.6)
         chance = np.geomspace(start, 1, 50)
         axes.plot(chance, chance, color=MUTED, linestyle="--", linewidth=1.2, label="chance")
+        if band is not None:
+            at, bottom, top = (np.asarray(values, dtype=np.float64) for values in band)
+            axes.fill_between(
+                at, np.maximum(bottom, 1e-9), top, color=BLUE, alpha=0.14, linewidth=0, label="95 % limits"
+            )
         inside = x > start
         curve_x = np.concatenate([[start], x[inside], [1.0]])
         curve_y = np.concatenate([[_tpr_at(x, y, start)], y[inside], [1.0]])

@@ -23,6 +23,7 @@ from fingerprints.detector.detector import Detection, Predictions
 from fingerprints.encoders.settings import RANDOM
 from fingerprints.evidence.estimates import Evaluation
 from fingerprints.evidence.metrics import confusion, matched_confusion, roc_curve
+from fingerprints.evidence.patients import roc_band
 from fingerprints.evidence.verdict import Verdict
 from fingerprints.reporting import plots
 from fingerprints.reporting.figures import (
@@ -45,6 +46,7 @@ from fingerprints.reporting.html import (
     metric_label,
     number,
 )
+from fingerprints.reporting.patients import patient_table
 from fingerprints.reporting.pictures import may_show, picture_panels
 from fingerprints.runs.figures import MEAN
 from fingerprints.training.settings import PairTrainingSettings
@@ -93,6 +95,7 @@ def report_content(
             metrics=_rows(scores.test.get(detection.generator), printed.beside(detection.generator).test),
             baselines=_baselines(scores, detection.generator),
             panels=_panels(config, index, detection, scores),
+            tables=patient_table(index, scores.patients.get(detection.generator)),
             images=images.get(detection.generator, []),
         )
         for detection in detections
@@ -296,17 +299,24 @@ def _membership_panels(
     area = figures.metrics["auc"] if figures is not None else None
     threshold = detection.decision.explain().threshold
     value, low, high = (None, None, None) if area is None else (area.value, area.low, area.high)
+    others = int((truth == NOT_USED).sum())
+    rates = np.geomspace(min(1 / max(others, 1), 0.1), 1, 200)
+    groups = judged.rows["group"].to_numpy(dtype=str)
+    limits = roc_band(positive=truth == USED, scores=member, groups=groups, rates=rates)
     return [
         FigurePanel(
             title="ROC on log axes",
-            caption=f"True against false positive rate, {part}: detections at few false alarms.",
+            caption=f"True against false positive rate, {part}: detections at few false alarms. The band has "
+            "95 % limits at each rate, by order statistics; patients are counted, not images. Where it "
+            "reaches 0, the non-members are too few to say anything about such a rate.",
             figure=plots.roc_log(
                 fpr=curve[0],
                 tpr=curve[1],
                 auc=value,
                 low=low,
                 high=high,
-                n_negative=int((truth == NOT_USED).sum()),
+                n_negative=others,
+                band=(rates, *limits),
             ),
             alt="No area could be estimated." if value is None else f"Area under the curve {value:.3f}.",
         ),

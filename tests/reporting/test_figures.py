@@ -74,3 +74,14 @@ def test_the_overall_figure_is_the_mean_where_there_is_one() -> None:
 def test_silhouettes_need_the_embeddings_of_generated_units(subset_root: Any, detected: Any) -> None:
     index, _, (detection,), _ = detected(subset_root(), "subset")
     assert silhouettes(index, detection) == {}  # nothing was embedded
+
+
+def test_usage_has_its_patients_of_every_generator(usage_root: Any, subset_root: Any, detected: Any) -> None:
+    _, _, detections, document = detected(usage_root(generators=("gan_a", "gan_b")), "usage_2024")
+    assert set(document["patients"]) == {"gan_a", "gan_b"}
+    for detection in detections:
+        found = document["patients"][detection.generator]
+        rows = detection.test.rows
+        assert sum(one["images"] for one in found["patients"]) == len(rows)
+        assert found["compared_with"] == rows[rows["label"] == "not_used"]["group"].nunique()
+    assert detected(subset_root(), "subset")[3]["patients"] == {}

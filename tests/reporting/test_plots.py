@@ -262,6 +262,16 @@ class TestRocLog:
         chance = lines(plots.roc_log(fpr=self.fpr, tpr=self.tpr, auc=0.7, n_negative=50))["chance"]
         assert np.array_equal(chance.get_xdata(), chance.get_ydata())
 
+    def test_a_band_down_to_zero_stays_on_the_log_axes(self):
+        band = ([0.01, 0.1, 1.0], [0.0, 0.1, 1.0], [0.5, 0.6, 1.0])
+        figure = plots.roc_log(fpr=self.fpr, tpr=self.tpr, auc=None, n_negative=100, band=band)
+        corners = figure.axes[0].collections[0].get_paths()[0].vertices
+        for rate, low, high in zip(*band, strict=True):
+            there = corners[np.isclose(corners[:, 0], rate), 1]
+            assert (there.min(), there.max()) == (pytest.approx(max(low, 1e-9)), pytest.approx(high))
+        assert "95 % limits" in legend(figure)
+        assert len(drawing.svg_bytes(figure)) > 1_000
+
     def test_a_constant_score(self):
         figure = plots.roc_log(fpr=[0, 1], tpr=[0, 1], auc=0.5, n_negative=200)
         assert "TPR 0.0 % at 1 % FPR" in legend(figure)

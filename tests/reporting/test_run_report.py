@@ -34,6 +34,13 @@ def test_a_usage_page(command: Any, usage_root: Any, tmp_path: Path) -> None:
     assert "experiment=siamese_subtask1" in page
     # Pixels are not on the page unless they were asked for, but the command that shows them is.
     assert "data:image/png" not in page
+    for text in (
+        "Highest score",
+        "stand out (adjusted p",
+        "the least possible is 1 /",
+        "95 % limits at each rate",
+    ):
+        assert text in page, text
     assert "Suspected images" not in page
     assert f"data.root={tmp_path / 'usage'}" in page
     assert "report.images=true</code>" in page
