@@ -182,7 +182,8 @@ def _seeds(system: System) -> tuple[str, ...]:
     word = "seed" if len(seeds) == 1 else "seeds"
     names = [record.name for record in system.records]
     folders = ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])}, … {names[-1]}"
-    return (f"{word} {', '.join(seeds)}; {folders}",)
+    epochs = () if system.epochs is None else (_many(system.epochs, "epoch"),)
+    return (f"{word} {', '.join(seeds)}; {folders}", *epochs)
 
 
 def _shown_cell(found: Cell, runs: int) -> ShownCell:

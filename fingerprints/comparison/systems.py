@@ -25,6 +25,9 @@ NOT_THE_SYSTEM = (
 )
 """Settings that repeat a system, or state where and how it ran; they do not make another system."""
 
+_REPEAT = ("seed", "data.fold", "data.shuffle_labels", "data.official", "fused.runs")
+"""Settings of `NOT_THE_SYSTEM` that distinguish a repeat from a copy."""
+
 _SPLIT = (
     *("seed", "data.fold", "data.folds", "data.folds_below", "data.validation", "data.near_duplicate"),
     *("data.groups", "data.reference", "data.shuffle_labels", "data.on_bad_image"),
@@ -51,6 +54,13 @@ class System:
         """The seeds of its runs."""
         return [record.config.get("seed") for record in self.records]
 
+    @property
+    def epochs(self) -> int | None:
+        """Epochs of a training at most; `None` if nothing was trained, or if it is not known."""
+        first = self.records[0]
+        trained = sum((first.metrics.get("encoder_budget") or {"": 1}).values()) > 0
+        return first.setting("trainer.max_epochs") if trained else None
+
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
@@ -75,18 +85,32 @@ class DataSet:
 
 
 def finished(runs: Sequence[RunRecord]) -> tuple[list[RunRecord], list[tuple[RunRecord, str]]]:
-    """The finished runs with distinct names, and the other runs with the reason why they are left out."""
-    found: list[RunRecord] = []
+    """The finished runs with distinct names, and the other runs with the reason why they are left out.
+
+    Of several runs with the same settings, seed, data and figures only the first is kept: a copy is no
+    repeat.
+    """
+    found: dict[str, RunRecord] = {}
     others: list[tuple[RunRecord, str]] = []
     for run in runs:
         if run.state != FINISHED:
             others.append((run, (run.error or run.state).strip().split("\n", 1)[0]))
         elif run.task_name not in TASKS or "test" not in run.metrics:
             others.append((run, "finished, but its metrics.json holds no figures of a task"))
-        else:
-            found.append(run)
-    names = short_names([run.folder for run in found])
-    return [replace(run, name=name) for run, name in zip(found, names, strict=True)], others
+        elif (first := found.setdefault(_content(run), run)) is not run:
+            others.append((run, f"the same run as {first.name}: settings, seed, data and figures are equal"))
+    names = short_names([run.folder for run in found.values()])
+    return [replace(run, name=name) for run, name in zip(found.values(), names, strict=True)], others
+
+
+def _content(run: RunRecord) -> str:
+    """All that distinguishes a run from its copies and from an equal run in another place."""
+    settings = {key: _text(value) for key, value in leaves(run.config) if not _ignored(key)}
+    repeat = [run.setting(key) for key in _REPEAT]
+    figures = [run.metrics.get(part) for part in ("task", "experiment", "validation", "test")]
+    return json.dumps(
+        [settings, repeat, run.fingerprint or _place(run), figures], sort_keys=True, default=str
+    )
 
 
 def kind_of(run: RunRecord) -> Kind:

@@ -194,10 +194,11 @@ def wide_table(sets: Sequence[DataSet]) -> pd.DataFrame:
     """One row per system with every metric that its runs have.
 
     Columns: `data` (number of the data set, from 1), `task`, `table` (`system`, `random_weights`,
-    `control`; then `blind` and `trivial` for baselines), `system`, `runs`, `seeds`, `folders`, `fingerprint`
-    (those of the runs, in their order), then for each part and metric `test.accuracy` with the endings
-    `_low`, `_high`, `_sd`, `_min`, `_max`, `_runs`, `_printed`, and `test.<generator>.kappa` with the same
-    for the official metric of each generator. Columns without any value are left out.
+    `control`; then `blind` and `trivial` for baselines), `system`, `runs`, `seeds`, `epochs` (at most, of a
+    training), `folders`, `fingerprint` (those of the runs, in their order), then for each part and metric
+    `test.accuracy` with the endings `_low`, `_high`, `_sd`, `_min`, `_max`, `_runs`, `_printed`, and
+    `test.<generator>.kappa` with the same for the official metric of each generator. Columns without any
+    value are left out.
     """
     rows: list[dict[str, Any]] = []
     for number, data in enumerate(sets, start=1):
@@ -210,6 +211,7 @@ def wide_table(sets: Sequence[DataSet]) -> pd.DataFrame:
                 "system": system.name,
                 "runs": len(system.records),
                 "seeds": " ".join(map(str, system.seeds)),
+                "epochs": system.epochs,
                 "folders": " ".join(record.name for record in system.records),
                 "fingerprint": " ".join(str(record.fingerprint or "-") for record in system.records),
             }
@@ -227,7 +229,7 @@ def wide_table(sets: Sequence[DataSet]) -> pd.DataFrame:
                 row |= _columns(f"test.{metric}", found)
             rows.append(row)
     table = pd.DataFrame(rows).dropna(axis="columns", how="all")
-    return table.astype({"runs": "Int64"})
+    return table.astype({name: "Int64" for name in ("runs", "epochs") if name in table})
 
 
 def _columns(name: str, found: Cell) -> dict[str, Any]:

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import json
+
+from fingerprints.comparison.paired import compare
+from fingerprints.comparison.report import comparison_page
 from fingerprints.comparison.systems import finished
-from fingerprints.comparison.tables import shown_metrics
+from fingerprints.comparison.tables import shown_metrics, wide_table
+from fingerprints.reporting.comparison_page import render_markdown
 from fingerprints.runs.folder import find_runs
 from tests.comparison.conftest import figure
 
@@ -19,6 +24,38 @@ def test_runs_that_are_not_finished_are_named_with_the_reason(workshop):
         ("bad", "out of memory"),
         ("odd", "finished, but its metrics.json holds no figures of a task"),
     ]
+
+
+def test_a_run_given_twice_counts_once(workshop, wrong):
+    truth = workshop.truth()
+    copied = {"trainer": {"max_epochs": 8, "devices": 1}}
+    workshop.run("runs/a", wrong(truth, 0.2), **copied)
+    workshop.run("runs/b", wrong(truth, 0.2), **{"trainer": {"max_epochs": 8, "devices": 2}})
+    workshop.run("runs/c", wrong(truth, 0.2), seed=1, **copied)  # another seed with the same figures
+    workshop.run("runs/d", wrong(truth, 0.3), **copied)  # another result with the same seed
+    workshop.run("runs/e", wrong(truth, 0.2), shuffle=True, **copied)
+    workshop.run("runs/f", wrong(truth, 0.2), data="data", fingerprint="other data", **copied)
+    records, others = finished(find_runs(["runs/*"], within=workshop.folder))
+    assert [record.name for record in records] == ["a", "c", "d", "e", "f"]
+    assert [(job.name, why) for job, why in others] == [
+        ("b", "the same run as a: settings, seed, data and figures are equal")
+    ]
+
+
+def test_epochs_are_those_of_a_training(workshop):
+    truth = workshop.truth()
+    for name, budget in (("a", {"images_encoded": 7}), ("b", {"images_encoded": 0}), ("c", None)):
+        folder = workshop.run(f"runs/{name}", truth, experiment=name, trainer={"max_epochs": 8})
+        document = json.loads((folder / "metrics.json").read_text())
+        extra = {} if budget is None else {"encoder_budget": budget}
+        (folder / "metrics.json").write_text(json.dumps(document | extra))
+    data = workshop.only_set()
+    assert {system.name: system.epochs for system in data.systems} == {"a": 8, "b": None, "c": 8}
+    assert wide_table([data]).set_index("system")["epochs"].dropna().to_dict() == {"a": 8, "c": 8}
+    page = render_markdown(
+        comparison_page([data], [compare(data, seed=0, resamples=9, permutations=9)], [], patterns=["x"])
+    )
+    assert page.count("8 epochs") == 2
 
 
 def test_a_system_is_an_experiment_with_what_its_runs_differ_in_but_seed_and_fold(workshop):
@@ -65,7 +102,7 @@ def test_other_tasks_and_other_data_are_other_tables(workshop):
     workshop.truth(name="usage", task="usage")
     workshop.run("runs/a", truth, fingerprint="aaaa")
     workshop.run("runs/b", truth, fingerprint="bbbb", data="other")
-    workshop.run("runs/c", truth, fingerprint="aaaa", data="copy")
+    workshop.run("runs/c", truth, fingerprint="aaaa", data="copy", experiment="other")
     workshop.run("runs/d", ["used"] * 60, fingerprint="aaaa", data="usage", task="usage")
     workshop.run("runs/e", truth, fingerprint="split of seed 1", seed=1)
     found = [sorted(run.name for run in data.records) for data in workshop.sets()]
@@ -97,7 +134,7 @@ def test_runs_whose_layouts_rank_otherwise_are_in_one_table_that_says_so(worksho
     truth = workshop.truth(task="usage")
     figures = {"kappa": figure(0.2), "f1_used": figure(0.7)}
     workshop.run("runs/a", truth, task="usage", fingerprint="aaaa", test=figures)
-    workshop.run("runs/b", truth, task="usage", fingerprint="aaaa", test=figures)
+    workshop.run("runs/b", truth, task="usage", fingerprint="aaaa", test=figures, seed=1)
     assert (workshop.only_set().task.official, workshop.only_set().notes) == ("kappa", ())
     workshop.run("runs/c", truth, task="usage", fingerprint="aaaa", test=figures, official="f1_used")
     data = workshop.only_set()
@@ -105,4 +142,4 @@ def test_runs_whose_layouts_rank_otherwise_are_in_one_table_that_says_so(worksho
     assert data.notes == ("The layouts of these runs rank by kappa or f1_used: here it is f1_used.",)
     assert shown_metrics(data)[:2] == ["f1_used", "kappa"]
     (system,) = data.systems
-    assert [record.name for record in system.records] == ["a", "b", "c"]
+    assert [record.name for record in system.records] == ["a", "c", "b"]  # by seed
