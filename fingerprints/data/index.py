@@ -250,6 +250,15 @@ def _leave_out(
 
 
 def _shuffle_labels(table: pd.DataFrame, *, seed: int) -> None:
+    """Permute the labels of training images, in place.
+
+    Labels move between groups (patients) if each group has one label, as answers do for near-duplicate
+    images; else between images. Each part and fold keeps its labels, so that none loses a class.
+    """
     rng = np.random.default_rng([seed, 0xC0DE])
-    for _, part in table[table["split"] != "test"].groupby(["domain", "generator"]):
-        table.loc[part.index, "label"] = rng.permutation(part["label"].to_numpy())
+    for _, images in table[table["split"] != "test"].groupby(["domain", "generator"]):
+        pure = (images.groupby("group")["label"].nunique() == 1).all()
+        for _, part in images.groupby(["split", "fold"]):
+            unit = pd.factorize(part["group"])[0] if pure else np.arange(len(part))
+            first = np.unique(unit, return_index=True)[1]
+            table.loc[part.index, "label"] = rng.permutation(part["label"].to_numpy()[first])[unit]

@@ -138,14 +138,35 @@ class TestSubset:
         assert control.table.equals(again.table)
         assert not control.table["label"].equals(other.table["label"])
         for domain in ("real", "generated"):
+            for split in ("train", "validation"):
+                before, after = (i.select(domain=domain, split=split)["label"] for i in (plain, control))
+                assert sorted(before) == sorted(after)
             before, after = (
                 i.select(domain=domain, split=["train", "validation"])["label"] for i in (plain, control)
             )
-            assert sorted(before) == sorted(after)
             assert (before != after).mean() > 0.3
+        real = control.select(domain="real")
+        assert (real.groupby("group")["label"].nunique() == 1).all()
+        assert real["group"].nunique() < len(real)
         tests = [i.select(split="test")["label"].tolist() for i in (plain, control)]
         assert tests[0] == tests[1]
         assert "control run" in control.notes[-1]
+
+    def test_labels_move_between_images_if_a_patient_has_several(
+        self, usage_root: Root, prepared: Prepared
+    ) -> None:
+        root = usage_root(groups=False)
+        names = [path.name for path in sorted(root.rglob("*.png")) if "real" in path.parent.name]
+        patients = [f"{name.startswith('unknown')} {number % 4}" for number, name in enumerate(names)]
+        rows = ["file,group", *(f"{name},{own}" for name, own in zip(names, patients, strict=True))]
+        (root / "groups.csv").write_text("\n".join(rows))
+        plain, control = (prepared(root, "usage", folds=2, shuffle_labels=on)[0] for on in (False, True))
+        before, after = (i.select(domain="real", split="train") for i in (plain, control))
+        assert (before.groupby("group")["label"].nunique() == 2).any()
+        for fold in (0, 1):
+            own = [part.loc[part["fold"] == fold, "label"] for part in (before, after)]
+            assert sorted(own[0]) == sorted(own[1])
+        assert (before["label"] != after["label"]).any()
 
 
 class TestUsage:
