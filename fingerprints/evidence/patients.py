@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
-from scipy.stats import binom, rankdata, t
+from scipy.stats import rankdata, t
 
 from fingerprints.core.tasks import NOT_USED, USED
-from fingerprints.evidence.bounds import LEVEL, clopper_pearson, effective_count
+from fingerprints.evidence.bounds import LEVEL, effective_count, proportion_interval, tail_ranks
 from fingerprints.evidence.estimates import MIN_GROUPS, TIE, Estimate
-from fingerprints.evidence.metrics import BoolArray, FloatArray, IntArray, Labels
+from fingerprints.evidence.metrics import BoolArray, FloatArray, Labels
 from fingerprints.evidence.multiplicity import benjamini_hochberg
 
 _UPPER = (1 + LEVEL) / 2
@@ -202,9 +203,9 @@ def roc_band(
 ) -> tuple[FloatArray, FloatArray]:
     """Pointwise 95 % limits of the true positive rate at true false positive rates, by order statistics.
 
-    The threshold of a rate lies between two order statistics of the non-members, whose ranks are quantiles
-    of Bin(m, rate); at both, the share of members above has Clopper and Pearson's interval. Patients are
-    counted, not images: m, and the number of members, are effective numbers of groups (Kish 1965).
+    At each rate these are the limits of the figure `tpr_at_fpr`: the threshold lies between two order
+    statistics of the non-members (`tail_ranks`), at both of which the share of members above has an interval
+    (`proportion_interval`). Patients are counted, not images.
 
     Args:
         positive: (n,) whether an image is a member.
@@ -216,23 +217,19 @@ def roc_band(
         Lower and upper limits, each of shape (k,), in [0, 1]; 0 and 1 where nothing is known.
     """
     code = np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    members, others = np.sort(scores[positive]), np.sort(scores[~positive])[::-1]
-    if not (len(members) and len(others)):
+    own = np.unique(code[positive], return_inverse=True)[1]
+    others = np.sort(scores[~positive])[::-1]
+    if own.max(initial=0) < 1 or not len(others):
         return np.zeros(len(rates)), np.ones(len(rates))
-    trials = effective_count(code[positive])
-    m = max(1, round(effective_count(code[~positive])))
-    fewest, most = (_ranks(m, rates, tail) * len(others) / m for tail in (1 - _UPPER, _UPPER))
+    sizes, effective = np.bincount(own).astype(np.float64), effective_count(code[~positive])
 
-    def limits(above: IntArray) -> list[tuple[float, float]]:
-        """Interval of the share of members above the non-member at each place."""
-        thresholds = np.append(others, -np.inf)[np.minimum(above, len(others))]
-        shares = 1 - np.searchsorted(members, thresholds, side="right") / len(members)
-        return [clopper_pearson(successes=share * trials, trials=trials) for share in shares]
+    @cache
+    def above(allowed: int) -> tuple[float, float]:
+        """Interval of the share of members above all but that many non-members."""
+        threshold = others[allowed] if allowed < len(others) else -np.inf
+        hits = np.bincount(own, weights=scores[positive] > threshold).astype(np.float64)
+        return proportion_interval(hits=hits, sizes=sizes)
 
-    low = np.array([pair[0] for pair in limits(np.maximum(np.floor(fewest).astype(np.int64) - 1, 0))])
-    high = np.array([pair[1] for pair in limits(np.ceil(most).astype(np.int64))])
-    return np.where(fewest < 1, 0.0, low), high
-
-
-def _ranks(m: int, rates: FloatArray, tail: float) -> FloatArray:
-    return np.asarray(binom.ppf(tail, m, rates), dtype=np.float64)
+    ranks = [tail_ranks(effective=effective, count=len(others), fpr=float(rate)) for rate in rates]
+    low = [0.0 if least is None else above(least)[0] for least, _ in ranks]
+    return np.array(low), np.array([above(most)[1] for _, most in ranks])
