@@ -30,7 +30,6 @@ CASES = [
     ([*SVM, "decision=centroid"], "data.leave_out=t1"),
     ([*SVM, "decision=centroid"], "data.shuffle_labels=true"),
     *[([*SVM, "decision=kmeans"], f"decision.cluster_on={on}") for on in ("generated", "both")],
-    *[([*SVM, "decision=kmeans"], f"decision.cluster_on={on}") for on in ("generated", "both")],
     *[(MODELS, f"decision={name}") for name in ("hierarchical", "dbscan_rerank")],
     (MODELS, "decision.clusters=6"),
     (MODELS, "data.test_classes=2"),

@@ -132,22 +132,6 @@ def test_clusters_of_real_images_have_their_own_figures(on, command, subset_root
         assert document["controls"]["clustered_real"]["ari"]["value"] > 0.5  # stripes tell classes apart
 
 
-@pytest.mark.parametrize("on", ["real", "both", "generated"])
-def test_clusters_of_real_images_have_their_own_figures(on, command, subset_root, tmp_path):
-    words = ["experiment=features_subtask2", "encoder=spectrum", "decision=kmeans", f"data.root={subset_root()}"]
-    words += [] if on == "real" else [f"decision.cluster_on={on}"]  # real is the default, as in the source
-    code, printed = command(train, *words, *FAST, f"run_dir={tmp_path / 'run'}")
-    assert code == 0, printed
-    document = json.loads((tmp_path / "run/metrics.json").read_text())
-    page = (tmp_path / "run/report.html").read_text()
-    shown = on != "generated"
-    assert ("clustered_real" in document["controls"]) == shown
-    assert ("clusters of real training images" in page) == shown
-    assert ("real images of the training part by cluster" in page) == shown
-    if shown:
-        assert document["controls"]["clustered_real"]["ari"]["value"] > 0.5  # stripes tell classes apart
-
-
 def test_a_subset_left_out_is_called_none(command, subset_root, tmp_path):
     root = subset_root(per_class=30, test=30)
     words = ["experiment=features_subtask2", "encoder=spectrum", f"data.root={root}", "data.leave_out=t3"]

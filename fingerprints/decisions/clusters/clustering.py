@@ -5,7 +5,7 @@ order of first occurrence, so that the same partition always has the same names.
 
 The authors' script of [A25] clusters the real training images for Table 4, and compares the numbers of
 clusters with the real images' labels; for figures 4 to 7 it clusters real and generated images together.
-`cluster_on` is an option: the queries, the real training images (queries then get the cluster with the nearest
+`cluster_on` is an option: the queries, the real training images (queries then get the nearest cluster by its
 mean, which is ours), or both together.
 """
 
