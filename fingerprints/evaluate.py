@@ -30,7 +30,6 @@ def main() -> None:
 
 
 def _job(config: EvaluateSettings, place: Place) -> None:
-    from fingerprints.evidence.constant import without_constant_p
     from fingerprints.evidence.intervals import estimate_metrics
     from fingerprints.evidence.submission import read_submission
 
@@ -50,7 +49,6 @@ def _job(config: EvaluateSettings, place: Place) -> None:
         seed=config.seed,
         permutations=config.permutations,
     )
-    evaluation = without_constant_p(evaluation)
     document = {
         "task": submission.task.name,
         "predictions": str(config.predictions),

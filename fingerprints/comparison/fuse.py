@@ -22,7 +22,6 @@ from fingerprints.data.runfiles import write_run_file
 from fingerprints.decisions.clusters.dbscan_rerank import rerank
 from fingerprints.decisions.clusters.hierarchical import Hierarchical, agglomerate
 from fingerprints.decisions.clusters.labels import majority
-from fingerprints.evidence.constant import without_constant_p
 from fingerprints.evidence.estimates import Evaluation
 from fingerprints.evidence.intervals import estimate_metrics
 from fingerprints.evidence.mean import mean_evaluation
@@ -241,7 +240,7 @@ def _evaluations(
         )
     if len(found) > 1:
         found[MEAN] = mean_evaluation(list(found.values()))
-    return {name: without_constant_p(evaluation) for name, evaluation in found.items()}
+    return found
 
 
 def _table(fused: Fused, task: Task) -> pd.DataFrame:

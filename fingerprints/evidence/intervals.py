@@ -69,6 +69,8 @@ from fingerprints.evidence.metrics import (
 MOST_NAMES = 7
 """Most classes whose names are exchanged in every way (5,040)."""
 
+ONE_ANSWER = "all images have one answer, so that it does not depend on them: no p-value"
+
 
 def estimate_metrics(
     *,
@@ -214,6 +216,7 @@ def _estimates(
         table = match_columns(point) if clusters else point
         accuracy_low = _of_proportion(trials["accuracy"], answers)[0]
         worst = _worst(table, low=accuracy_low, task=task, classes=classes)
+    one_answer = len(np.unique(answers.predicted)) == 1
     metrics: dict[str, Estimate] = {}
     for name in in_reading_order({**drawn.observed, **missing}, task=task):
         if name in missing:
@@ -222,7 +225,10 @@ def _estimates(
         value = drawn.observed[name]
         interval = _interval(name, value, drawn.without[name], answers=answers, trials=trials, worst=worst)
         low, high, reason = interval
-        metrics[name] = Estimate(value, low, high, p_value(observed=value, null=drawn.nulls[name]), reason)
+        p: float | None = p_value(observed=value, null=drawn.nulls[name])
+        if one_answer and not name.startswith(("auc", "tpr")):
+            p, reason = None, "; ".join(filter(None, [reason, ONE_ANSWER]))
+        metrics[name] = Estimate(value, low, high, p, reason)
     return metrics
 
 

@@ -43,7 +43,7 @@ def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:
             metrics[name] = Estimate(None, None, None, None, reason or None)
             continue
         value, p = sum(values) / len(values), None
-        if all(name in part.nulls for part in evaluations):
+        if all(name in part.nulls for part in evaluations) and all(part.p is not None for part in parts):
             nulls[name] = _mean_null([part.nulls[name] for part in evaluations], shared=shared)
             p = p_value(observed=value, null=nulls[name])
         low, high = mean_interval(parts, value, shared=shared)

@@ -16,7 +16,6 @@ from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
 from fingerprints.detector.detector import Detection, Predictions
 from fingerprints.evidence.baselines import blind, file_features, histogram_features, trivial
-from fingerprints.evidence.constant import without_constant_p
 from fingerprints.evidence.estimates import Evaluation
 from fingerprints.evidence.intervals import estimate_metrics
 from fingerprints.evidence.mean import mean_evaluation
@@ -111,8 +110,7 @@ def overall(figures: Figures) -> Evaluation | None:
 
 
 def _with_mean(figures: Figures) -> Figures:
-    whole = figures if len(figures) < 2 else {**figures, MEAN: mean_evaluation(list(figures.values()))}
-    return {name: without_constant_p(found) for name, found in whole.items()}
+    return figures if len(figures) < 2 else {**figures, MEAN: mean_evaluation(list(figures.values()))}
 
 
 def labels_asked(index: Index, predictions: Predictions) -> tuple[str, ...]:

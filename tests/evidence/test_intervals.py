@@ -99,6 +99,21 @@ def test_exchanged_labels_of_unequal_groups_leave_too_few_non_members_and_still_
     assert np.isfinite(null).all()
 
 
+def test_one_answer_for_all_has_no_p_but_its_scores_have() -> None:
+    """With groups of unequal size the accuracy changes with the labels, but the answer does not see them."""
+    group = np.repeat(np.arange(10), [40] * 4 + [20] * 6)
+    _, given = usage(n=280)
+    truth = np.where(group < 4, "not_used", "used")
+    found = estimate_metrics(
+        **{**given, "truth": truth, "groups": group.astype(str), "predicted": np.full(280, "used")}
+    )
+    for name in ("accuracy", "kappa", "f1_used", "recall_used"):
+        assert found.metrics[name].p is None, name
+        assert "one answer" in str(found.metrics[name].reason), name
+    assert found.metrics["accuracy"].value == pytest.approx(120 / 280)
+    assert found.metrics["auc"].p is not None
+
+
 def test_values_lie_within_their_intervals_and_json_is_plain() -> None:
     for evaluation in (usage()[0], subset()):
         for name, estimate in evaluation.metrics.items():
@@ -245,7 +260,7 @@ def test_constant_answer_admits_that_nothing_varies() -> None:
     _, given = usage()
     evaluation = estimate_metrics(**{**given, "predicted": np.full(200, "not_used")})
     kappa = evaluation.metrics["kappa"]
-    assert (kappa.value, kappa.low, kappa.p) == (0.0, None, 1.0)
+    assert (kappa.value, kappa.low, kappa.p) == (0.0, None, None)
     assert "the same without any" in str(kappa.reason)
     assert "no image called used" in str(evaluation.metrics["precision_used"].reason)
 
