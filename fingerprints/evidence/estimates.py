@@ -66,6 +66,7 @@ class Evaluation:
         n: Number of images.
         groups: Names of the groups.
         permuted: The units among which labels were permuted.
+        groups_by_class: Number of groups with an image of each class; empty for a mean over generators.
         parts: Of a mean over generators, the evaluation of each.
     """
 
@@ -78,6 +79,7 @@ class Evaluation:
     image_nulls: dict[str, FloatArray] = field(default_factory=dict)
     name_nulls: dict[str, FloatArray] = field(default_factory=dict)
     least_p: float = 0.0
+    groups_by_class: dict[str, int] = field(default_factory=dict)
     parts: tuple[Evaluation, ...] = ()
 
     @property

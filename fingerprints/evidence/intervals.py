@@ -131,6 +131,9 @@ def estimate_metrics(
         },
         name_nulls={} if clusters or task.positive else _name_nulls(answers, task, classes, metrics=metrics),
         least_p=max(float(np.exp(-arrangements(answers))), 1 / (permutations + 1)),
+        groups_by_class={
+            name: len(np.unique(answers.group[answers.truth == code])) for code, name in enumerate(classes)
+        },
     )
 
 

@@ -242,7 +242,7 @@ def _notes(
     shared_groups: float | None,
     clustered: bool,
 ) -> list[str]:
-    notes: list[str] = []
+    notes: list[str] = [] if evaluation is None else [_size_note(evaluation)]
     if pseudo_groups:
         size = "" if evaluation is None else f" of {evaluation.n} images"
         notes.append(
@@ -261,6 +261,17 @@ def _notes(
             _validation_notes(task=task, evaluation=evaluation, validation=validation, clustered=clustered)
         )
     return notes
+
+
+def _size_note(evaluation: Evaluation) -> str:
+    """How much these images can show at all."""
+    counts = ", ".join(f"{count:,} of {name}" for name, count in evaluation.groups_by_class.items())
+    note = f"{evaluation.n:,} images in {evaluation.n_groups:,} groups{f' ({counts})' if counts else ''}"
+    note += f": the least possible p is {evaluation.least_p:.2g}"
+    auc = detectable_auc(evaluation)
+    if auc is None:
+        return f"{note}."
+    return f"{note}, and an AUC of {auc:.2f} or more would be found in four of five such studies."
 
 
 def _member_note(shared_groups: float | None) -> str:

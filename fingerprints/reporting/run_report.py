@@ -119,7 +119,7 @@ def report_content(
         experiment=config.name,
         headline=conclusion.headline,
         level=conclusion.level,
-        notes=[*conclusion.notes, *index.notes],
+        notes=[*conclusion.notes, _counted(sections, validation), *index.notes],
         sections=sections,
         validation=validation,
         facts=_clustered(scores) | _facts(config, index, detections, silhouette, facts),
@@ -421,6 +421,16 @@ def _clustered(scores: Scores) -> dict[str, str]:
 
 def _silhouette(found: Mapping[str, float | None]) -> str:
     return ", ".join(f"by {name} {value:.3f}" for name, value in found.items() if value is not None)
+
+
+def _counted(sections: Sequence[Section], validation: Sequence[MetricRow]) -> str:
+    """How many p-values the page has."""
+    rows = [*(row for section in sections for row in section.metrics), *validation]
+    count = sum(row.p is not None for row in rows)
+    return (
+        f"The tables have {count} p-values. If there is nothing to find, one in twenty is below 0.05 by "
+        "chance: read that of the official metric."
+    )
 
 
 def _facts(

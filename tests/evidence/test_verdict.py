@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -274,3 +275,15 @@ def test_other_p_values_are_noted_where_they_differ() -> None:
     subset = evaluation(chance=0.2, accuracy=CLEAR)
     subset.name_nulls["accuracy"] = np.array([0.6, 0.1, 0.2, 0.0, 0.5, 0.3])
     assert has(judge(subset, task=SUBSET).notes, "with a probability of 0.17")
+
+
+def test_the_first_note_says_what_these_images_could_show() -> None:
+    few = replace(
+        evaluation(kappa=(0.1, -0.2, 0.4, 0.3)), least_p=0.02, groups_by_class={"used": 7, "not_used": 6}
+    )
+    (first, *_) = judge(few).notes
+    assert first == "500 images in 480 groups (7 of used, 6 of not_used): the least possible p is 0.02."
+    ranked = replace(few, nulls={**few.nulls, "auc": np.random.default_rng(0).normal(0.5, 0.05, 999)})
+    assert re.search(
+        r"0\.02, and an AUC of 0\.6[34] or more would be found in four of five", judge(ranked).notes[0]
+    )

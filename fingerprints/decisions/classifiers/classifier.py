@@ -88,7 +88,10 @@ class Classifier(Decision):
 
 
 def cut_at(scores: Scores, *, share_known: float) -> float:
-    """The highest cut that at least the share `share_known` of the images' best scores reaches.
+    """The highest cut that a new image of a known class reaches with the probability `share_known` or more.
+
+    ceil(share (n + 1)) of the n best scores reach it (conformal prediction: Vovk et al. 2005, section 2);
+    with too few images for that, all of them.
 
     Args:
         scores: `(n, C)` scores of validation images of known classes.
@@ -105,4 +108,5 @@ def cut_at(scores: Scores, *, share_known: float) -> float:
         )
     best = np.sort(scores.max(axis=1))[::-1]
     # Rounding errors can make 0.95 x 20 larger than 19; 1e-9 corrects this.
-    return float(best[int(np.ceil(share_known * len(best) - 1e-9)) - 1])
+    kept = min(len(best), int(np.ceil(share_known * (len(best) + 1) - 1e-9)))
+    return float(best[kept - 1])
