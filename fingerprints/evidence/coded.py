@@ -57,6 +57,10 @@ class CodedAnswers:
         """How many groups there are."""
         return int(self.group.max()) + 1
 
+    def groups_of(self, code: int) -> int:
+        """How many groups have an image of that class."""
+        return len(np.unique(self.group[self.truth == code]))
+
     @property
     def pure_groups(self) -> BoolArray:
         """Whether all images of a group carry one label, shape (groups,)."""

@@ -119,21 +119,18 @@ def estimate_metrics(
     drawn = _draw(answers, task, classes, seed=seed, permutations=permutations, clusters=clusters)
     missing = _missing(answers, task=task)
     metrics = _estimates(answers, drawn, missing, task=task, classes=classes, clusters=clusters)
+    known = [name for name in metrics if name not in missing]
     return Evaluation(
         metrics=metrics,
-        without={name: drawn.without[name] for name in metrics if name not in missing},
-        nulls={name: drawn.nulls[name] for name in metrics if name not in missing},
+        without={name: drawn.without[name] for name in known},
+        nulls={name: drawn.nulls[name] for name in known},
         n=len(answers.truth),
         groups=frozenset(np.asarray(groups, dtype=str).tolist()),
         permuted=_permuted(answers),
-        image_nulls={
-            name: null for name, null in drawn.among_images.items() if name in metrics and name not in missing
-        },
+        image_nulls={name: drawn.among_images[name] for name in known if name in drawn.among_images},
         name_nulls={} if clusters or task.positive else _name_nulls(answers, task, classes, metrics=metrics),
         least_p=max(float(np.exp(-arrangements(answers))), 1 / (permutations + 1)),
-        groups_by_class={
-            name: len(np.unique(answers.group[answers.truth == code])) for code, name in enumerate(classes)
-        },
+        groups_by_class={name: answers.groups_of(code) for code, name in enumerate(classes)},
     )
 
 
