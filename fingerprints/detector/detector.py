@@ -19,6 +19,7 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.progress import Progress
 from fingerprints.data.index import Index
 from fingerprints.data.settings import REFERENCE
+from fingerprints.data.splits import fewest_groups, k_folds
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import Answers, Calibration, Decision, Fitting, Images, Part
 from fingerprints.decisions.distances import euclidean
@@ -36,6 +37,8 @@ from fingerprints.training.fit import FitResult
 from fingerprints.training.settings import StoppingSettings, TrainerSettings
 
 log = logging.getLogger(__name__)
+
+THRESHOLD_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -376,7 +379,10 @@ def _calibrated(
         decision = decision.calibrate(unseen)
         if decision is not decider.decision:
             found = decision.decide(validation.scores)
-            validation = replace(validation, labels=found.labels, scores=found.scores)
+            labels = found.labels
+            if validation.scores.ndim == 1:
+                labels = _with_thresholds_of_others(decider.decision, validation, otherwise=labels)
+            validation = replace(validation, labels=labels, scores=found.scores)
     if not decision.calibrated:
         raise FingerprintsError(
             f"Decision '{decision.settings.name}' takes its threshold from labelled images that training does"
@@ -385,6 +391,34 @@ def _calibrated(
             fix="hold images out (data.validation=0.1), or choose a cut that needs none (decision.cut=half)",
         )
     return replace(decider, decision=decision), validation
+
+
+def _with_thresholds_of_others(
+    decision: Decision, validation: Predictions, *, otherwise: NDArray[np.str_]
+) -> NDArray[np.str_]:
+    """Labels of images, each by the threshold of images of other patients.
+
+    With one threshold for all, from these same images, kappa and its p-value would be too good: of detectors
+    that know nothing, up to a quarter would seem to.
+
+    Args:
+        decision: Before its threshold is known.
+        validation: Unseen images and their scores `(n,)`.
+        otherwise: The labels if a label has a single patient, so that no threshold can be found without it.
+    """
+    truth, groups = validation.rows["label"].to_numpy(dtype=str), validation.rows["group"].to_numpy(dtype=str)
+    count = min(THRESHOLD_FOLDS, fewest_groups(truth.tolist(), groups.tolist()))
+    if count < 2 or validation.scores is None:
+        return otherwise
+    labels = otherwise.copy()
+    folds = k_folds(truth.tolist(), groups.tolist(), k=count, seed=0)
+    for fold in range(count):
+        own = folds == fold
+        if len(np.unique(truth[~own])) < 2:  # large groups can leave one label only
+            continue
+        others = Calibration(validation.scores[~own], truth[~own].tolist(), "out_of_fold")
+        labels[own] = decision.calibrate(others).decide(validation.scores[own]).labels
+    return labels
 
 
 def _images(embeddings: NDArray[np.float32], rows: pd.DataFrame) -> Images:

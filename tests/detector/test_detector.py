@@ -9,6 +9,7 @@ import pytest
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.pairs import RandomPairs
+from fingerprints.data.splits import fewest_groups, k_folds
 from fingerprints.decisions.cuts import best_threshold
 from fingerprints.decisions.registry import fit_decision
 from fingerprints.decisions.scores.settings import ClusterDistanceSettings, DistanceSettings
@@ -90,6 +91,18 @@ def test_out_of_fold_scores_come_from_networks_that_did_not_see_the_image(
     assert found.decision.explain().source == "out_of_fold"
     called = np.where(found.test.scores >= expected, "used", "not_used")
     assert found.test.labels.tolist() == called.tolist()
+
+
+def test_unseen_images_are_judged_by_a_threshold_of_other_patients(recipe, usage_root, prepared, tmp_path):
+    index, store = prepared(usage_root(), "usage", folds=3)
+    found = Detector(index, store, recipe(DistanceSettings()), folder=tmp_path / "c").run("").validation
+    truth, groups = (found.rows[column].tolist() for column in ("label", "group"))
+    parts = k_folds(truth, groups, k=min(5, fewest_groups(truth, groups)), seed=0)
+    assert len(set(parts)) > 1
+    for part in set(parts):
+        cut = best_threshold(found.scores[parts != part], np.array(truth)[parts != part].tolist())
+        called = np.where(found.scores[parts == part] >= cut, "used", "not_used")
+        assert found.labels[parts == part].tolist() == called.tolist()
 
 
 def test_references_of_a_fold_leave_its_images_out(recipe, usage_root, prepared, tmp_path):
