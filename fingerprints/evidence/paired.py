@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
@@ -90,7 +91,8 @@ def paired_differences(
 ) -> dict[str, PairedDifference]:
     """Every system against the reference in the official metric.
 
-    All systems share the draws. Strata (generators) are resampled separately; the metric is their mean.
+    All systems share the draws. The metric is the mean over strata (generators). They are resampled
+    separately, unless some groups are in several of them; then all groups are drawn together.
 
     Args:
         task: Names the metric.
@@ -113,28 +115,58 @@ def paired_differences(
     """
     _require_pairs(truth, answers, reference=reference, groups=groups)
     coded = _Coded.of(classes, truth, answers)
-    parts = np.asarray([""] * len(truth) if strata is None else strata, dtype=str)
-    levels = np.unique(parts)
+    strata = [""] * len(truth) if strata is None else strata
+    plan = _Plan.of(np.asarray(groups, dtype=str), np.asarray(strata, dtype=str), seed=seed)
     found = {name: _Draws.empty(resamples, permutations) for name in answers if name != reference}
-    group_counts, effective = [], 0.0
-    for level, child in zip(levels, np.random.SeedSequence(seed).spawn(len(levels)), strict=True):
-        inside = np.flatnonzero(parts == level)
-        own = np.unique(np.asarray(groups, dtype=str)[inside], return_inverse=True)[1].astype(np.int64)
-        group_counts.append(int(own.max()) + 1)
-        effective += effective_count(own)
-        here = _stratum(coded, inside, own, reference, task=task, seed=child, like=found)
-        found = {name: before.plus(here[name], share=1 / len(levels)) for name, before in found.items()}
+    for part in plan.parts:
+        here = _stratum(coded, part, reference, task=task, like=found)
+        found = {name: before.plus(here[name], share=1 / len(plan.parts)) for name, before in found.items()}
     return {
-        name: _difference(
-            draws,
-            task=task,
-            n=len(truth),
-            group_counts=group_counts,
-            effective=effective,
-            discordant=coded.discordant(name, reference),
-        )
+        name: _difference(draws, plan, task=task, n=len(truth), discordant=coded.discordant(name, reference))
         for name, draws in found.items()
     }
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Images of one stratum, shape (m,), their groups from 0 to `count` - 1, and the seed of its draws."""
+
+    inside: IntArray
+    group: IntArray
+    count: int
+    seed: np.random.SeedSequence
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How strata are drawn: separately, or, if some groups are in several strata, all groups together.
+
+    A patient of two generators then has the same weight, and the same exchange, in both.
+    """
+
+    parts: list[_Part]
+    n_groups: int
+    fewest: int
+    effective: float
+
+    @classmethod
+    def of(cls, groups: NDArray[np.str_], strata: NDArray[np.str_], *, seed: int) -> _Plan:
+        names, codes = np.unique(groups, return_inverse=True)
+        levels = np.unique(strata)
+        seeds = np.random.SeedSequence(seed).spawn(len(levels))
+        parts, fewest, effective = [], len(names), 0.0
+        shared = sum(len(np.unique(codes[strata == level])) for level in levels) > len(names)
+        for level, child in zip(levels, seeds, strict=True):
+            inside = np.flatnonzero(strata == level)
+            there, own = np.unique(codes[inside], return_inverse=True)
+            fewest = min(fewest, len(there))
+            effective += effective_count(own.astype(np.int64))
+            if shared:
+                parts.append(_Part(inside, codes[inside], len(names), np.random.SeedSequence(seed)))
+            else:
+                parts.append(_Part(inside, own, len(there), child))
+        whole = effective_count(codes.astype(np.int64))
+        return cls(parts, len(names), fewest, whole if shared else effective)
 
 
 def _require_pairs(
@@ -170,17 +202,12 @@ class _Coded:
         columns = {name: [encode(run, classes=names) for run in runs] for name, runs in answers.items()}
         return cls(encode(truth, classes=classes), columns, classes, (len(classes), len(names)))
 
-    def by_group(self, inside: IntArray, group: IntArray) -> dict[str, list[csr_array]]:
-        """For each run, the number of images in each cell of its table, by group: (cells, groups).
-
-        Args:
-            inside: The images that count, shape (m,).
-            group: Their groups, numbered from 0 without gaps, shape (m,).
-        """
-        size, ones = (self.shape[0] * self.shape[1], int(group.max()) + 1), np.ones(len(inside))
-        first = self.rows[inside] * self.shape[1]
+    def by_group(self, part: _Part) -> dict[str, list[csr_array]]:
+        """For each run, the number of images in each cell of its table, by group: (cells, groups)."""
+        size, ones = (self.shape[0] * self.shape[1], part.count), np.ones(len(part.inside))
+        first = self.rows[part.inside] * self.shape[1]
         return {
-            name: [csr_array((ones, (first + run[inside], group)), shape=size) for run in runs]
+            name: [csr_array((ones, (first + run[part.inside], part.group)), shape=size) for run in runs]
             for name, runs in self.columns.items()
         }
 
@@ -233,23 +260,15 @@ class _Draws:
 
 
 def _stratum(
-    coded: _Coded,
-    inside: IntArray,
-    group: IntArray,
-    reference: str,
-    *,
-    task: Task,
-    seed: np.random.SeedSequence,
-    like: Mapping[str, _Draws],
+    coded: _Coded, part: _Part, reference: str, *, task: Task, like: Mapping[str, _Draws]
 ) -> dict[str, _Draws]:
-    """Difference of every system with its draws within one stratum: the images `inside` with their groups."""
+    """Difference of every system with its draws within one stratum."""
 
     def figure(tables: FloatArray) -> FloatArray:
         return official_figure(tables.T.reshape(-1, *coded.shape), task=task, classes=coded.classes)
 
-    cells = coded.by_group(inside, group)
-    groups = cells[reference][0].shape[1]
-    bootstrap, trading = (np.random.default_rng(child) for child in seed.spawn(2))
+    cells, groups = coded.by_group(part), part.count
+    bootstrap, trading = (np.random.default_rng(child) for child in part.seed.spawn(2))
     first = next(iter(like.values()), None)
     resamples, permutations = (0, 0) if first is None else (len(first.samples), len(first.null))
     whole = {
@@ -295,16 +314,14 @@ def _blocks(draws: int, groups: int) -> list[int]:
     return [min(most, draws - start) for start in range(0, draws, most)]
 
 
-def _difference(
-    draws: _Draws, *, task: Task, n: int, group_counts: list[int], effective: float, discordant: float
-) -> PairedDifference:
-    samples, fewest = draws.samples, min(group_counts)
+def _difference(draws: _Draws, plan: _Plan, *, task: Task, n: int, discordant: float) -> PairedDifference:
+    samples = draws.samples
     if task.official == "ari" and samples.size:
         # Copies of an image agree with each other; this favours the better of two partitions.
         samples = samples - np.nanmean(samples) + draws.value
     low = high = reason = None
-    if fewest < MIN_GROUPS:
-        reason = f"{fewest} group(s) are too few for an interval ({MIN_GROUPS} needed)"
+    if plan.fewest < MIN_GROUPS:
+        reason = f"{plan.fewest} group(s) are too few for an interval ({MIN_GROUPS} needed)"
     elif not np.isfinite(samples).mean() >= 0.9:
         reason = "more than a tenth of the resamples lack a class"
     elif np.nanmax(samples) - np.nanmin(samples) < 1e-12:
@@ -312,4 +329,4 @@ def _difference(
     else:
         low, high = percentiles(samples)
     p = p_value(observed=abs(draws.value), null=np.abs(draws.null))
-    return PairedDifference(draws.value, low, high, p, n, sum(group_counts), effective, discordant, reason)
+    return PairedDifference(draws.value, low, high, p, n, plan.n_groups, plan.effective, discordant, reason)

@@ -204,3 +204,30 @@ def test_f1_of_two_generators_is_the_mean_of_both():
         )
 
     assert found.difference == pytest.approx(mean(ours) - mean(theirs))
+
+
+def test_a_patient_of_two_generators_is_drawn_once_for_both():
+    """The same images under two names say no more than once."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat([f"p{i}" for i in range(12)], 10)
+    truth = np.repeat(rng.choice(["not_used", "used"], 12), 10)
+    ours, theirs = (answers(rng, truth, ["not_used", "used"], right=right) for right in (0.6, 0.4))
+    once = against(USAGE, ["not_used", "used"], truth, [ours], [theirs], groups, resamples=4000)
+    twice = against(
+        *(USAGE, ["not_used", "used"]),
+        *(np.tile(truth, 2), [np.tile(ours, 2)], [np.tile(theirs, 2)], np.tile(groups, 2)),
+        strata=np.repeat(["model_1", "model_2"], 120),
+        resamples=4000,
+    )
+    assert twice.difference == pytest.approx(once.difference)
+    assert twice.high - twice.low == pytest.approx(once.high - once.low, rel=0.15)
+    assert abs(twice.p - once.p) < 0.1
+    assert (twice.n_groups, twice.effective) == (once.n_groups, pytest.approx(once.effective))
+    apart = np.concatenate([groups, np.char.add(groups, "b")])
+    other = against(
+        *(USAGE, ["not_used", "used"]),
+        *(np.tile(truth, 2), [np.tile(ours, 2)], [np.tile(theirs, 2)], apart),
+        strata=np.repeat(["model_1", "model_2"], 120),
+        resamples=4000,
+    )
+    assert other.high - other.low < 0.85 * (once.high - once.low)
