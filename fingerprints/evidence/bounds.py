@@ -6,10 +6,15 @@ how bad a detector may be that made no error on these images.
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
 from scipy.stats import beta, binom, t
 
-from fingerprints.evidence.metrics import FloatArray, IntArray
+from fingerprints.evidence.metrics import BoolArray, FloatArray, IntArray
 
 LEVEL = 0.95
 _UPPER = (1 + LEVEL) / 2
@@ -32,8 +37,31 @@ def effective_count(groups: IntArray) -> float:
     This is the number of groups if all have the same size, and near 1 if one group has nearly all images.
     Without images it is 0.
     """
-    sizes = np.bincount(groups).astype(np.float64)
-    return float(sizes.sum() ** 2 / (sizes**2).sum()) if groups.size else 0.0
+    return _kish(np.bincount(groups).astype(np.float64)) if groups.size else 0.0
+
+
+def _kish(sizes: FloatArray) -> float:
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+def jackknife_half(without: FloatArray) -> float:
+    """Half of the width of a 95 % interval, from a figure without each of B blocks of groups (Tukey 1958).
+
+    Student's t with B - 1 degrees of freedom times the jackknife's standard error.
+    """
+    count = len(without)
+    error = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
+    return float(t.ppf(_UPPER, count - 1) * error)
+
+
+def jackknife_interval(value: float, without: FloatArray, *, signed: bool = False) -> tuple[float, float]:
+    """Interval of a figure in (0, 1), or in (-1, 1) if `signed`, on a scale without bounds (logit; atanh)."""
+    half = jackknife_half(without)
+    if signed:
+        middle, slope = np.arctanh(value), 1 - value**2
+        return float(np.tanh(middle - half / slope)), float(np.tanh(middle + half / slope))
+    middle, slope = logit(value), value * (1 - value)
+    return float(expit(middle - half / slope)), float(expit(middle + half / slope))
 
 
 def proportion_interval(*, hits: FloatArray, sizes: FloatArray) -> tuple[float, float]:
@@ -53,7 +81,7 @@ def proportion_interval(*, hits: FloatArray, sizes: FloatArray) -> tuple[float, 
     few = (t.ppf(_UPPER, total - 1) / t.ppf(_UPPER, groups - 1)) ** 2
     variance = groups / (groups - 1) * float(((hits - value * sizes) ** 2).sum()) / total**2
     seen = min(value * (1 - value) / variance, total) * few if variance > 0 else total * few
-    apart = min(float(sizes.sum() ** 2 / (sizes**2).sum()), seen)
+    apart = min(_kish(sizes), seen)
     erring = max(1, min(int((hits < sizes).sum()), int((hits > 0).sum())))
     trust = erring**2 / (erring**2 + 1)
     trials = 1 / (trust / seen + (1 - trust) / apart)
@@ -78,6 +106,41 @@ def tail_ranks(*, effective: float, count: int, fpr: float) -> tuple[int | None,
     low, high = binom.ppf([1 - _UPPER, _UPPER], m, fpr)
     scale = count / m
     return (None if low == 0 else int(scale * low) - 1), int(np.ceil(scale * high))
+
+
+def rate_limits(
+    *, positive: BoolArray, scores: NDArray[Any], groups: IntArray, rates: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Pointwise 95 % limits of the true positive rate at true false positive rates, by order statistics.
+
+    The threshold lies between two order statistics of the non-members (`tail_ranks`), at both of which the
+    share of members above has an interval (`proportion_interval`). Groups are counted, not images.
+
+    Args:
+        positive: (n,) whether an image is a member.
+        scores: (n,) higher is more likely a member.
+        groups: (n,) group of each image, numbered from 0.
+        rates: (k,) false positive rates, in (0, 1].
+
+    Returns:
+        Lower and upper limits, each of shape (k,), in [0, 1]; 0 and 1 where nothing is known.
+    """
+    own = np.unique(groups[positive], return_inverse=True)[1]
+    others = np.sort(scores[~positive])[::-1]
+    if own.max(initial=0) < 1 or not len(others):
+        return np.zeros(len(rates)), np.ones(len(rates))
+    sizes, effective = np.bincount(own).astype(np.float64), effective_count(groups[~positive])
+
+    @cache
+    def above(allowed: int) -> tuple[float, float]:
+        """Interval of the share of members above all but that many non-members."""
+        threshold = others[allowed] if allowed < len(others) else -np.inf
+        hits = np.bincount(own, weights=scores[positive] > threshold).astype(np.float64)
+        return proportion_interval(hits=hits, sizes=sizes)
+
+    ranks = [tail_ranks(effective=effective, count=len(others), fpr=float(rate)) for rate in rates]
+    low = [0.0 if least is None else above(least)[0] for least, _ in ranks]
+    return np.array(low), np.array([above(most)[1] for _, most in ranks])
 
 
 def disjoint_pairs_bound(*, pairs: list[float], level: float = LEVEL) -> float:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaln
 
 from fingerprints.core.errors import FingerprintsError
@@ -21,6 +20,7 @@ from fingerprints.evidence.metrics import (
     Labels,
     allowed_false,
     area,
+    best_order,
     contingency,
     encode,
     mean_of_defined,
@@ -69,10 +69,9 @@ class CodedAnswers:
 
     def matched(self) -> IntArray:
         """The class that the Hungarian method assigns to the cluster of each image; (n,), -1 without one."""
-        table = self.table(self.truth)
-        rows, columns = linear_sum_assignment(table, maximize=True)
+        order = best_order(self.table(self.truth))[1][: self.shape[0]]
         classes = np.full(self.shape[1], -1, dtype=np.int64)
-        classes[columns] = rows
+        classes[order] = np.arange(self.shape[0])
         return classes[self.predicted]
 
     def below(self, weights: FloatArray) -> FloatArray:

@@ -9,9 +9,8 @@ the end of its own interval is then added as if it were independent.
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import t
 
-from fingerprints.evidence.bounds import LEVEL
+from fingerprints.evidence.bounds import jackknife_half
 from fingerprints.evidence.estimates import MIN_GROUPS, TIE, Estimate, Evaluation
 from fingerprints.evidence.mean import mean_interval
 from fingerprints.evidence.metrics import FloatArray
@@ -45,9 +44,7 @@ def difference(ours: Evaluation, theirs: Evaluation, metric: str, *, folded: boo
     value = a[0] - b[0]
     if len(a[1]) != len(b[1]) or len(a[1]) < MIN_GROUPS or not np.isfinite(a[1] - b[1]).all():
         return Estimate(value, None, None, None, "no interval without the same five groups or more")
-    without, count = a[1] - b[1], len(a[1])
-    error = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
-    half = float(t.ppf((1 + LEVEL) / 2, count - 1) * error)
+    half = jackknife_half(a[1] - b[1])
     low = value - float(np.linalg.norm([half, a[2], b[3]]))
     high = value + float(np.linalg.norm([half, a[3], b[2]]))
     return Estimate(value, low, high, None)

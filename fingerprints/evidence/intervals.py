@@ -26,22 +26,21 @@ images is not in the interval.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import permutations as permutations_of
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
-from scipy.stats import t
 
 from fingerprints.core.tasks import Task
 from fingerprints.evidence.bounds import (
-    LEVEL,
     adverse_tables,
     disjoint_pairs_bound,
     effective_count,
+    jackknife_interval,
     proportion_interval,
+    rate_limits,
     tail_ranks,
 )
 from fingerprints.evidence.coded import CodedAnswers, arrangements, coded, leave_out, permute
@@ -330,21 +329,15 @@ def _of_proportion(about: _Trials, answers: CodedAnswers) -> tuple[float, float]
 
 def _of_rate(fpr: float, about: _Trials, answers: CodedAnswers) -> tuple[float, float, str | None]:
     """The interval of a true positive rate: both its threshold and the members above it are uncertain."""
-    members, ranks = about.images, answers.ranks[0]
-    others, count = answers.group[~members], int((~members).sum())
-    least, most = tail_ranks(effective=effective_count(others), count=count, fpr=fpr)
-    descending = np.sort(ranks[~members])[::-1]
-
-    def above(allowed: int) -> tuple[float, float]:
-        """Interval of the share of members above all but that many non-members."""
-        threshold = descending[allowed] if allowed < count else -1
-        return _of_proportion(replace(about, hits=(ranks > threshold).astype(np.float64)), answers)
-
-    high = above(most)[1]
-    if least is not None:
-        return above(least)[0], high, None
-    why = f"the non-members are worth {effective_count(others):.0f} independent ones: one image decides"
-    return 0.0, high, why
+    members = about.images
+    limits = rate_limits(
+        positive=members, scores=answers.ranks[0], groups=answers.group, rates=np.array([fpr])
+    )
+    low, high = (float(end[0]) for end in limits)
+    effective = effective_count(answers.group[~members])
+    if tail_ranks(effective=effective, count=int((~members).sum()), fpr=fpr)[0] is not None:
+        return low, high, None
+    return low, high, f"the non-members are worth {effective:.0f} independent ones: one image decides"
 
 
 def _pairs(answers: CodedAnswers) -> list[float]:
@@ -393,19 +386,7 @@ def _interval(
     signed = name in ("kappa", "ari")
     if at_one or abs(value - (-1 if signed else 0)) < TIE:
         return None, None, "it is at its bound, where its spread cannot be estimated"
-    return *_jackknife(value, without, signed=signed), None
-
-
-def _jackknife(value: float, without: FloatArray, *, signed: bool) -> tuple[float, float]:
-    """Interval of a figure in (0, 1), or in (-1, 1) if `signed`, from its values without each of B blocks."""
-    count = len(without)
-    error = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
-    half = t.ppf((1 + LEVEL) / 2, count - 1) * error
-    if signed:
-        middle, slope = np.arctanh(value), 1 - value**2
-        return float(np.tanh(middle - half / slope)), float(np.tanh(middle + half / slope))
-    middle, slope = logit(value), value * (1 - value)
-    return float(expit(middle - half / slope)), float(expit(middle + half / slope))
+    return *jackknife_interval(value, without, signed=signed), None
 
 
 def _worst(table: FloatArray, *, low: float, task: Task, classes: Sequence[str]) -> dict[str, float]:

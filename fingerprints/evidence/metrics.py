@@ -182,11 +182,11 @@ def match_columns(table: NDArray[Any]) -> FloatArray:
     the first C; a class without a cluster gets a column of zeros. Shape (C, max(C, K)).
     """
     counts = np.asarray(table, dtype=np.float64)
-    padded, order = _in_best_order(counts)
+    padded, order = best_order(counts)
     return np.asarray(padded[:, order], dtype=np.float64)
 
 
-def _in_best_order(counts: FloatArray) -> tuple[FloatArray, IntArray]:
+def best_order(counts: FloatArray) -> tuple[FloatArray, IntArray]:
     """A table (C, K) padded to at least C columns, and the column order that agrees best with the rows."""
     padded = np.pad(counts, ((0, 0), (0, max(0, counts.shape[0] - counts.shape[1]))))
     _, columns = linear_sum_assignment(padded, maximize=True)
@@ -210,7 +210,7 @@ def matched_confusion(
     table = contingency(
         rows=encode(truth, classes=classes), columns=columns, shape=(len(classes), len(names))
     )
-    padded, order = _in_best_order(table)
+    padded, order = best_order(table)
     return padded[:, order].astype(np.int64), [str(names[i]) if i < len(names) else "" for i in order]
 
 

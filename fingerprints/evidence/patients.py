@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
-from scipy.stats import rankdata, t
+from scipy.stats import rankdata
 
 from fingerprints.core.tasks import NOT_USED, USED
-from fingerprints.evidence.bounds import LEVEL, effective_count, proportion_interval, tail_ranks
+from fingerprints.evidence.bounds import jackknife_interval, rate_limits
 from fingerprints.evidence.estimates import MIN_GROUPS, TIE, Estimate
 from fingerprints.evidence.metrics import BoolArray, FloatArray, Labels
 from fingerprints.evidence.multiplicity import benjamini_hochberg
-
-_UPPER = (1 + LEVEL) / 2
 
 
 @dataclass(frozen=True)
@@ -190,12 +186,10 @@ def _estimate(wins: float, pairs: float, wins_without: FloatArray, pairs_without
     if (pairs_without == 0).any():
         return Estimate(value, None, None, None, "without one of the patients there is no such pair")
     without = wins_without / pairs_without
-    error = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
-    if min(value, 1 - value) < TIE or error < TIE:
+    if min(value, 1 - value) < TIE or np.ptp(without) < TIE:
         why = "it is the same without any of the patients, so that its spread cannot be estimated"
         return Estimate(value, None, None, None, why)
-    half = t.ppf(_UPPER, count - 1) * error / (value * (1 - value))
-    return Estimate(value, float(expit(logit(value) - half)), float(expit(logit(value) + half)), None)
+    return Estimate(value, *jackknife_interval(value, without), None)
 
 
 def roc_band(
@@ -203,9 +197,7 @@ def roc_band(
 ) -> tuple[FloatArray, FloatArray]:
     """Pointwise 95 % limits of the true positive rate at true false positive rates, by order statistics.
 
-    At each rate these are the limits of the figure `tpr_at_fpr`: the threshold lies between two order
-    statistics of the non-members (`tail_ranks`), at both of which the share of members above has an interval
-    (`proportion_interval`). Patients are counted, not images.
+    At each rate these are the limits of the figure `tpr_at_fpr`. Patients are counted, not images.
 
     Args:
         positive: (n,) whether an image is a member.
@@ -217,19 +209,4 @@ def roc_band(
         Lower and upper limits, each of shape (k,), in [0, 1]; 0 and 1 where nothing is known.
     """
     code = np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    own = np.unique(code[positive], return_inverse=True)[1]
-    others = np.sort(scores[~positive])[::-1]
-    if own.max(initial=0) < 1 or not len(others):
-        return np.zeros(len(rates)), np.ones(len(rates))
-    sizes, effective = np.bincount(own).astype(np.float64), effective_count(code[~positive])
-
-    @cache
-    def above(allowed: int) -> tuple[float, float]:
-        """Interval of the share of members above all but that many non-members."""
-        threshold = others[allowed] if allowed < len(others) else -np.inf
-        hits = np.bincount(own, weights=scores[positive] > threshold).astype(np.float64)
-        return proportion_interval(hits=hits, sizes=sizes)
-
-    ranks = [tail_ranks(effective=effective, count=len(others), fpr=float(rate)) for rate in rates]
-    low = [0.0 if least is None else above(least)[0] for least, _ in ranks]
-    return np.array(low), np.array([above(most)[1] for _, most in ranks])
+    return rate_limits(positive=positive, scores=scores, groups=code, rates=rates)

@@ -27,15 +27,25 @@ def learn(settings: ClassKMeansSettings, fitting: Fitting) -> dict[str, Embeddin
     real, centres = fitting.part.real, {}
     for label in (USED, NOT_USED):
         own = real.embeddings[real.labels == label]
-        if len(own) < settings.k:
-            raise FingerprintsError(
-                f"There are {len(own)} training images labelled {label}, fewer than {settings.k} centres.",
-                where="decision.k",
-                fix=f"decision.k={max(1, len(own))}, or more images",
-            )
-        found = KMeans(settings.k, n_init=10, random_state=fitting.seed).fit(own)
+        which = f"training images labelled {label}, fewer than {settings.k} centres"
+        found = fitted_kmeans(own, settings.k, which=which, seed=fitting.seed)
         centres[label] = found.cluster_centers_.astype(np.float32)
     return centres
+
+
+def fitted_kmeans(images: Embeddings, k: int, *, which: str, seed: int) -> KMeans:
+    """k-means of images `(n, d)`.
+
+    Raises:
+        FingerprintsError: If there are fewer than k; `which` says of which images there are too few for what.
+    """
+    if len(images) < k:
+        raise FingerprintsError(
+            f"There are {len(images)} {which}.",
+            where="decision.k",
+            fix=f"decision.k={max(1, len(images))}, or more images",
+        )
+    return KMeans(k, n_init=10, random_state=seed).fit(images)
 
 
 def score(

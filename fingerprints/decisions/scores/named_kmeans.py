@@ -6,12 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
-from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.decisions.contract import Embeddings, Fitting, Part
-from fingerprints.decisions.scores.class_kmeans import margin
+from fingerprints.decisions.scores.class_kmeans import fitted_kmeans, margin
 from fingerprints.decisions.scores.settings import NamedKMeansSettings
 
 
@@ -27,13 +25,8 @@ def learn(settings: NamedKMeansSettings, fitting: Fitting) -> dict[str, Embeddin
     real = fitting.part.real
     known = np.isin(real.labels, (USED, NOT_USED))
     own, used = real.embeddings[known], real.labels[known] == USED
-    if len(own) < settings.k:
-        raise FingerprintsError(
-            f"There are {len(own)} labelled training images, fewer than {settings.k} clusters.",
-            where="decision.k",
-            fix=f"decision.k={max(1, len(own))}, or more images",
-        )
-    found = KMeans(settings.k, n_init=10, random_state=fitting.seed).fit(own)
+    which = f"labelled training images, fewer than {settings.k} clusters"
+    found = fitted_kmeans(own, settings.k, which=which, seed=fitting.seed)
     share = np.array([used[found.labels_ == number].mean() for number in range(settings.k)])
     centres = found.cluster_centers_.astype(np.float32)
     return {USED: centres[share >= 0.5], NOT_USED: centres[share < 0.5]}
