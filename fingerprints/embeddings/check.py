@@ -73,7 +73,7 @@ def warn_of_collapse(embeddings: NDArray[np.floating], *, title: str) -> None:
     same = np.abs(flat - middle).max(axis=1, initial=0.0) <= SAME * scale
     if same.mean() > 0.5:
         log.warning(
-            "%s: the embeddings have collapsed (%d of %d training images have the same): lower "
+            "%s: the embeddings have collapsed (%d of %d training images have the same one): lower "
             "training.optimiser.lr or trainer.max_epochs, or encoder.final_relu=false",
             title,
             same.sum(),

@@ -68,7 +68,7 @@ from fingerprints.evidence.metrics import (
 MOST_NAMES = 7
 """Most classes whose names are exchanged in every way (5,040)."""
 
-ONE_ANSWER = "all images have one answer, so that it does not depend on them: no p-value"
+ONE_ANSWER = "there is one answer for all images, so that no p-value can be computed"
 
 
 def estimate_metrics(
