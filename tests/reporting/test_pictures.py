@@ -41,18 +41,12 @@ def test_nearest_images_against_a_slow_reference(shape: tuple[int, ...]) -> None
     images[37] = images[3]
     found, rms = nearest(store, queries, candidates, count=3)  # type: ignore[arg-type]
 
-    def small(row: int) -> np.ndarray:
-        grey = images[row].mean(axis=0) if images.ndim == 4 else images[row].astype(float)
-        side = min(64, len(grey))
-        step = len(grey) // side
-        return np.array(
-            [[grey[i : i + step, j : j + step].mean() for j in range(0, len(grey), step)]
-             for i in range(0, len(grey), step)]
-        )  # fmt: skip
-
+    grey = images.mean(axis=1) if images.ndim == 4 else images
+    side, step = min(64, shape[-1]), shape[-1] // min(64, shape[-1])
+    small = grey.reshape(len(images), side, step, side, step).mean(axis=(2, 4))
     for query, others, far in zip(queries, found, rms, strict=True):
         expected = sorted(
-            (float(np.sqrt(np.mean((small(query) - small(row)) ** 2))), row) for row in candidates
+            (float(np.sqrt(np.mean((small[query] - small[row]) ** 2))), row) for row in candidates
         )
         assert others.tolist() == [row for _, row in expected[:3]]
         assert far == pytest.approx([distance for distance, _ in expected[:3]], abs=0.05)
