@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from fingerprints import predict
 from fingerprints.config.launch import Place
 from fingerprints.config.roots import PredictSettings
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.train import train
+from tests.compose import settings as composed
 
 
 def label(tmp_path: Path, run: Any, **given: Any) -> None:
@@ -32,7 +35,14 @@ def test_labels_and_scores_are_those_of_the_run(
     run = finished_run()
     label(tmp_path, run, scores=tmp_path / "scores.csv")
     assert (tmp_path / "labels.csv").read_bytes() == (run.folder / "run.csv").read_bytes()
-    assert capsys.readouterr().out == f"9 images labelled: {tmp_path / 'labels.csv'}\n"
+    printed = capsys.readouterr()
+    first, labels, verdict = printed.out.splitlines()
+    assert first == f"9 images labelled: {tmp_path / 'labels.csv'}"
+    counts = (run.folder / "run.csv").read_text()
+    assert all(f"t{k} {counts.count(f't{k}')} (" in labels for k in (1, 2, 3) if f"t{k}" in counts)
+    known = json.loads((run.folder / "metrics.json").read_text())["verdict"]
+    assert verdict == f"verdict of the run: {known['headline']} ({known['level']})"
+    assert ("warning: " in printed.err) == (known["level"] != "clear")
     found, expected = (
         pd.read_csv(path).sort_values("id")
         for path in (tmp_path / "scores.csv", run.folder / "predictions.csv")
@@ -58,3 +68,37 @@ def test_nothing_is_written_if_an_image_cannot_be_read(finished_run: Any, tmp_pa
     assert not (tmp_path / "labels.csv").exists()
     label(tmp_path, run, images=images, on_bad_image="skip")
     assert (tmp_path / "labels.csv").read_text().startswith("good,")
+
+
+def test_patients_are_printed_and_written_beside_the_run_file(
+    usage_root: Any, tmp_path: Path, no_drawing: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = usage_root()
+    words = [
+        "experiment=siamese_subtask1",
+        f"data.root={root}",
+        "data.size=48",
+        "trainer=cpu",
+        "encoder=pixels",
+    ]
+    words += ["training=frozen", "data.folds=2", "decision.cut=reference", "evidence.permutations=19"]
+    train(composed(*words, f"paths.outputs={tmp_path}"), tmp_path / "run")
+    capsys.readouterr()
+    settings = {
+        "run": tmp_path / "run",
+        "images": root / "test/real_unknown",
+        "generated": root / "test/generated",
+        "groups": root / "groups.csv",
+        "out": tmp_path / "labels.csv",
+        "store": tmp_path / "store",
+        "accelerator": "cpu",
+    }
+    predict._job(PredictSettings(**settings), Place(tmp_path))
+    printed = capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "labels_patients.csv")
+    assert f"patients: {len(table)}, of whom" in printed
+    assert "of 8 reference patients" in printed
+    assert table["images"].sum() == 12
+    assert (table["p"] >= 1 / 9).all()
+    predict._job(PredictSettings(**settings, patients=tmp_path / "own.csv"), Place(tmp_path))
+    assert (tmp_path / "own.csv").read_bytes() == (tmp_path / "labels_patients.csv").read_bytes()

@@ -106,6 +106,8 @@ class PredictSettings:
     header: str | None = option(None, help="first line of the run file; null: as the run")
     ids: IdForm | None = option(None, help="names of images in the run file; null: as the run")
     scores: Path | None = option(None, help="file for a CSV of labels and scores")
+    groups: Path | None = option(None, help="usage: CSV of file,group, for a table of patients")
+    patients: Path | None = option(None, help="file for the table of patients; null: beside out")
     on_bad_image: Remedy = option("error")
     store: Path = option(Path("outputs/store"))
     accelerator: Accelerator = option("auto")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -47,21 +47,72 @@ def check_readable(
             f"None of the images can be read: {counted(list(store.errors.values()))}.", fix="check the folder"
         )
     notes += narrow_notes(len(store.narrow), len(readable))
-    sizes, counts = np.unique(store.native_sizes[readable], axis=0, return_counts=True)
+    sizes = native_sizes(store, readable)
     if len(sizes) > 1:
-        order = np.argsort(-counts)
-        shown = [f"{w} x {h}: {c} image(s)" for (w, h), c in zip(sizes[order], counts[order], strict=True)]
-        rare = sizes[order[-1]]
-        example = files[readable[np.flatnonzero((store.native_sizes[readable] == rare).all(axis=1))[0]]].name
+        *_, rare = sizes
+        example = files[next(row for row in readable if _size(store, row) == rare)].name
         if on_mixed_size == "error":
             raise FingerprintsError(
                 "The images differ in size, and a detector could learn the traces of resizing:\n"
-                f"{listing(shown)}",
+                f"{_listed(sizes)}",
                 where=f"for example {example}",
                 fix="give images of one size, or accept resizing: data.on_mixed_size=resize",
             )
         notes.append(f"images of {len(sizes)} sizes were resized")
     return readable
+
+
+def native_sizes(store: ImageStore, rows: NDArray[np.int64]) -> dict[str, int]:
+    """Number of images of each size before scaling, as `width x height`, the most frequent first."""
+    sizes, counts = np.unique(store.native_sizes[rows], axis=0, return_counts=True)
+    return {"{} x {}".format(*sizes[at]): int(counts[at]) for at in np.argsort(-counts, kind="stable")}
+
+
+def check_sizes(
+    found: Mapping[str, int],
+    trained_on: Mapping[str, int],
+    *,
+    where: Path,
+    on_mixed_size: Literal["error", "resize"],
+    notes: list[str],
+) -> None:
+    """Refuse images of sizes that a detector was not trained on; where resizing was accepted, add a note.
+
+    Args:
+        found: Number of images of each size, as `native_sizes` gives them.
+        trained_on: The same of the training part.
+        where: The folder of the images.
+        on_mixed_size: What the training accepted.
+        notes: The note is added here.
+
+    Raises:
+        FingerprintsError: If a size is new and training did not accept resizing.
+    """
+    new = {size: count for size, count in found.items() if size not in trained_on}
+    if not new:
+        return
+    if on_mixed_size == "error":
+        raise FingerprintsError(
+            "Images have sizes that the run was not trained on, and a detector could answer to the traces of "
+            f"resizing:\n{_listed(new)}\n  the run was trained on:\n{_listed(trained_on)}",
+            where=where,
+            fix="give images of the run's size, or train a run that accepts resizing: "
+            "data.on_mixed_size=resize",
+        )
+    notes.append(
+        f"{sum(new.values()):,} of {sum(found.values()):,} images in {where} have a size that the run was "
+        f"not trained on ({', '.join(new)}; the run: {', '.join(trained_on)}): resizing leaves traces, which "
+        "can change the answers"
+    )
+
+
+def _size(store: ImageStore, row: int) -> str:
+    width, height = store.native_sizes[row]
+    return f"{width} x {height}"
+
+
+def _listed(sizes: Mapping[str, int]) -> str:
+    return listing([f"{size}: {count} image(s)" for size, count in sizes.items()])
 
 
 def check_images(

@@ -48,6 +48,21 @@ class Images:
         """The same images with changed embeddings; an empty set is returned unchanged."""
         return replace(self, embeddings=change(self.embeddings)) if len(self) else self
 
+    def only(self, keep: NDArray[np.bool_]) -> Images:
+        """The images of a mask `(n,)`."""
+        labels, groups = (own[keep] if len(own) else own for own in (self.labels, self.groups))
+        return Images(self.embeddings[keep], labels, groups)
+
+    def joined(self, other: Images) -> Images:
+        """These images, then the others; both have labels and groups, or neither has."""
+        if not len(self):
+            return other
+        return Images(
+            np.concatenate([self.embeddings, other.embeddings]),
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.groups, other.groups]),
+        )
+
 
 @dataclass(frozen=True)
 class Part:
@@ -110,6 +125,19 @@ class Fitting:
 
 
 @dataclass(frozen=True)
+class ScoredReference:
+    """Scores of a decision's own reference images, which are known not to be members.
+
+    Attributes:
+        scores: `(m,)`, on one scale with the scores of the queries.
+        groups: `(m,)` group (patient) of each; `(0,)` if unknown.
+    """
+
+    scores: NDArray[np.floating] = field(default_factory=lambda: np.empty(0))
+    groups: Labels = field(default_factory=_unknown)
+
+
+@dataclass(frozen=True)
 class Answers:
     """Labels and scores of n queries.
 
@@ -117,11 +145,13 @@ class Answers:
         labels: `(n,)` labels, or names of clusters.
         scores: `(n, C)`, or `(n,)` for `usage`: higher is more likely; `None` for clusterings.
         real: `(m,)` clusters of the real training images, if these were clustered; else `(0,)`.
+        reference: The reference images that were scored together with the queries; empty without any.
     """
 
     labels: Labels
     scores: NDArray[np.floating] | None
     real: Labels = field(default_factory=_unknown)
+    reference: ScoredReference = field(default_factory=ScoredReference)
 
 
 @dataclass(frozen=True)

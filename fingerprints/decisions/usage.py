@@ -17,10 +17,11 @@ from fingerprints.decisions.contract import (
     Answers,
     Calibration,
     Decision,
-    Embeddings,
     Explanation,
     Fitting,
+    Images,
     Part,
+    ScoredReference,
 )
 from fingerprints.decisions.cuts import above_reference, allowed_alarms, best_threshold, threshold_of
 from fingerprints.decisions.scores.settings import ScoreSettings
@@ -30,8 +31,8 @@ LEARNED = "learned."  # prefix of the names of a score's arrays on disk
 Scores = NDArray[np.floating]
 
 
-def _nobody() -> Embeddings:
-    return np.empty((0, 0), dtype=np.float32)
+def _nobody() -> Images:
+    return Images(np.empty((0, 0), dtype=np.float32))
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,17 @@ class UsageDecision(Decision):
         learned: Arrays that the score has learnt from the training part, by name.
         threshold: Threshold of `cut=out_of_fold`, `fixed`, `zero`; NaN before calibration and for other cuts.
         source: Where the threshold comes from.
-        reference: `(m, *shape)` real images that the generator was not trained on; scored together with the
-            images asked about.
-        elsewhere: `(k, *shape)` members of the training part; they join the reference for images of another
-            generator.
+        reference: Real images that the generator was not trained on; scored together with the images asked
+            about.
+        elsewhere: Members of the training part; they join the reference for images of another generator.
     """
 
     settings: ScoreSettings
     learned: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     threshold: float = float("nan")
     source: str = ""
-    reference: Embeddings = field(default_factory=_nobody)
-    elsewhere: Embeddings = field(default_factory=_nobody)
+    reference: Images = field(default_factory=_nobody)
+    elsewhere: Images = field(default_factory=_nobody)
 
     @classmethod
     def fit(cls, settings: DecisionSettings, fitting: Fitting) -> UsageDecision:
@@ -78,16 +78,20 @@ class UsageDecision(Decision):
         """`(n,)` scores of the queries and `(m,)` scores of the reference, from one scoring of both."""
         count, both = len(part.queries), part
         if len(self.reference):
-            both = replace(part, queries=part.queries.map(lambda own: np.concatenate([own, self.reference])))
+            references = self.reference.embeddings
+            both = replace(part, queries=part.queries.map(lambda own: np.concatenate([own, references])))
         found = load(self.settings.score)(self.settings, both, self.learned)
         return found[:count], found[count:]
 
     def predict(self, part: Part) -> Answers:
-        """Label and `(n,)` score of each query."""
+        """Label and `(n,)` score of each query, and the scores of the reference."""
         scores, reference = self._scored(part)
         if self.settings.cut != "reference" or not len(part.queries):
-            return self.decide(scores)
-        return _labelled(scores, above_reference(reference, rate=self.settings.cut_rate))
+            answers = self.decide(scores)
+        else:
+            answers = _labelled(scores, above_reference(reference, rate=self.settings.cut_rate))
+        groups = self.reference.groups[: len(reference)]  # without queries nothing is scored
+        return replace(answers, reference=ScoredReference(reference, groups))
 
     def decide(self, scores: Scores) -> Answers:
         """`used` for scores at or above the threshold; before calibration every label is `not_used`."""
@@ -103,8 +107,7 @@ class UsageDecision(Decision):
         """The same decision for images of another generator: the members here join the reference."""
         if not len(self.elsewhere):
             return self
-        joined = np.concatenate([self.reference, self.elsewhere])
-        return replace(self, reference=joined, elsewhere=_nobody())
+        return replace(self, reference=self.reference.joined(self.elsewhere), elsewhere=_nobody())
 
     @property
     def calibrated(self) -> bool:
@@ -123,11 +126,16 @@ class UsageDecision(Decision):
         return Explanation(threshold=known, source=source, note=note)
 
     def state(self) -> FittedState:
-        """The state that `from_state` reads; the threshold is an array, because JSON has no NaN."""
+        """The state that `from_state` reads; the threshold is an array, because JSON has no NaN.
+
+        Groups of the reference are stored as numbers: a run folder needs no names of patients.
+        """
         arrays = {f"{LEARNED}{name}": value for name, value in self.learned.items()}
         arrays["threshold"] = np.array([self.threshold], dtype=np.float64)
         if len(self.reference):
-            arrays["reference"] = self.reference
+            arrays["reference"] = self.reference.embeddings
+            if len(self.reference.groups):
+                arrays["reference_groups"] = np.unique(self.reference.groups, return_inverse=True)[1]
         facts = {"settings": plain(self.settings), "source": self.source}
         return FittedState(self.settings.name, facts, arrays)
 
@@ -141,7 +149,11 @@ class UsageDecision(Decision):
         }
         settings = build_option("decision", state.facts["settings"])
         threshold = float(state.arrays["threshold"][0])
-        reference = state.arrays.get("reference", _nobody())
+        reference = _nobody()
+        if "reference" in state.arrays:
+            # Runs of earlier versions have no groups.
+            groups = state.arrays.get("reference_groups", np.empty(0)).astype(str)
+            reference = Images(state.arrays["reference"], groups=groups)
         return cls(settings, learned, threshold, state.facts["source"], reference)
 
 
@@ -149,7 +161,7 @@ def _labelled(scores: Scores, threshold: float) -> Answers:
     return Answers(np.where(scores.astype(np.float64) >= threshold, USED, NOT_USED), scores)
 
 
-def _reference(settings: ScoreSettings, fitting: Fitting) -> tuple[Embeddings, Embeddings]:
+def _reference(settings: ScoreSettings, fitting: Fitting) -> tuple[Images, Images]:
     """The reference of a decision, and the members that join it for images of another generator."""
     wanted = settings.reference
     if wanted == "none" or not (settings.joint or settings.cut == "reference"):
@@ -166,16 +178,16 @@ def _reference(settings: ScoreSettings, fitting: Fitting) -> tuple[Embeddings, E
                 fix="give a folder of real images that no generator was trained on: data.reference=DIR, or "
                 "decision.reference=not_used",
             )
-        return fitting.reference.embeddings, _nobody()
+        return fitting.reference, _nobody()
     real = fitting.part.real
-    unused = real.embeddings[real.labels == NOT_USED]
+    unused = real.only(real.labels == NOT_USED)
     if not len(unused):
         raise FingerprintsError(
             "The training part has no unused real images to serve as reference.",
             where=f"decision.reference={wanted}",
             fix="add images labelled not_used, or rank only: decision.cut=half decision.reference=none",
         )
-    return unused, real.embeddings[real.labels == USED] if wanted == "real" else _nobody()
+    return unused, real.only(real.labels == USED) if wanted == "real" else _nobody()
 
 
 def _alarms(count: int, rate: float) -> str:

@@ -21,7 +21,15 @@ from fingerprints.data.index import Index
 from fingerprints.data.settings import REFERENCE
 from fingerprints.data.splits import fewest_groups, k_folds
 from fingerprints.data.store import ImageStore
-from fingerprints.decisions.contract import Answers, Calibration, Decision, Fitting, Images, Part
+from fingerprints.decisions.contract import (
+    Answers,
+    Calibration,
+    Decision,
+    Fitting,
+    Images,
+    Part,
+    ScoredReference,
+)
 from fingerprints.decisions.distances import euclidean
 from fingerprints.embeddings.check import warn_of_collapse
 from fingerprints.embeddings.sources import (
@@ -78,6 +86,7 @@ class Predictions:
         scores: `(n, C)`, or `(n,)` for `usage`: higher is more likely; `None` for clusters.
         clusters: Whether labels are names of clusters and not classes.
         real: As in `Answers`.
+        reference: As in `Answers`; filled in for images that a finished run labels.
     """
 
     rows: pd.DataFrame
@@ -85,6 +94,7 @@ class Predictions:
     scores: NDArray[np.floating] | None
     clusters: bool = False
     real: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=str))
+    reference: ScoredReference = field(default_factory=ScoredReference)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.options import build_option
 from fingerprints.core.progress import console_progress
 from fingerprints.core.tasks import Task
-from fingerprints.data.checks import check_readable, require_unique
+from fingerprints.data.checks import check_readable, check_sizes, native_sizes, require_unique
 from fingerprints.data.datamodule import PixelSource
 from fingerprints.data.decode import Preprocessing
+from fingerprints.data.groups import read_groups
 from fingerprints.data.layout import ImageFile, scan
 from fingerprints.data.leftovers import left_out
 from fingerprints.data.settings import Remedy, Source
@@ -36,6 +37,7 @@ def predict_folder(
     generated: Path | None,
     generator: str | None,
     cache: Path,
+    groups: Path | None = None,
     on_bad_image: Remedy = "error",
     accelerator: Accelerator = "auto",
 ) -> Predictions:
@@ -47,21 +49,24 @@ def predict_folder(
         generated: Folder of generated images, with which `usage` compares the images.
         generator: Generator whose detector is used, if the run has several.
         cache: Folder of image stores.
+        groups: `usage`: table of file and group (patient), which become the column `group` of the rows.
         on_bad_image: `error` or `skip`.
         accelerator: `auto`, `cpu` or `gpu`.
 
     Raises:
-        FingerprintsError: If a folder is missing or empty, an image is bad, `usage` has no
-            generated images, or the run has several generators and none is named.
+        FingerprintsError: If a folder is missing or empty, an image is bad or of a size that the run was not
+            trained on, an image has no group, `usage` has no generated images, or the run has several
+            generators and none is named.
     """
-    name = _chosen_generator(run, generator)
+    name = chosen_generator(run, generator)
     task = run.task
-    _check_folders(task, generated)
+    _check_given(task, generated, groups)
     unit, other = task.unit, "generated" if task.unit == "real" else "real"
     files = scan(images, [Source("*", domain=unit, part="train")])
     require_unique(pd.Series([f.id for f in files]), pd.Series([f.name for f in files]), images)
     count, missing = len(files), left_out(images, [file.name for file in files])
     notes = missing.notes(documents=True)
+    patients = _patients(groups, [file.name for file in files], notes=notes)
     if generated is not None:
         references_found = scan(generated, [Source("*", domain=other, part="train")])  # type: ignore[arg-type]
         files += references_found
@@ -80,13 +85,31 @@ def predict_folder(
     embeddings = embed(network, PixelSource(store), np.concatenate([units, references]), trainer=trainer)
     asked, others = Images(embeddings[: len(units)]), Images(embeddings[len(units) :])
     found = decider.answer(Part(queries=asked, references=others, unit=unit))
-    names = {"id": [files[row].id for row in units], "path": [files[row].name for row in units]}
-    rows = pd.DataFrame(names, index=pd.Index(units, name="row"))
-    return Predictions(rows=rows, labels=found.labels, scores=found.scores, clusters=decider.transductive)
+    columns = {"id": [files[row].id for row in units], "path": [files[row].name for row in units]}
+    if patients is not None:
+        columns["group"] = [patients[row] for row in units]
+    rows = pd.DataFrame(columns, index=pd.Index(units, name="row"))
+    return Predictions(rows, found.labels, found.scores, decider.transductive, reference=found.reference)
 
 
-def _check_folders(task: Task, generated: Path | None) -> None:
-    """Check `generated`: a task about real images compares them with generated ones; others take none."""
+def _patients(groups: Path | None, names: list[str], *, notes: list[str]) -> list[str] | None:
+    """The group of each image, by a table; `None` without one."""
+    if groups is None:
+        return None
+    read = read_groups(groups, names)
+    notes += read.notes()
+    if lacking := read.lacking(names):
+        raise FingerprintsError(
+            f"{len(lacking)} image(s) have no group:\n{listing(lacking)}",
+            where=groups,
+            fix="add a row for every image (file name, or path relative to images); leave the group empty if "
+            "it is not known",
+        )
+    return [str(group) for group in read.groups]
+
+
+def _check_given(task: Task, generated: Path | None, groups: Path | None) -> None:
+    """Check `generated` and `groups`: only `usage` compares images with generated ones, and has patients."""
     if task.unit == "real" and generated is None:
         raise FingerprintsError(
             f"Task {task.name} compares real images with generated ones, and none were given.",
@@ -98,6 +121,12 @@ def _check_folders(task: Task, generated: Path | None) -> None:
             f"Task {task.name} labels generated images and needs no second folder.",
             where="generated",
             fix="give the images to label as images=DIR and leave generated out",
+        )
+    if task.positive is None and groups is not None:
+        raise FingerprintsError(
+            f"Task {task.name} labels generated images, which are of no patient.",
+            where="groups",
+            fix="leave groups out",
         )
 
 
@@ -128,6 +157,7 @@ def _seen(
         if store.errors:
             fix = "repair or remove them, or leave them out: on_bad_image=skip"
         raise FingerprintsError(error.what, where=error.where or images, fix=fix) from None
+    _check_sizes(run, files, store, readable, notes=notes)
     store, more = derived_store(
         store,
         filter=build_option("filter", run.config["filter"]),
@@ -141,7 +171,35 @@ def _seen(
     return store, readable
 
 
-def _chosen_generator(run: Run, generator: str | None) -> str:
+def _check_sizes(
+    run: Run, files: list[ImageFile], store: ImageStore, readable: NDArray[np.int64], *, notes: list[str]
+) -> None:
+    """Compare the sizes of the files with those that the run was trained on, for each domain."""
+    trained_on = run.record.native_sizes
+    if trained_on is None:
+        notes.append(
+            f"the run {run.folder} did not record which sizes its images had before scaling, so it is not "
+            "known whether these images have the same"
+        )
+        return
+    for domain, sizes in trained_on.items():
+        rows = np.array([row for row in readable if files[row].domain == domain], dtype=np.int64)
+        if len(rows):
+            check_sizes(
+                native_sizes(store, rows),
+                sizes,
+                where=Path(files[rows[0]].path).parent,
+                on_mixed_size=run.config["data"]["on_mixed_size"],
+                notes=notes,
+            )
+
+
+def chosen_generator(run: Run, generator: str | None) -> str:
+    """The generator whose detector is used: the one that is named, or the only one.
+
+    Raises:
+        FingerprintsError: If there are several and none is named.
+    """
     if generator is not None:
         return generator
     if len(run.generators) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,36 @@ def patient_evidence(
         auc_within=within,
         auc_between=between,
     )
+
+
+def evidence_beside_reference(
+    *,
+    predicted: NDArray[np.str_],
+    scores: NDArray[Any],
+    groups: Labels,
+    reference_scores: NDArray[Any],
+    reference_groups: Labels,
+) -> PatientEvidence:
+    """Patients of whom nothing is known, compared with those of a reference that was not used in training.
+
+    Args:
+        predicted: (n,) `used` or `not_used`, of the images of these patients.
+        scores: (n,) higher is more likely a member.
+        groups: (n,) patient of each image.
+        reference_scores: (m,) scores of the reference images, from the same scoring.
+        reference_groups: (m,) patient of each reference image; (0,) if unknown, so that nobody has a p.
+
+    Returns:
+        The patients of `groups` only.
+    """
+    beside = [f"\0{group}" for group in reference_groups]  # a name that no table can give
+    found = patient_evidence(
+        truth=np.repeat(["", NOT_USED], [len(groups), len(beside)]),
+        predicted=np.concatenate([predicted, np.full(len(beside), NOT_USED)]),
+        scores=np.concatenate([scores, reference_scores[: len(beside)]]),
+        groups=np.concatenate([np.asarray(groups, dtype=str), np.array(beside, dtype=str)]),
+    )
+    return replace(found, patients=[one for one in found.patients if not one.name.startswith("\0")])
 
 
 def conformal_p(values: ArrayLike, *, compared_with: ArrayLike) -> FloatArray:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fingerprints.config.layouts import suggestion
@@ -20,6 +21,7 @@ from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.options import plain
 from fingerprints.core.progress import console_progress
 from fingerprints.core.tasks import NOT_USED, USED, get_task
+from fingerprints.data.checks import native_sizes
 from fingerprints.data.embedded import describe_data, embedded_notes
 from fingerprints.data.index import Index, prepare
 from fingerprints.data.layout import LayoutMismatch
@@ -148,6 +150,7 @@ def perform(config: TrainSettings, folder: Path) -> dict[str, Any]:
 
     with _run_log(folder, enabled=main, job=status.get("job")):
         facts = provenance() | {"data_fingerprint": data_fingerprint(index, store)}
+        facts |= {"native_sizes": _trained_sizes(index, store), "groups_given": not index.pseudo_groups}
         _check_data(status, facts["data_fingerprint"], folder)
         progress(data_fingerprint=facts["data_fingerprint"])
         progress(stage="training")
@@ -175,6 +178,15 @@ def perform(config: TrainSettings, folder: Path) -> dict[str, Any]:
         for line in document_lines(document, folder):
             log.info(line)
     return document
+
+
+def _trained_sizes(index: Index, store: ImageStore) -> dict[str, dict[str, int]]:
+    """Images of the training part by domain and size before scaling, for `predict` to compare with."""
+    rows = index.select(split=("train", "validation"))
+    return {
+        str(domain): native_sizes(store, part.index.to_numpy(dtype=np.int64))
+        for domain, part in rows.groupby("domain")
+    }
 
 
 def _curve_report(progress: Callable[..., None], tracker: Tracker, *, epochs: int) -> EpochReport:

@@ -75,6 +75,28 @@ class RunRecord:
         """Digest of its images with their roles, labels and splits."""
         return self.metrics.get("run", {}).get("data_fingerprint")
 
+    @property
+    def native_sizes(self) -> dict[str, dict[str, int]] | None:
+        """Images of the training part by domain and size before scaling; `None` if it did not record them."""
+        return self.metrics.get("run", {}).get("native_sizes")
+
+    @property
+    def groups_given(self) -> bool:
+        """Whether its groups (patients) were given, as far as it recorded that."""
+        return bool(self.metrics.get("run", {}).get("groups_given"))
+
+    @property
+    def verdict(self) -> Document | None:
+        """`level`, `headline` and `notes` of its verdict; `None` if it was stopped before there was one."""
+        return self.metrics.get("verdict")
+
+    def called_used(self, generator: str = "") -> tuple[int, int] | None:
+        """Images called used, and all images, of the part that `usage` was judged on; `None` if unknown."""
+        part = (self.metrics.get("patients") or {}).get(generator or "patients")
+        if part is None:
+            return None
+        return sum(one["called"] for one in part["patients"]), sum(one["images"] for one in part["patients"])
+
     def setting(self, key: str) -> Any:
         """The value of a dotted key in its configuration; `None` if there is no such key."""
         value: Any = self.config

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.data.checks import require_unique
+from fingerprints.data.checks import check_sizes, require_unique
 from fingerprints.data.settings import Source
 from tests.data.parts import Prepared, Root, parts_of_groups, regroup
 
@@ -126,6 +126,20 @@ def test_one_other_size_for_all_is_resized_in_silence(subset_root: Root, prepare
     index, store = prepared(subset_root(), "subset", size=24)
     assert index.notes == ()
     assert store.images.shape[1:] == (24, 24)
+
+
+def test_sizes_that_a_run_was_not_trained_on_are_refused_or_noted(tmp_path: Path) -> None:
+    notes: list[str] = []
+    known, new = {"48 x 48": 9}, {"48 x 48": 3, "32 x 32": 2}
+    for wanted in ("error", "resize"):
+        check_sizes({"48 x 48": 3}, known, where=tmp_path, on_mixed_size=wanted, notes=notes)
+    assert notes == []
+    with pytest.raises(FingerprintsError, match="not trained on") as error:
+        check_sizes(new, known, where=tmp_path, on_mixed_size="error", notes=notes)
+    assert "32 x 32: 2 image(s)\n  the run was trained on:\n    48 x 48: 9" in error.value.what
+    check_sizes(new, known, where=tmp_path, on_mixed_size="resize", notes=notes)
+    assert "2 of 5 images" in notes[0]
+    assert "(32 x 32; the run: 48 x 48)" in notes[0]
 
 
 class TestDuplicateIds:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -88,11 +90,26 @@ def test_reference_images_are_scored_with_the_others_and_set_the_cut() -> None:
     again = restore_decision(decision(cut="reference").state())
     unused = training.queries.embeddings[training.queries.labels == NOT_USED]
     assert again.calibrated
-    np.testing.assert_array_equal(again.reference, unused)
+    np.testing.assert_array_equal(again.reference.embeddings, unused)
     highest = again.scores(about_real(images(unused), own.references)).max()
     found = again.predict(own)
     assert found.labels.tolist() == np.where(found.scores > highest, USED, NOT_USED).tolist()
     assert "false alarms 0.0909, not 0.01" in again.explain().source
+
+
+def test_scores_of_the_reference_come_with_their_patients() -> None:
+    own = part(1)
+    patients = np.array([f"p{k // 2}" for k in range(len(own.queries))])
+    known = replace(own, queries=replace(own.queries, groups=patients))
+    fitted_on = UsageDecision.fit(settings("distance", cut="reference"), Fitting(part=known, classes=CLASSES))
+    found = restore_decision(fitted_on.state()).predict(part(2)).reference
+    unused = own.queries.labels == NOT_USED
+    alone = fitted_on.scores(replace(part(2), queries=own.queries.only(unused)))
+    np.testing.assert_array_equal(found.scores, alone)
+    codes = np.unique(patients[unused], return_inverse=True)[1]
+    assert found.groups.tolist() == codes.astype(str).tolist()  # names of patients are not stored
+    assert len(decision(cut="reference").predict(part(2)).reference.groups) == 0
+    assert len(decision(cut="half").predict(part(2)).reference.scores) == 0
 
 
 def test_members_are_a_reference_for_another_generator_only() -> None:

@@ -47,6 +47,8 @@ def test_subset_answers_are_those_of_the_run(trained: Any, subset_root: Any, tmp
     )
     with pytest.raises(FingerprintsError, match="needs no second folder"):
         ask(run, tmp_path, images, generated=root / "real")
+    with pytest.raises(FingerprintsError, match="are of no patient"):
+        ask(run, tmp_path, images, groups=root / "groups.csv")
     with pytest.raises(FingerprintsError):
         ask(run, tmp_path, tmp_path / "nowhere")
     next(iter(images.iterdir())).write_bytes(b"no image")
@@ -56,14 +58,40 @@ def test_subset_answers_are_those_of_the_run(trained: Any, subset_root: Any, tmp
     assert len(ask(run, tmp_path, images, on_bad_image="skip").labels) == len(before) - 1
 
 
-def test_usage_is_scored_against_generated_images(trained: Any, usage_root: Any, tmp_path: Path) -> None:
+def test_usage_is_scored_against_generated_images(
+    trained: Any, usage_root: Any, tmp_path: Path, write_image: Any, capsys: pytest.CaptureFixture
+) -> None:
     root = usage_root()
-    run = trained("siamese_subtask1", root, "filter=noise", "filter.domain=real")
+    run = trained("siamese_subtask1", root, "filter=noise", "filter.domain=real", "decision.cut=reference")
+    images, groups = root / "test/real_unknown", root / "groups.csv"
     with pytest.raises(FingerprintsError, match="and none were given"):
-        ask(run, tmp_path, root / "test/real_unknown")
-    found = ask(run, tmp_path, root / "test/real_unknown", generated=root / "test/generated")
+        ask(run, tmp_path, images)
+    found = ask(run, tmp_path, images, generated=root / "test/generated", groups=groups)
     before = pd.read_csv(tmp_path / "run/predictions.csv").set_index("id")
     np.testing.assert_allclose(found.scores, before.loc[found.rows["id"], "score"], rtol=1e-4, atol=1e-5)
+    given = pd.read_csv(groups, index_col="file")["group"]
+    assert found.rows["group"].tolist() == [given[f"test/real_unknown/{path}"] for path in found.rows["path"]]
+    assert len(found.reference.scores) == 16  # the unused images of the training part, two of each patient
+    assert np.unique(found.reference.groups, return_counts=True)[1].tolist() == [2] * 8
+
+    # Images without a group, and of another size.
+    folders = {"images": tmp_path / "new", "generated": tmp_path / "made"}
+    for name in ("new/a", "made/b", "made/c"):
+        write_image(tmp_path / f"{name}.png", len(name) + ord(name[-1]), size=32)
+    assert run.record.native_sizes == {"generated": {"48 x 48": 16}, "real": {"48 x 48": 32}}
+    (tmp_path / "groups.csv").write_text("b,p1\n")
+    with pytest.raises(FingerprintsError, match=r"1 image\(s\) have no group") as error:
+        ask(run, tmp_path, groups=tmp_path / "groups.csv", **folders)
+    assert error.value.where == str(tmp_path / "groups.csv")
+    with pytest.raises(FingerprintsError, match="not trained on") as error:
+        ask(run, tmp_path, **folders)
+    assert "48 x 48: 16" in error.value.what
+    run.config["data"]["on_mixed_size"] = "resize"
+    assert len(ask(run, tmp_path, **folders).labels) == 1
+    assert capsys.readouterr().err.count("have a size that the run was not trained on") == 2
+    del run.metrics["run"]["native_sizes"]
+    ask(run, tmp_path, **folders)
+    assert "did not record which sizes" in capsys.readouterr().err
 
 
 def test_of_several_generators_one_is_named(trained: Any, usage_root: Any, tmp_path: Path) -> None:

@@ -8,7 +8,13 @@ from scipy.stats import norm, t
 from sklearn.metrics import roc_auc_score
 
 from fingerprints.evidence.multiplicity import benjamini_hochberg
-from fingerprints.evidence.patients import auc_by_patient, conformal_p, patient_evidence, roc_band
+from fingerprints.evidence.patients import (
+    auc_by_patient,
+    conformal_p,
+    evidence_beside_reference,
+    patient_evidence,
+    roc_band,
+)
 
 
 def drawn(seed: int, n: int = 60, groups: int = 12):
@@ -151,3 +157,24 @@ def test_the_band_counts_patients():
         positive=np.zeros(3, bool), scores=np.ones(3), groups=np.array(["a"] * 3), rates=np.array([0.5, 1.0])
     )
     assert [x.tolist() for x in nobody] == [[0, 0], [1, 1]]
+
+
+def test_patients_of_whom_nothing_is_known_are_compared_with_those_of_the_reference():
+    rng = np.random.default_rng(1)
+    scores, groups = rng.random(20), np.array([f"p{k}" for k in rng.integers(5, size=20)])
+    others, beside = rng.random(30), np.array([f"p{k}" for k in rng.integers(9, size=30)])  # the same names
+    given = {"predicted": np.where(scores > 0.5, "used", "not_used"), "scores": scores, "groups": groups}
+    found = evidence_beside_reference(**given, reference_scores=others, reference_groups=beside)
+    rival = [others[beside == name].max() for name in np.unique(beside)]
+    p = {
+        name: (1 + sum(r >= scores[groups == name].max() for r in rival)) / (len(rival) + 1)
+        for name in np.unique(groups)
+    }
+    assert {one.name: one.p for one in found.patients} == pytest.approx(p)
+    assert (found.compared_with, found.least_p) == (len(rival), 1 / (len(rival) + 1))
+    assert sum(one.called for one in found.patients) == (scores > 0.5).sum()
+    unknown = evidence_beside_reference(
+        **given, reference_scores=others, reference_groups=np.empty(0, dtype=str)
+    )
+    assert (unknown.least_p, {one.p for one in unknown.patients}) == (None, {None})
+    assert len(unknown.patients) == len(p)
