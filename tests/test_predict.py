@@ -14,8 +14,6 @@ from fingerprints import predict
 from fingerprints.config.launch import Place
 from fingerprints.config.roots import PredictSettings
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.train import train
-from tests.compose import settings as composed
 
 
 def label(tmp_path: Path, run: Any, **given: Any) -> None:
@@ -68,37 +66,3 @@ def test_nothing_is_written_if_an_image_cannot_be_read(finished_run: Any, tmp_pa
     assert not (tmp_path / "labels.csv").exists()
     label(tmp_path, run, images=images, on_bad_image="skip")
     assert (tmp_path / "labels.csv").read_text().startswith("good,")
-
-
-def test_patients_are_printed_and_written_beside_the_run_file(
-    usage_root: Any, tmp_path: Path, no_drawing: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = usage_root()
-    words = [
-        "experiment=siamese_subtask1",
-        f"data.root={root}",
-        "data.size=48",
-        "trainer=cpu",
-        "encoder=pixels",
-    ]
-    words += ["training=frozen", "data.folds=2", "decision.cut=reference", "evidence.permutations=19"]
-    train(composed(*words, f"paths.outputs={tmp_path}"), tmp_path / "run")
-    capsys.readouterr()
-    settings = {
-        "run": tmp_path / "run",
-        "images": root / "test/real_unknown",
-        "generated": root / "test/generated",
-        "groups": root / "groups.csv",
-        "out": tmp_path / "labels.csv",
-        "store": tmp_path / "store",
-        "accelerator": "cpu",
-    }
-    predict._job(PredictSettings(**settings), Place(tmp_path))
-    printed = capsys.readouterr().out
-    table = pd.read_csv(tmp_path / "labels_patients.csv")
-    assert f"patients: {len(table)}, of whom" in printed
-    assert "of 8 reference patients" in printed
-    assert table["images"].sum() == 12
-    assert (table["p"] >= 1 / 9).all()
-    predict._job(PredictSettings(**settings, patients=tmp_path / "own.csv"), Place(tmp_path))
-    assert (tmp_path / "own.csv").read_bytes() == (tmp_path / "labels_patients.csv").read_bytes()

@@ -273,6 +273,8 @@ def test_usage_scores_do_not_depend_on_which_others_are_asked(command, usage_roo
 
 def test_reference_images_elsewhere_calibrate_and_are_named(command, usage_root, tmp_path):
     root, folder = usage_root(), tmp_path / "run"
+    poor = {"quality": {"collapsed": False, "below_floor": ["coverage"]}}
+    (root / "benchmark.json").write_text(json.dumps({"generators": {"poor": poor}}))
     elsewhere = usage_root(name="elsewhere", seed=1) / "real_not_used"
     words = ["experiment=window_em_usage", f"data.root={root}", *FAST]
     code, printed = command(train, *words, f"data.reference={elsewhere}", f"run_dir={folder}")
@@ -288,6 +290,10 @@ def test_reference_images_elsewhere_calibrate_and_are_named(command, usage_root,
         assert text in report
     run = load_run(folder)
     assert len(run.decider().decision.reference) == 16
+    said = "of this simulation is below the floor: coverage"
+    assert said in printed
+    assert said in report
+    assert any(said in note for note in run.metrics["verdict"]["notes"])
 
     elsewhere.rename(tmp_path / "away")  # a finished run needs it no more
     asked = [
@@ -295,9 +301,13 @@ def test_reference_images_elsewhere_calibrate_and_are_named(command, usage_root,
         f"images={root / 'test/real_unknown'}",
         f"generated={root / 'test/generated'}",
     ]
-    code, printed = command(predict, f"run={folder}", *asked, "out=again.csv")
+    code, printed = command(predict, f"run={folder}", *asked, "out=again.csv", f"groups={root}/groups.csv")
     assert code == 0, printed
     assert (tmp_path / "again.csv").read_bytes() == (folder / "run.csv").read_bytes()
+    patients = pd.read_csv(tmp_path / "again_patients.csv")
+    assert "of 16 reference patients" in printed
+    assert patients["images"].sum() == 12
+    assert patients["p"].between(1 / 17, 1).all()
 
     code, printed = command(train, *words, f"data.reference={elsewhere}", f"run_dir={tmp_path / 'no'}")
     assert code == 2

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).resolve().parents[1] / "embedded"
 OF_LAYOUT = {"imageclef2025_subset": "subset", "imageclef2025_usage": "usage", "imageclef2024_model": "model"}
@@ -57,3 +58,32 @@ def embedded_notes(root: str | Path) -> list[str]:
         "These images are phantoms of the embedded benchmark, not patients: the figures show how the method "
         "works and say nothing about real CT. To use your own data: data.root=DIR data.size=N."
     ]
+
+
+def simulation_notes(root: str | Path, test_root: str | Path | None = None) -> list[str]:
+    """Notes on generators of a simulated benchmark that `simulate` warned of: collapsed or below the floor.
+
+    Args:
+        root: The data folder; without the record of a simulation there are no notes.
+        test_root: The folder of the test part, if it is another one.
+    """
+    notes = []
+    for folder in (root,) if test_root is None else (root, test_root):
+        for name, found in _qualities(Path(folder) / FACTS).items():
+            collapsed, low = found.get("collapsed"), found.get("below_floor") or ()
+            if collapsed or low:
+                how = "has collapsed" if collapsed else f"is below the floor: {', '.join(low)}"
+                notes.append(
+                    f"The generator '{name}' of this simulation {how}. Figures on such images say little "
+                    "about generators that anybody would use; see its contact_sheet.png."
+                )
+    return notes
+
+
+def _qualities(path: Path) -> dict[str, dict[str, Any]]:
+    """The quality of each generator, by the record of a simulation; empty without one."""
+    try:
+        generators = json.loads(path.read_text())["generators"]
+        return {name: dict(facts.get("quality") or {}) for name, facts in generators.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no such file, or not of a simulation
+        return {}

@@ -22,7 +22,7 @@ from fingerprints.core.options import plain
 from fingerprints.core.progress import console_progress
 from fingerprints.core.tasks import NOT_USED, USED, get_task
 from fingerprints.data.checks import native_sizes
-from fingerprints.data.embedded import describe_data, embedded_notes
+from fingerprints.data.embedded import describe_data, embedded_notes, simulation_notes
 from fingerprints.data.index import Index, prepare
 from fingerprints.data.layout import LayoutMismatch
 from fingerprints.data.runfiles import spelled, write_run_file
@@ -242,7 +242,10 @@ def _evaluated(
     """Figures and verdict; writes all files except `metrics.json`, whose content is returned."""
     scores = score(index, store, detections, settings=config.evidence, seed=config.seed)
     conclusion = conclude(index, scores, clustered=any(d.decider.transductive for d in detections))
-    reservations = embedded_notes(config.data.root)
+    reservations = [
+        *embedded_notes(config.data.root),
+        *simulation_notes(config.data.root, config.data.test_root),
+    ]
     conclusion = replace(conclusion, notes=[*reservations, *conclusion.notes])
     return write_run(folder, config, index, seen, detections, scores, conclusion, facts)
 
@@ -410,5 +413,5 @@ def _announce(config: TrainSettings, index: Index, folder: Path, *, seconds: flo
     real = index.select(domain="real")
     if len(real):
         log.info("groups: %d among %s real images; %s", real["group"].nunique(), f"{len(real):,}", kind)
-    for note in index.notes:
+    for note in (*index.notes, *simulation_notes(config.data.root, config.data.test_root)):
         log.warning("note: %s", note)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -32,6 +33,26 @@ def test_only_the_embedded_benchmark_is_called_so(embedded, tmp_path):
     assert module.describe_data("a", size=48, test_root="b") == "a, test part in b"
     assert "phantoms" in module.embedded_notes(embedded / "usage")[0]
     assert module.embedded_notes(tmp_path) == []
+
+
+def test_generators_that_simulate_warned_of_are_named(tmp_path):
+    def record(folder, **qualities):
+        folder.mkdir()
+        generators = {name: {"quality": quality} for name, quality in qualities.items()}
+        (folder / module.FACTS).write_text(json.dumps({"generators": generators}))
+
+    record(tmp_path / "a", good={"collapsed": False, "below_floor": []}, poor={"below_floor": ["coverage"]})
+    record(tmp_path / "b", one={"collapsed": True, "below_floor": ["diversity"]}, older={})
+    (poor,) = module.simulation_notes(tmp_path / "a")
+    assert "'poor' of this simulation is below the floor: coverage." in poor
+    found = module.simulation_notes(str(tmp_path / "a"), tmp_path / "b")
+    assert found[0] == poor
+    assert "'one' of this simulation has collapsed." in found[1]
+    assert len(found) == 2
+    assert module.simulation_notes(tmp_path) == []
+    for text in ("no json", "[1]", '{"generators": 1}', "{}"):  # a file of somebody else
+        (tmp_path / module.FACTS).write_text(text)
+        assert module.simulation_notes(tmp_path) == []
 
 
 def test_looking_for_it_imports_nothing_heavy():
