@@ -24,6 +24,7 @@ def test_a_folder_becomes_a_data_set(command, tmp_path, write_dicom, write_image
     assert "3 images of 32 x 32 in 2 groups: out" in printed
     assert "folder (1 images), patient id (2 images)" in printed
     assert "images=out/images groups=out/groups.csv" in printed
+    assert "audit real=out/images generated=DIR groups=out/groups.csv out=DIR" in printed
     assert {Image.open(path).size for path in (tmp_path / "out/images").iterdir()} == {(32, 32)}
     code, printed = command(ingest, "images=in", "out=out")
     assert code == 2
@@ -130,14 +131,13 @@ def test_the_next_command_runs_as_printed(command, tmp_path, write_image):
         ingest, f"images={place / 'in'}", f"out={place / 'out'}", "size=32", "groups=folders"
     )
     assert code == 0, printed
-    (line,) = (line for line in printed.splitlines() if line.startswith("next: "))
-    python, flag, module, *words = shlex.split(line.removeprefix("next: "))
+    following = [line.partition(": ")[2] for line in printed.splitlines() if line.startswith("next, ")]
+    python, flag, module, *words = shlex.split(following[1])
     assert (python, flag, module) == ("python", "-m", "fingerprints.simulate")
     assert words.pop() == "out=DIR"
-    small = [f"scale.subset.{kind}=3" for kind in ("real", "generated", "test")]
+    sizes = ("members", "nonmembers", "generated", "test_members", "test_nonmembers", "test_generated")
+    small = [f"scale.usage.{kind}=3" for kind in sizes]
     words += [f"out={place / 'made'}", "size=32", "accelerator=cpu", *small, "scale.max_steps=1"]
-    code, printed = command(
-        simulate, *words, "generator=vae", "generator.batch_size=2", "scale.subset.subsets=2"
-    )
+    code, printed = command(simulate, *words, "generator=vae", "generator.batch_size=2")
     assert code == 0, printed
     assert (place / "made/test_truth.csv").is_file()

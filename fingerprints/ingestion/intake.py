@@ -20,13 +20,18 @@ from fingerprints.data.leftovers import LeftOut
 from fingerprints.ingestion.anonymise import anonymise
 from fingerprints.ingestion.copies import identical, near_duplicates
 from fingerprints.ingestion.dicom import Window, parse_window, require_pydicom
-from fingerprints.ingestion.groups import CLUSTER, FOLDER, table_groups
+from fingerprints.ingestion.groups import ALONE, CLUSTER, FOLDER, table_groups
 from fingerprints.ingestion.read import Picture, read_all, require_usable
 from fingerprints.ingestion.scan import SourceFile, scan
 from fingerprints.ingestion.settings import FOLDERS, IntakeSettings
 from fingerprints.ingestion.write import check_places, write
 
 PAIRS_SHOWN = 5
+FEW_IMAGES = 400
+"""As many images as `simulate task=usage` takes: four sets of 100."""
+
+FEW_PATIENTS = 40
+"""Half of them used and half not: with fewer than 20 to compare with, no patient has p of 0.05 or less."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +70,42 @@ class Intake:
         ]
         lines += [f"  skipped: {count:,} ({reason})" for reason, count in facts["skipped"].items()]
         lines += [f"  note: {note}" for note in self.notes]
-        lines.append(
-            "next: "
-            + command(
-                "simulate",
-                "task=subset",
-                f"images={self.out / 'images'}",
-                f"groups={self.out / 'groups.csv'}",
-                "out=DIR",
-            )
-        )
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._few(), *self._next()])
+
+    @property
+    def _patients(self) -> bool:
+        """Whether groups are patients, as far as files and settings say."""
+        return not {CLUSTER, ALONE} & set(self.facts["groups_from"])
+
+    def _few(self) -> list[str]:
+        """A line if results on so few images or patients will be weak."""
+        images, groups = self.facts["images"], self.facts["groups"]
+        few = [f"{images:,} images"] if images < FEW_IMAGES else []
+        if self._patients and groups < FEW_PATIENTS:
+            few.append(f"{groups:,} patients")
+        if not few:
+            return []
+        return [
+            f"  note: results on {' of '.join(few)} will be weak: with fewer than {FEW_IMAGES} images, or "
+            f"{FEW_PATIENTS} patients, only a strong trace is found"
+        ]
+
+    def _next(self) -> list[str]:
+        """The commands for these images; clusters are not given as groups where groups must be patients."""
+        images, table, out = self.out / "images", f"groups={self.out / 'groups.csv'}", "out=DIR"
+        patients = [table] if self._patients else []
+        steps = {
+            "if a generator was trained on some of them": command(
+                "audit", f"real={images}", "generated=DIR", *patients, out
+            ),
+            "to see what can be found in such images": command(
+                "simulate", "task=usage", f"images={images}", table, out
+            ),
+            "with a finished run": command(
+                "predict", "run=OUT", f"images={images}", "generated=DIR", *patients
+            ),
+        }
+        return [f"next, {when}: {words}" for when, words in steps.items()]
 
 
 def ingest(settings: IntakeSettings, *, progress: Progress | None = None) -> Intake:

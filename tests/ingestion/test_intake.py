@@ -10,6 +10,7 @@ import pytest
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.data.groups import read_groups
+from fingerprints.ingestion.copies import identical
 from fingerprints.ingestion.intake import Intake, ingest
 from fingerprints.ingestion.settings import IntakeSettings
 from tests.ingestion.tables import members, table
@@ -66,6 +67,28 @@ def test_mixed_sizes_are_noted(folder: Path, take: Callable[..., Intake], write_
     taken = take(out=folder.parent / "other")
     assert "images of 2 sizes were resized" in taken.describe()
     assert taken.facts["native_sizes"] == {"48 x 48": 6, "60 x 30": 1}
+
+
+@pytest.mark.parametrize(
+    ("origin", "images", "groups", "few"),
+    [
+        ("patient id", 1000, 100, None),
+        ("patient id", 399, 100, "399 images will be weak"),
+        ("folder", 1000, 39, "39 patients will be weak"),
+        ("group table", 39, 20, "39 images of 20 patients will be weak"),
+        ("near-duplicate cluster", 1000, 3, None),
+    ],
+)
+def test_what_comes_next_fits_what_was_found(origin: str, images: int, groups: int, few: str | None) -> None:
+    facts = {"images": images, "groups": groups, "groups_from": {origin: images}, "size": 64, "skipped": {}}
+    facts |= {"near_duplicates": {"correlation": 0.95, "pairs": 0}, "identical": identical([])}
+    said = Intake(Path("out"), facts, (), ()).describe()
+    audit, simulate, predict = said.splitlines()[-3:]
+    assert audit.startswith("next, if a generator was trained on some of them: python -m fingerprints.audit ")
+    known = "cluster" not in origin
+    assert ("groups=out/groups.csv" in audit, "groups=out/groups.csv" in predict) == (known, known)
+    assert "images=out/images groups=out/groups.csv out=DIR" in simulate
+    assert "will be weak" not in said if few is None else few in said
 
 
 def test_progress_is_shown(folder: Path) -> None:
