@@ -7,6 +7,7 @@ printed immediately.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,16 @@ from fingerprints.config.roots import (
 )
 from fingerprints.config.simulation import MODEL_GENERATORS, SimulateSettings
 from fingerprints.core.errors import FingerprintsError, nearest
-from fingerprints.core.options import MISSING, build, has_own_name, keys, kinds, registered, schema
+from fingerprints.core.options import (
+    MISSING,
+    MissingValue,
+    build,
+    has_own_name,
+    keys,
+    kinds,
+    registered,
+    schema,
+)
 from fingerprints.core.tasks import get_task
 from fingerprints.data.embedded import embedded_benchmark
 from fingerprints.data.settings import REFERENCE
@@ -137,7 +147,7 @@ def build_root(cfg: DictConfig, root: str) -> Any:
     """The checked settings of a composed configuration, an instance of `ROOTS[root]`.
 
     Raises:
-        FingerprintsError: If a mandatory key is missing, or a value is out of range.
+        FingerprintsError: If a value is wrong, or, if none is, a mandatory key is missing.
     """
     from omegaconf import OmegaConf
 
@@ -147,10 +157,9 @@ def build_root(cfg: DictConfig, root: str) -> Any:
         benchmark = embedded_benchmark(OmegaConf.select(cfg, "data.name"))
         missing -= {"data.root"} if benchmark is not None else set()
     if missing:
+        _check_given(cfg, root)
         _refuse_missing(sorted(missing), OmegaConf.select(cfg, "data.name"))
-    plain: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
-    if root == "simulate":
-        plain["generators"] = _generators(plain)
+    plain = _plain(cfg, root)
     if root == "train":
         if benchmark is not None:
             _refuse_test_root(plain["data"]["test_root"])
@@ -161,11 +170,30 @@ def build_root(cfg: DictConfig, root: str) -> Any:
     return build(ROOTS[root], plain)
 
 
+def _plain(cfg: DictConfig, root: str) -> Any:
+    """A composed configuration as plain data, with all settings of listed generators and encoders."""
+    from omegaconf import OmegaConf
+
+    plain: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    if root == "simulate":
+        plain["generators"] = _generators(plain)
+    if root == "train":
+        _expand(plain["encoder"])
+    return plain
+
+
+def _check_given(cfg: DictConfig, root: str) -> None:
+    """Refuse a wrong value of a configuration in which other values are missing."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    with contextlib.suppress(MissingValue, OmegaConfBaseException):  # a reference to a value that is missing
+        build(ROOTS[root], _plain(cfg, root))
+
+
 def _fill_in(plain: dict[str, Any]) -> None:
     """Fill in values of a training configuration that depend on its other values."""
     if plain["run_dir"] == MISSING:
         plain["run_dir"] = None
-    _expand(plain["encoder"])
     for key in ("fit_on", "cluster_on"):
         if plain["decision"].get(key, "") is None:
             plain["decision"][key] = "real" if get_task(plain["task"]).has_real else "generated"

@@ -176,6 +176,10 @@ def build_option(group: str, values: Mapping[str, Any], *, where: str | None = N
     )
 
 
+class MissingValue(FingerprintsError):
+    """A value that must be given is missing; all values that are given are right."""
+
+
 def build(cls: type[S], values: Mapping[str, Any], *, where: str = "") -> S:
     """Make settings from plain values; values that are left out get their defaults.
 
@@ -186,8 +190,8 @@ def build(cls: type[S], values: Mapping[str, Any], *, where: str = "") -> S:
         where: Dotted key of the settings, for errors.
 
     Raises:
-        FingerprintsError: If a key is unknown, a value without default is missing, or a value is of the wrong
-            type or out of bounds.
+        FingerprintsError: If a key is unknown, a value is of the wrong type or out of bounds, or, if there is
+            no such value, one without default is missing.
     """
     known = {item.name: item for item in fields(cls)}  # type: ignore[arg-type]
     hints = _hints(cls)  # type: ignore[arg-type]
@@ -201,17 +205,20 @@ def build(cls: type[S], values: Mapping[str, Any], *, where: str = "") -> S:
             fix=f"did you mean '{start}{near[0]}'?" if near else f"use one of {', '.join(known)}",
         )
     found: dict[str, Any] = {}
+    missing: MissingValue | None = None
     for name, item in known.items():
-        value = values.get(name, MISSING)
-        if isinstance(value, str) and value == MISSING:
-            if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-                raise FingerprintsError(
-                    f"A value is missing: {start}{name}.",
-                    where="configuration",
-                    fix=f"give {start}{name}=...",
+        value, key = values.get(name, MISSING), f"{start}{name}"
+        try:
+            if not (isinstance(value, str) and value == MISSING):
+                found[name] = _converted(value, hints[name], info(item), key)
+            elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+                raise MissingValue(
+                    f"A value is missing: {key}.", where="configuration", fix=f"give {key}=..."
                 )
-            continue
-        found[name] = _converted(value, hints[name], info(item), f"{start}{name}")
+        except MissingValue as error:
+            missing = missing or error  # a wrong value, also a later one, is told first
+    if missing is not None:
+        raise missing
     return cls(**found)
 
 

@@ -24,7 +24,7 @@ from fingerprints.decisions.contract import (
     ScoredReference,
 )
 from fingerprints.decisions.cuts import above_reference, allowed_alarms, best_threshold, threshold_of
-from fingerprints.decisions.scores.settings import ScoreSettings
+from fingerprints.decisions.scores.settings import ScoreSettings, no_reference
 from fingerprints.decisions.settings import DecisionSettings
 
 LEARNED = "learned."  # prefix of the names of a score's arrays on disk
@@ -172,12 +172,7 @@ def _reference(settings: ScoreSettings, fitting: Fitting) -> tuple[Images, Image
         wanted = "not_used" if fitting.reference is None else "given"
     if wanted == "given":
         if fitting.reference is None:
-            raise FingerprintsError(
-                "There are no reference images.",
-                where="decision.reference=given",
-                fix="give a folder of real images that no generator was trained on: data.reference=DIR, or "
-                "decision.reference=not_used",
-            )
+            raise no_reference()
         return fitting.reference, _nobody()
     real = fitting.part.real
     unused = real.only(real.labels == NOT_USED)

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 
 from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.core.memory import require_memory
 from fingerprints.core.options import part_of, registered
 from fingerprints.core.tasks import Task
 from fingerprints.data.index import Index
@@ -13,11 +14,11 @@ from fingerprints.data.pairs import PairPools, PairStrategy
 from fingerprints.data.settings import DataSettings, PairingSettings
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import check_memory
-from fingerprints.decisions.scores.settings import ScoreSettings
+from fingerprints.decisions.scores.settings import ScoreSettings, no_reference
 from fingerprints.decisions.settings import DecisionSettings, Need
 from fingerprints.embeddings.sources import EncoderSource, Frozen, OnGenerated, OnLabels, OnPairs
 from fingerprints.encoders.build import build_network
-from fingerprints.encoders.settings import EncoderSettings, PixelsSettings
+from fingerprints.encoders.settings import AutoencoderSettings, EncoderSettings, PixelsSettings
 from fingerprints.reductions.settings import ReductionSettings
 from fingerprints.training.augment import Augmentation
 from fingerprints.training.classifier import ClassifierModule
@@ -145,6 +146,33 @@ def check_size(decision: DecisionSettings, index: Index) -> None:
         )
 
 
+def check_error_maps(encoder: EncoderSettings, index: Index, *, size: int) -> None:
+    """Refuse error maps for which there is not enough memory, before the autoencoder is trained.
+
+    The maps of all parts and generators are held until the end, those of a training part twice while a
+    decision is fitted.
+
+    Args:
+        encoder: The encoder; only an autoencoder gives maps.
+        index: The data set.
+        size: Image side in pixels.
+
+    Raises:
+        FingerprintsError: If there is not enough memory.
+    """
+    if not isinstance(encoder, AutoencoderSettings):
+        return
+    side = size if encoder.side is None else encoder.side
+    rows = index.select()
+    twice = rows[rows["split"] == "train"].groupby("generator").size().max()
+    require_memory(
+        4 * side**2 * int(len(rows) + twice),
+        purpose=f"encoder=autoencoder on {len(rows):,} images (error maps of {side} x {side})",
+        where="encoder.side",
+        fix=f"a smaller encoder.side ({side // 2} needs a quarter), or use fewer images",
+    )
+
+
 def check_reference(*, task: Task, decision: DecisionSettings, data: DataSettings) -> None:
     """Refuse reference images that the task has no use for, and a decision that needs some and has none.
 
@@ -158,12 +186,7 @@ def check_reference(*, task: Task, decision: DecisionSettings, data: DataSetting
             fix="leave it out, or task=usage",
         )
     if not data.has_reference and isinstance(decision, ScoreSettings) and decision.reference == "given":
-        raise FingerprintsError(
-            "There are no reference images.",
-            where="decision.reference=given",
-            fix="give a folder of real images that no generator was trained on: data.reference=DIR, or "
-            "decision.reference=not_used",
-        )
+        raise no_reference()
 
 
 def reference_notes(decision: DecisionSettings, data: DataSettings) -> list[str]:

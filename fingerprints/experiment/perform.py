@@ -29,6 +29,7 @@ from fingerprints.data.runfiles import spelled, write_run_file
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.registry import fit_decision
 from fingerprints.detector.build import (
+    check_error_maps,
     check_reference,
     check_reference_patients,
     check_size,
@@ -120,6 +121,7 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
         progress=console_progress(),
     )
     check_size(config.decision, index)
+    check_error_maps(config.encoder, index, size=config.data.size)
     check_reference_patients(config.decision, index)
     notes = [*index.notes, *notes, *reference_notes(config.decision, config.data)]
     return replace(index, notes=tuple(notes)), store, seen

@@ -205,6 +205,24 @@ def test_missing_values_are_named():
     assert caught.value.fix == "give data.root=DIR"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["experiment=similarity_usage", "decision.cut=halff"],
+            "decision.cut=halff is not one of out_of_fold",
+        ),
+        (
+            ["experiment=siamese_subtask2", "data=generic", "data.validation=7"],
+            "data.validation=7.* out of range",
+        ),
+    ],
+)
+def test_a_wrong_value_is_told_before_a_missing_one(words, said):
+    with pytest.raises(FingerprintsError, match=said):
+        settings(*words)
+
+
 def test_without_a_root_the_embedded_benchmark_of_the_layout_is_taken(embedded):
     for experiment, name in (("siamese_subtask2", "subset"), ("metric_subtask1", "usage")):
         data = settings(f"experiment={experiment}").data

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pandas as pd
 import pytest
 
+from fingerprints.core import memory
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import build_option, registered
 from fingerprints.core.tasks import get_task
 from fingerprints.data.settings import DataSettings
-from fingerprints.detector.build import check_reference, check_stages, reference_notes
+from fingerprints.detector.build import check_error_maps, check_reference, check_stages, reference_notes
 
 CLUSTERINGS = sorted(name for name, found in registered("decision").items() if found.transductive)
 SCORES = sorted(name for name, found in registered("decision").items() if "usage" in found.tasks)
@@ -132,3 +136,20 @@ def test_a_reference_that_the_decision_does_not_use_is_noted(decision, used):
     notes = reference_notes(made, given)
     assert (notes == []) == used
     assert used or "does not use the reference images" in notes[0]
+
+
+@pytest.mark.parametrize(("encoder", "side"), [({"side": 8}, 8), ({"side": None}, 10)])
+def test_error_maps_too_large_for_the_memory_are_refused_before_the_training(encoder, side, monkeypatch):
+    parts = [("train", "a", 3), ("train", "b", 5), ("test", "a", 4)]
+    table = pd.DataFrame([(split, generator) for split, generator, n in parts for _ in range(n)])
+    table.columns = ["split", "generator"]
+    index = SimpleNamespace(select=lambda: table)
+    needed = 4 * side**2 * (3 + 5 + 4 + 5)  # all maps, and those of the largest training part once more
+    monkeypatch.setattr(memory, "SMALL", 0)
+    autoencoder = build_option("encoder", {"name": "autoencoder", **encoder})
+    monkeypatch.setattr(memory, "available_memory", lambda: needed)
+    check_error_maps(autoencoder, index, size=10)
+    monkeypatch.setattr(memory, "available_memory", lambda: needed - 1)
+    with pytest.raises(FingerprintsError, match=rf"12 images \(error maps of {side} x {side}\) needs about"):
+        check_error_maps(autoencoder, index, size=10)
+    check_error_maps(build_option("encoder", {"name": "pixels"}), index, size=10)

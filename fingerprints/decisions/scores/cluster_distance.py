@@ -18,11 +18,10 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import f1_score
 from sklearn.metrics.pairwise import euclidean_distances
 
-from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.memory import require_memory
 from fingerprints.core.tasks import USED
 from fingerprints.decisions.clusters.hierarchical import Hierarchical, cut_tree, merge_tree
-from fingerprints.decisions.contract import Embeddings, Fitting, Part
+from fingerprints.decisions.contract import Embeddings, Fitting, Part, require_generated
 from fingerprints.decisions.cuts import threshold_of
 from fingerprints.decisions.scores.settings import ClusterDistanceSettings
 
@@ -121,12 +120,7 @@ def _training_f1(
 
 def _clusters(settings: ClusterDistanceSettings, made: Embeddings, *, seed: int) -> Callable[[int], Codes]:
     """Function from a number of clusters to `(n,)` codes of the generated images `(n, d)`."""
-    if not len(made):
-        raise FingerprintsError(
-            "There are no generated images to compare with.",
-            where="generated images of the part",
-            fix="add images of this generator",
-        )
+    require_generated(made)
     if settings.clustering == "kmeans":
         return lambda k: KMeans(min(k, len(made)), random_state=seed).fit_predict(made)
     require_memory(

@@ -82,6 +82,16 @@ class ScoreSettings(DecisionSettings):
             )
 
 
+def no_reference() -> FingerprintsError:
+    """The error for `reference=given` without reference images."""
+    return FingerprintsError(
+        "There are no reference images.",
+        where="decision.reference=given",
+        fix="give a folder of real images that no generator was trained on: data.reference=DIR, or "
+        "decision.reference=not_used",
+    )
+
+
 @register("decision", part="fingerprints.decisions.usage:UsageDecision")
 @dataclass(frozen=True, kw_only=True)
 class DistanceSettings(ScoreSettings):

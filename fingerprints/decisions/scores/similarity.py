@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances, pairwise_distances_chunked
 from sklearn.utils import gen_batches
 
-from fingerprints.core.errors import FingerprintsError
-from fingerprints.decisions.contract import Embeddings, Part
+from fingerprints.decisions.contract import Embeddings, Part, require_generated
 from fingerprints.decisions.scores.settings import SimilaritySettings
 from fingerprints.decisions.scores.structural import structural_similarities
 
@@ -31,12 +30,7 @@ def score(settings: SimilaritySettings, part: Part, learned: Mapping[str, Any]) 
         FingerprintsError: If there are no generated images.
     """
     own, made = part.queries.embeddings, part.references.embeddings
-    if not len(made):
-        raise FingerprintsError(
-            "There are no generated images to compare with.",
-            where="generated images of the part",
-            fix="add images of this generator",
-        )
+    require_generated(made)
     if settings.metric == "ssim":
         return _structural(settings, own, made)
     offset = 1.0 if settings.metric == "cosine" else 0.0
