@@ -153,7 +153,9 @@ def _seen(
         )
     except FingerprintsError as error:
         # Keys with `data.` belong to training; here `on_bad_image` has no prefix, and the run sets the size.
-        fix = "scale them to one size, as the run's own images were"
+        sizes = {size for found in (run.record.native_sizes or {}).values() for size in found}
+        own = f" ({', '.join(sorted(sizes))})" if sizes else ""
+        fix = f"scale them to one size, as the run's own images were{own}"
         if store.errors:
             fix = "repair or remove them, or leave them out: on_bad_image=skip"
         raise FingerprintsError(error.what, where=error.where or images, fix=fix) from None

@@ -86,6 +86,9 @@ def test_usage_is_scored_against_generated_images(
     with pytest.raises(FingerprintsError, match="not trained on") as error:
         ask(run, tmp_path, **folders)
     assert "48 x 48: 16" in error.value.what
+    with pytest.raises(FingerprintsError, match="differ in size") as error:
+        ask(run, tmp_path, folders["images"], generated=root / "generated")
+    assert "as the run's own images were (48 x 48)" in str(error.value.fix)
     run.config["data"]["on_mixed_size"] = "resize"
     assert len(ask(run, tmp_path, **folders).labels) == 1
     assert capsys.readouterr().err.count("have a size that the run was not trained on") == 2
