@@ -30,6 +30,7 @@ def main() -> None:
 
 
 def _job(config: EvaluateSettings, place: Place) -> None:
+    from fingerprints.evidence.estimates import p_text
     from fingerprints.evidence.intervals import estimate_metrics
     from fingerprints.evidence.submission import read_submission
 
@@ -68,7 +69,7 @@ def _job(config: EvaluateSettings, place: Place) -> None:
             print(f"  {name:<22}     -  {estimate.reason}")
             continue
         interval = "" if estimate.low is None else f"[{estimate.low:.4f}, {estimate.high:.4f}]"
-        p = "" if estimate.p is None else (f"p {estimate.p:.3f}" if estimate.p > 0.001 else "p <= 0.001")
+        p = "" if estimate.p is None else p_text(estimate.p, named=True)
         print(f"  {name:<22}{estimate.value:8.4f}  {interval:<18}  {p}")
 
 

@@ -348,6 +348,8 @@ def private_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 @pytest.fixture
 def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
     """`detected(root, layout)`: index, store, detections and `metrics.json` of a detector that guesses."""
+    from dataclasses import replace
+
     from fingerprints.detector.detector import Detection, Predictions
     from fingerprints.embeddings.sources import Encoder
     from fingerprints.evidence.settings import EvidenceSettings
@@ -377,7 +379,7 @@ def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
                     generator=generator,
                     encoder=Encoder(None, None),
                     decider=None,
-                    validation=predictions(index, held),
+                    validation=replace(predictions(index, held), chosen_on=("threshold",)),
                     test=predictions(index, test) if len(test) else None,
                     held_out_real=None,
                     fits={},

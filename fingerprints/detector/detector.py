@@ -7,7 +7,7 @@ made.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from fingerprints.embeddings.sources import (
     TrainingRows,
     shortened,
 )
+from fingerprints.evidence.estimates import EPOCHS, THRESHOLD
 from fingerprints.reductions.registry import Reduction
 from fingerprints.training.fit import FitResult
 from fingerprints.training.settings import StoppingSettings, TrainerSettings
@@ -87,6 +88,8 @@ class Predictions:
         clusters: Whether labels are names of clusters and not classes.
         real: As in `Answers`.
         reference: As in `Answers`; filled in for images that a finished run labels.
+        chosen_on: What of the detector was chosen on these same images with their labels
+            (`evidence.estimates.THRESHOLD`, `EPOCHS`).
     """
 
     rows: pd.DataFrame
@@ -95,6 +98,7 @@ class Predictions:
     clusters: bool = False
     real: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=str))
     reference: ScoredReference = field(default_factory=ScoredReference)
+    chosen_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -238,6 +242,7 @@ class Detector:
         decider = self._fit(encoder, train_part, self._others(encoder, generator, unseen=held))
 
         validation, part, distances = folds.predictions, None, list(folds.distances)
+        chosen = self._chosen(encoder.fits)
         if whole:
             known = rows[rows["split"] != "test"]
             validation = self._predict(decider, known, self._embed(encoder, known, known))
@@ -245,12 +250,12 @@ class Detector:
             # A held-out real image is scored against the whole generated set of its part.
             against = rows[rows["split"] != "test"] if self.index.task.unit == "real" else held
             part = self._embed(encoder, held, against)
-            validation = self._predict(decider, held, part)
+            validation = replace(self._predict(decider, held, part), chosen_on=chosen)
             unseen = _generated(against)["split"].to_numpy() == "validation"
             distances.append(self._pair_distances(part, unseen, encoder))
         source = "validation" if folds.predictions is None and not whole else "out_of_fold"
         decider, validation = _calibrated(decider, validation, source=source)
-        held_out_real = None if part is None else self._held_out_real(decider, held, part)
+        held_out_real = None if part is None else self._held_out_real(decider, held, part, chosen)
         decision = decider.decision.for_other_generator()
         if self.recipe.test_clusters is not None:
             decision = decision.for_clusters(self.recipe.test_clusters)
@@ -285,10 +290,16 @@ class Detector:
             others = self._others(encoder, generator, unseen=outside)
             decider = self._fit(encoder, self._embed(encoder, inside, inside), others)
             part = self._embed(encoder, outside, train)
-            predictions.append(self._predict(decider, outside, part))
+            found = self._predict(decider, outside, part)
+            predictions.append(replace(found, chosen_on=self._chosen(encoder.fits)))
             unseen = _generated(train)["fold"].to_numpy() == fold
             distances.append(self._pair_distances(part, unseen, encoder))
         return _Folds(fits, _concatenate(predictions) if predictions else None, distances)
+
+    def _chosen(self, fits: Mapping[str, FitResult]) -> tuple[str, ...]:
+        """What these trainings chose by the images that were held out of them."""
+        validated = any(result.validated for result in fits.values())
+        return (EPOCHS,) if validated and self.context.stopping.enabled else ()
 
     def _others(self, encoder: Encoder, generator: str, *, unseen: pd.DataFrame) -> tuple[Part, ...]:
         """Training parts of the other generators, if wanted, without real images of patients in `unseen`."""
@@ -328,12 +339,15 @@ class Detector:
             return None
         return _images(encoder.encode(rows.index.to_numpy(dtype=np.int64)), rows).map(reduction.apply)
 
-    def _held_out_real(self, decider: Decider, held: pd.DataFrame, part: Part) -> Predictions | None:
+    def _held_out_real(
+        self, decider: Decider, held: pd.DataFrame, part: Part, chosen_on: tuple[str, ...]
+    ) -> Predictions | None:
         """A control of tasks about generated images: the decision on held-out real ones."""
         if self.index.task.unit == "real" or decider.transductive or not len(part.real):
             return None
         found = decider.answer(part.swapped())
-        return Predictions(rows=held[held["domain"] == "real"], labels=found.labels, scores=found.scores)
+        rows = held[held["domain"] == "real"]
+        return Predictions(rows, found.labels, found.scores, chosen_on=chosen_on)
 
     def _embed(self, encoder: Encoder, rows: pd.DataFrame, part: pd.DataFrame) -> Part:
         """The real images of `rows` with the generated images of `part`, as embeddings."""
@@ -389,10 +403,11 @@ def _calibrated(
         decision = decision.calibrate(unseen)
         if decision is not decider.decision:
             found = decision.decide(validation.scores)
-            labels = found.labels
+            labels, own = found.labels, True
             if validation.scores.ndim == 1:
-                labels = _with_thresholds_of_others(decider.decision, validation, otherwise=labels)
-            validation = replace(validation, labels=labels, scores=found.scores)
+                labels, own = _with_thresholds_of_others(decider.decision, validation, otherwise=labels)
+            chosen_on = (*([THRESHOLD] if own else []), *validation.chosen_on)
+            validation = replace(validation, labels=labels, scores=found.scores, chosen_on=chosen_on)
     if not decision.calibrated:
         raise FingerprintsError(
             f"Decision '{decision.settings.name}' takes its threshold from labelled images that training does"
@@ -405,8 +420,8 @@ def _calibrated(
 
 def _with_thresholds_of_others(
     decision: Decision, validation: Predictions, *, otherwise: NDArray[np.str_]
-) -> NDArray[np.str_]:
-    """Labels of images, each by the threshold of images of other patients.
+) -> tuple[NDArray[np.str_], bool]:
+    """Labels of images, each by the threshold of images of other patients where there is one.
 
     With one threshold for all, from these same images, kappa and its p-value would be too good: of detectors
     that know nothing, up to a quarter would seem to.
@@ -415,20 +430,24 @@ def _with_thresholds_of_others(
         decision: Before its threshold is known.
         validation: Unseen images and their scores `(n,)`.
         otherwise: The labels if a label has a single patient, so that no threshold can be found without it.
+
+    Returns:
+        The labels `(n,)`, and whether some of them are from `otherwise`.
     """
     truth, groups = validation.rows["label"].to_numpy(dtype=str), validation.rows["group"].to_numpy(dtype=str)
     count = min(THRESHOLD_FOLDS, fewest_groups(truth.tolist(), groups.tolist()))
     if count < 2 or validation.scores is None:
-        return otherwise
-    labels = otherwise.copy()
+        return otherwise, True
+    labels, some = otherwise.copy(), False
     folds = k_folds(truth.tolist(), groups.tolist(), k=count, seed=0)
     for fold in range(count):
         own = folds == fold
         if len(np.unique(truth[~own])) < 2:  # large groups can leave one label only
+            some = some or bool(own.any())
             continue
         others = Calibration(validation.scores[~own], truth[~own].tolist(), "out_of_fold")
         labels[own] = decision.calibrate(others).decide(validation.scores[own]).labels
-    return labels
+    return labels, some
 
 
 def _images(embeddings: NDArray[np.float32], rows: pd.DataFrame) -> Images:
@@ -449,6 +468,7 @@ def _concatenate(parts: list[Predictions]) -> Predictions:
         rows=rows.iloc[order],
         labels=np.concatenate([part.labels for part in parts])[order],
         scores=np.concatenate(scores)[order] if scores else None,
+        chosen_on=tuple(dict.fromkeys(what for part in parts for what in part.chosen_on)),
     )
 
 

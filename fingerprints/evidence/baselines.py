@@ -1,20 +1,21 @@
 """Baselines that a detector must beat: trivial answers, and blind baselines that see no fingerprint.
 
-A blind baseline sees only the file format, the file size or the grey-level histogram. It never compares
-a real image with the generated set. If it does as well as a detector, the labels can be guessed from
-something else than fingerprints, and the detector's figure proves nothing. The caller names them:
+A blind baseline sees one image alone: its file, its grey-level histogram or its appearance. It never
+compares a real image with the generated set. If it does as well as a detector, the labels can be guessed
+from something else than fingerprints, and the detector's figure proves nothing. It is fitted twice:
 
-- `usage`: `histogram` and `file_size`, fitted on used and not used real images of the training part;
-- `subset`: `histogram_real` (fitted on real images, scored on generated ones) and
-  `histogram_generated` (fitted on generated ones): whether subsets, or their generators, differ in
-  brightness alone.
+- on the training part (`blind`): whether labels can be guessed as the detector learns them;
+- within the test part (`within_test`): whether the labels of the test part can be guessed at all. A rule that
+  holds in the test part only, since other patients or another scanner were used, is not seen otherwise.
+
+`fingerprints.reporting.baselines` says which images and features each task has.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import Task
 from fingerprints.data.picture import open_picture
+from fingerprints.data.splits import fewest_groups, k_folds
 from fingerprints.evidence.estimates import Estimate, Evaluation, in_reading_order, percentiles
 from fingerprints.evidence.intervals import estimate_metrics, table_figures
 from fingerprints.evidence.metrics import FloatArray, Labels, encode
@@ -37,6 +39,11 @@ TRIVIAL = ("all_used", "majority", "random")
 
 FORMATS = (".png", ".jpg", ".tif", ".bmp", ".dcm", ".npy", ".gz")
 _SPELLINGS = {".jpeg": ".jpg", ".tiff": ".tif"}
+
+WITHIN_FOLDS = 5
+"""Parts of the test part that are answered by a model of the others; fewer if a class has fewer groups."""
+
+NO_P = "the models were fitted on labels of these images, so that permuting the labels gives no p-value"
 
 _GUESSES = 1000
 _REGULARISATION = 1.0
@@ -86,6 +93,7 @@ def trivial(
             groups=groups,
             seed=seed,
             permutations=permutations,
+            among_images=False,
         )
         for name, answer in answers.items()
     }
@@ -233,3 +241,95 @@ def blind(
     if task.positive is not None:
         return BlindAnswers(predicted, probabilities[:, list(classes).index(task.positive)])
     return BlindAnswers(predicted, probabilities)
+
+
+def within_test(
+    *,
+    task: Task,
+    classes: Sequence[str],
+    features: NDArray[Any],
+    labels: Labels,
+    groups: Labels,
+    seed: int,
+    permutations: int = 999,
+) -> Evaluation:
+    """Figures of a blind baseline that is fitted within the test part, never on a group that it answers.
+
+    With few groups, out-of-fold figures lie below chance if the features say nothing: what is held out is
+    missing from the rest. So only figures above chance say something, and there are no p-values.
+
+    Args:
+        task: As in `estimate_metrics`.
+        classes: The names of the labels.
+        features: Shape (n, d), of the test part.
+        labels: True labels of the test part, shape (n,).
+        groups: Group of each image, shape (n,).
+        seed: Seed of dividing and permuting.
+        permutations: Permutations of the labels, for chance.
+
+    Returns:
+        Figures without p-values; only the official metric, without a value and with the reason, if the groups
+        or classes are too few.
+    """
+    try:
+        answers = _out_of_fold(task, classes, features, labels, groups, seed=seed)
+    except FingerprintsError as error:
+        missing = Estimate(None, None, None, None, error.what.rstrip("."))
+        return Evaluation(
+            metrics={task.official: missing},
+            without={},
+            nulls={},
+            n=len(labels),
+            groups=frozenset(np.asarray(groups, dtype=str).tolist()),
+            permuted="groups",
+            cross_fitted=True,
+        )
+    found = estimate_metrics(
+        task=task,
+        classes=classes,
+        truth=labels,
+        predicted=answers.predicted,
+        scores=answers.scores,
+        groups=groups,
+        seed=seed,
+        permutations=permutations,
+        among_images=False,
+    )
+    metrics = {
+        name: replace(one, p=None, reason="; ".join(filter(None, [one.reason, NO_P])))
+        for name, one in found.metrics.items()
+    }
+    return replace(found, metrics=metrics, name_nulls={}, cross_fitted=True)
+
+
+def _out_of_fold(
+    task: Task,
+    classes: Sequence[str],
+    features: NDArray[Any],
+    labels: Labels,
+    groups: Labels,
+    *,
+    seed: int,
+) -> BlindAnswers:
+    """Answers to every image by `blind`, fitted on the groups of the other folds."""
+    truth, group = np.asarray(labels, dtype=str), np.asarray(groups, dtype=str)
+    if len(np.unique(truth)) < 2:
+        raise FingerprintsError("All images of the test part are of one class.")
+    count = max(2, min(WITHIN_FOLDS, fewest_groups(truth.tolist(), group.tolist())))
+    folds = k_folds(truth.tolist(), group.tolist(), k=count, seed=seed)
+    parts = [
+        blind(
+            task=task,
+            classes=classes,
+            train_features=features[folds != fold],
+            train_labels=truth[folds != fold],
+            train_groups=group[folds != fold],
+            test_features=features[folds == fold],
+        )
+        for fold in np.unique(folds)
+    ]
+    place = np.argsort(np.argsort(folds, kind="stable"), kind="stable")
+    return BlindAnswers(
+        np.concatenate([part.predicted for part in parts])[place],
+        np.concatenate([part.scores for part in parts])[place],
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,6 +21,9 @@ MIN_NON_MEMBERS = {0.01: 100, 0.001: 1000}
 TIE = 1e-12
 """Figures that differ by less are equal: the order of a sum changes its rounding."""
 
+
+THRESHOLD, EPOCHS = "threshold", "number of epochs"
+"""What can be chosen on the images that are judged (`Evaluation.chosen_on`)."""
 
 Permuted = Literal["groups", "images within groups", "groups, and images within mixed groups"]
 
@@ -68,6 +71,10 @@ class Evaluation:
         permuted: The units among which labels were permuted.
         groups_by_class: Number of groups with an image of each class; empty for a mean over generators.
         parts: Of a mean over generators, the evaluation of each.
+        cross_fitted: Whether each image was answered by a model fitted on the other groups of these same
+            images. An AUC below 0.5 then shows nothing: no part before this one gave the direction.
+        chosen_on: What of the detector was chosen on these same images with their labels (`THRESHOLD`,
+            `EPOCHS`); figures that depend on it may be too good.
     """
 
     metrics: dict[str, Estimate]
@@ -81,6 +88,8 @@ class Evaluation:
     least_p: float = 0.0
     groups_by_class: dict[str, int] = field(default_factory=dict)
     parts: tuple[Evaluation, ...] = ()
+    cross_fitted: bool = False
+    chosen_on: tuple[str, ...] = ()
 
     @property
     def n_groups(self) -> int:
@@ -109,6 +118,11 @@ class Evaluation:
             return None
         return float(np.mean(self.name_nulls[metric] >= value - TIE))
 
+    def chosen_for(self, metric: str) -> tuple[str, ...]:
+        """What of `chosen_on` the metric depends on: a ranking has no threshold."""
+        ranking = metric.startswith(("auc", "tpr"))
+        return tuple(what for what in self.chosen_on if not (ranking and what == THRESHOLD))
+
     def to_json(self) -> dict[str, object]:
         """Sizes and estimates without the draws."""
         return {
@@ -119,11 +133,11 @@ class Evaluation:
             "metrics": {name: self.metric_json(name) for name in self.metrics},
         }
 
-    def metric_json(self, name: str) -> dict[str, float | str | None]:
-        """The estimate, with `p_images` and `p_names` where there are such tests."""
-        figures = self.metrics[name].to_json()
-        others = {"p_images": self.p_among_images(name), "p_names": self.p_of_names(name)}
-        return figures | {key: p for key, p in others.items() if p is not None}
+    def metric_json(self, name: str) -> dict[str, Any]:
+        """The estimate, with `p_images` and `p_names` where there are such tests, and `chosen_on`."""
+        others: dict[str, Any] = {"p_images": self.p_among_images(name), "p_names": self.p_of_names(name)}
+        others["chosen_on"] = list(self.chosen_for(name)) or None
+        return self.metrics[name].to_json() | {key: fact for key, fact in others.items() if fact is not None}
 
 
 def tpr_name(fpr: float) -> str:
@@ -145,6 +159,18 @@ def p_value(*, observed: float, null: FloatArray) -> float:
     An undefined draw counts as high, so that p is rather too large than too small.
     """
     return float((1 + np.sum(~(null < observed - TIE))) / (1 + len(null)))
+
+
+def chosen_text(chosen: Sequence[str]) -> str | None:
+    """`threshold and number of epochs chosen on these same images`; `None` if nothing was."""
+    return f"{' and '.join(chosen)} chosen on these same images" if chosen else None
+
+
+def p_text(p: float, *, named: bool = False) -> str:
+    """`0.190`, or `<= 0.001`, the lowest that 999 permutations give; `named`: `p = 0.190`, `p <= 0.001`."""
+    small = p <= 0.001
+    text = "<= 0.001" if small else f"{p:.3f}"
+    return text if not named else f"p {text}" if small else f"p = {text}"
 
 
 def percentiles(draws: FloatArray) -> tuple[float, float]:

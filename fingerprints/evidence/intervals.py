@@ -82,6 +82,7 @@ def estimate_metrics(
     seed: int,
     permutations: int = 999,
     clusters: bool | None = None,
+    among_images: bool = True,
 ) -> Evaluation:
     """Every figure the task has, with interval and p-value as the module describes them.
 
@@ -91,19 +92,17 @@ def estimate_metrics(
         classes: The names of the labels.
         truth: True labels, shape (n,).
         predicted: Answers, shape (n,).
-        scores: For a task with a positive class (n,), higher = more likely positive; otherwise (n, C),
-            columns as `classes`. Needed for AUC. Not used for clusters.
+        scores: With a positive class (n,), higher = more likely; else (n, C) as `classes`. Only for AUC.
         groups: Group (patient) of each image, shape (n,).
         seed: Seed of permuting.
         permutations: Permutations of the labels.
-        clusters: Whether answers are names of clusters, which must be matched to classes (Hungarian
-            method, again in every draw, so that p-values account for the matching); default: as the
-            task states. Then `accuracy_unmatched` is reported too: it takes answers by name if all are names
-            of classes, else as `coded.places_by_size`.
+        clusters: Whether answers are names of clusters; default: as the task states. They are matched to
+            classes (Hungarian method), again in every draw, so that p-values account for it. Then there is
+            `accuracy_unmatched` too: by name if all name classes, else as `coded.places_by_size`.
+        among_images: Whether labels are permuted among all images too (`Evaluation.p_among_images`).
 
     Raises:
-        FingerprintsError: If lengths differ, a label is unknown, or scores have a wrong shape or are not
-            finite.
+        FingerprintsError: If lengths differ, a label is unknown, or scores are not finite or misshapen.
     """
     clusters = task.clusters if clusters is None else clusters
     answers = coded(
@@ -115,10 +114,11 @@ def estimate_metrics(
         groups=groups,
         clusters=clusters,
     )
-    drawn = _draw(answers, task, classes, seed=seed, permutations=permutations, clusters=clusters)
-    missing = _missing(answers, task=task)
-    metrics = _estimates(answers, drawn, missing, task=task, classes=classes, clusters=clusters)
-    known = [name for name in metrics if name not in missing]
+    drawn = _draw(
+        answers, task, classes, seed=seed, permutations=permutations, clusters=clusters, images=among_images
+    )
+    metrics = _estimates(answers, drawn, task=task, classes=classes, clusters=clusters)
+    known = [name for name, one in metrics.items() if one.value is not None]
     return Evaluation(
         metrics=metrics,
         without={name: drawn.without[name] for name in known},
@@ -172,6 +172,7 @@ def _draw(
     seed: int,
     permutations: int,
     clusters: bool,
+    images: bool,
 ) -> _Draws:
     ones = np.ones(len(answers.truth))
     rank_names = ["auc", *(tpr_name(fpr) for fpr in answers.fprs)] if answers.ranks else []
@@ -192,7 +193,7 @@ def _draw(
         without=figures(*leave_out(answers, seed=seed)),
         nulls=figures(*permute(answers, rng=by_group, draws=permutations)),
         among_images=figures(*permute(answers, rng=by_image, draws=permutations, among_images=True))
-        if several
+        if images and several
         else {},
     )
 
@@ -200,13 +201,13 @@ def _draw(
 def _estimates(
     answers: CodedAnswers,
     drawn: _Draws,
-    missing: Mapping[str, str],
     *,
     task: Task,
     classes: Sequence[str],
     clusters: bool,
 ) -> dict[str, Estimate]:
     """Every figure in reading order; a missing figure has a reason."""
+    missing = _missing(answers, task=task)
     positive = None if task.positive is None else list(classes).index(task.positive)
     point = answers.table(answers.truth)
     trials = _trials(answers, positive=positive, name=task.positive, clusters=clusters)

@@ -64,6 +64,8 @@ def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:
         },
         least_p=min(part.least_p for part in evaluations),
         parts=tuple(evaluations),
+        cross_fitted=any(part.cross_fitted for part in evaluations),
+        chosen_on=tuple(dict.fromkeys(what for part in evaluations for what in part.chosen_on)),
         permuted=kinds.pop() if len(kinds) == 1 else "groups, and images within mixed groups",
     )
 

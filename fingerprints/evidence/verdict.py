@@ -11,7 +11,8 @@ depends on the metric that the challenge ranks by. From the least to the most th
 - `weak`: the interval's lower end is less than a fifth of the way from chance to 1, or there is no interval,
   or a trivial answer scores as well, or it is unknown which real images are of one patient;
 - `not_above_blind`: the interval of the difference to a blind baseline (`difference`) includes 0, in the
-  metric or in max(AUC, 1 - AUC): the signal may be what the baseline sees, and not a fingerprint;
+  metric or in max(AUC, 1 - AUC) (in AUC, if the baseline was fitted within the test part): the signal may be
+  what the baseline sees, and not a fingerprint;
 - `generators`: for `subset`, generated images are told apart, but not the held-out real images;
 - `clear`: none of these.
 """
@@ -25,7 +26,7 @@ from typing import Any, Literal
 from fingerprints.core.tasks import Task
 from fingerprints.evidence.baselines import TRIVIAL
 from fingerprints.evidence.difference import difference
-from fingerprints.evidence.estimates import Estimate, Evaluation, p_value
+from fingerprints.evidence.estimates import Estimate, Evaluation, chosen_text, p_text, p_value
 from fingerprints.evidence.metrics import FloatArray
 from fingerprints.evidence.power import detectable_auc
 
@@ -148,7 +149,8 @@ def _rivals(ours: Evaluation, baselines: Mapping[str, Evaluation], *, metric: st
     for name, theirs in baselines.items():
         if name in TRIVIAL:
             continue
-        auc = ("max(AUC, 1 - AUC)", difference(ours, theirs, "auc", folded=True))
+        ranking = "AUC" if theirs.cross_fitted else "max(AUC, 1 - AUC)"
+        auc = (ranking, difference(ours, theirs, "auc", folded=not theirs.cross_fitted))
         for what, found in ((_named(metric), difference(ours, theirs, metric)), auc):
             if found is not None and (found.low is None or found.low <= 0):
                 rivals.append(f"the blind baseline '{name}' (difference in {what} {_figure(found)})")
@@ -249,6 +251,7 @@ def _notes(
             "No groups (patients) were given: clusters of near-duplicates are used instead. The effective "
             f"sample size{size} is {effective_n} at most; the number of true groups may be smaller."
         )
+    notes.extend(_left_out_notes(baselines, metric=task.official))
     if task.positive is not None:
         notes.append(_member_note(shared_groups))
     if task.unit == "generated" and task.has_real:
@@ -272,6 +275,16 @@ def _size_note(evaluation: Evaluation) -> str:
     if auc is None:
         return f"{note}."
     return f"{note}, and an AUC of {auc:.2f} or more would be found in four of five such studies."
+
+
+def _left_out_notes(baselines: Mapping[str, Evaluation], *, metric: str) -> list[str]:
+    """Blind baselines without a figure, which are no rivals."""
+    left_out = {
+        name: found.metrics[metric].reason
+        for name, found in baselines.items()
+        if name not in TRIVIAL and metric in found.metrics and found.metrics[metric].value is None
+    }
+    return [f"The blind baseline '{name}' has no figure: {reason}." for name, reason in left_out.items()]
 
 
 def _member_note(shared_groups: float | None) -> str:
@@ -324,6 +337,7 @@ def _held_out_note(evaluation: Evaluation, *, metric: str) -> str:
     said = (
         f"Real images of the same subsets, held out of the detector's training but known to the generators, "
         f"are attributed with {_named(metric)} {_figure(estimate)}, where chance gives {chance:z.2f}"
+        f"{_too_good(evaluation, metric)}"
     )
     if _recognises_data(evaluation, metric=metric):
         return f"{said}: the detector recognises something of the real data as well."
@@ -339,8 +353,8 @@ def _p_notes(evaluation: Evaluation, *, metric: str) -> list[str]:
     by_image, by_name = evaluation.p_among_images(metric), evaluation.p_of_names(metric)
     if by_image is not None and f"{by_image:.2f}" != f"{ours.p:.2f}":
         notes.append(
-            f"Permuted among groups, {said_p(ours.p)}; if all images were independent, {said_p(by_image)}. "
-            "Images of one patient are alike, so that the first one counts."
+            f"Permuted among groups, {p_text(ours.p, named=True)}; if all images were independent, "
+            f"{p_text(by_image, named=True)}. Images of one patient are alike, so that the first one counts."
         )
     if by_name is not None:
         notes.append(
@@ -348,11 +362,6 @@ def _p_notes(evaluation: Evaluation, *, metric: str) -> list[str]:
             f"do as well with a probability of {by_name:.2g} (all exchanges of the names of the classes)."
         )
     return notes
-
-
-def said_p(p: float) -> str:
-    """`p = 0.190`; `p <= 0.001` where fewer permutations would not tell."""
-    return f"p = {p:.3f}" if p > 0.001 else "p <= 0.001"
 
 
 def _score_notes(*, task: Task, evaluation: Evaluation, generators: int) -> list[str]:
@@ -388,7 +397,7 @@ def _validation_notes(
         return []
     which = "On the labelled images of the training part, clustered without their labels"
     which = which if clustered else "On held-out images of the training part"
-    notes = [f"{which}: {_named(task.official)} {_figure(held_out)}."]
+    notes = [f"{which}: {_named(task.official)} {_figure(held_out)}{_too_good(validation, task.official)}."]
     if clustered:
         return [
             *notes,
@@ -407,6 +416,12 @@ def _validation_notes(
     return notes
 
 
+def _too_good(evaluation: Evaluation, metric: str) -> str:
+    """What a figure owes to choices on the same images; empty if there are none."""
+    chosen = chosen_text(evaluation.chosen_for(metric))
+    return "" if chosen is None else f" ({chosen}, so that the figure may be too good)"
+
+
 def _named(metric: str) -> str:
     return NAMES.get(metric, metric)
 
@@ -417,5 +432,5 @@ def _figure(estimate: Estimate) -> str:
         interval = "no interval"
     else:
         interval = f"95 % interval {estimate.low:.2f} to {estimate.high:.2f}"
-    p = "" if estimate.p is None else f", {said_p(estimate.p)}"
+    p = "" if estimate.p is None else f", {p_text(estimate.p, named=True)}"
     return f"{estimate.value:.2f} ({interval}{p})"

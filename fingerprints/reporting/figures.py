@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.metrics import silhouette_score
 
 from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
 from fingerprints.detector.detector import Detection, Predictions
-from fingerprints.evidence.baselines import blind, file_features, histogram_features, trivial
 from fingerprints.evidence.estimates import Evaluation
 from fingerprints.evidence.intervals import estimate_metrics
 from fingerprints.evidence.mean import mean_evaluation
 from fingerprints.evidence.patients import PatientEvidence, patient_evidence
 from fingerprints.evidence.settings import EvidenceSettings
 from fingerprints.evidence.verdict import figures_document
+from fingerprints.reporting.baselines import baselines as baselines_of
 from fingerprints.runs.figures import MEAN
 
 Figures = dict[str, Evaluation]  # by generator; with several also under MEAN
@@ -70,7 +68,7 @@ def score(
             if detection.test is None:
                 continue
             test[detection.generator] = evaluate(detection.test)
-            by_generator[detection.generator] = _baselines(
+            by_generator[detection.generator] = baselines_of(
                 index, store, detection.generator, settings=settings, seed=seed
             )
     names = list(next(iter(by_generator.values()), {}))
@@ -128,7 +126,7 @@ def _evaluate(index: Index, predictions: Predictions, settings: EvidenceSettings
     scores = predictions.scores
     if scores is not None and scores.ndim == 2 and scores.shape[1] != len(classes):
         scores = None  # there are no scores for a label that training does not know
-    return estimate_metrics(
+    found = estimate_metrics(
         task=index.task,
         classes=classes,
         truth=predictions.rows["label"].to_numpy(dtype=str),
@@ -139,55 +137,7 @@ def _evaluate(index: Index, predictions: Predictions, settings: EvidenceSettings
         permutations=settings.permutations,
         clusters=predictions.clusters or index.task.clusters,
     )
-
-
-def _baselines(
-    index: Index, store: ImageStore, generator: str, *, settings: EvidenceSettings, seed: int
-) -> dict[str, Evaluation]:
-    """Baselines: trivial answers, and classifiers that see only histograms or file data."""
-    rows = index.select(generator=generator)
-    units = rows[(rows["split"] == "test") & (rows["domain"] == index.task.unit)]
-    training = rows[(rows["split"] != "test") & (rows["label"] != "")]
-    own = training[training["domain"] == index.task.unit]
-    classes = (*index.classes, *sorted(set(units["label"]) - {"", *index.classes}))
-    found = trivial(
-        task=index.task,
-        classes=classes,
-        truth=units["label"].to_numpy(dtype=str),
-        train_labels=own["label"].to_numpy(dtype=str),
-        groups=units["group"].to_numpy(dtype=str),
-        seed=seed,
-        permutations=settings.permutations,
-    )
-    blinds: dict[str, tuple[pd.DataFrame, Any]] = {}
-    if index.task.unit == "real":
-        blinds["histogram"] = (own, _histograms)
-    else:
-        blinds["histogram_generated"] = (training[training["domain"] == "generated"], _histograms)
-        real = training[training["domain"] == "real"]
-        if len(real):
-            blinds["histogram_real"] = (real, _histograms)
-    blinds["file"] = (own, _files)
-    for name, (fitted_on, features) in blinds.items():
-        answers = blind(
-            task=index.task,
-            classes=classes,
-            train_features=features(fitted_on, store),
-            train_labels=fitted_on["label"].to_numpy(dtype=str),
-            train_groups=fitted_on["group"].to_numpy(dtype=str),
-            test_features=features(units, store),
-        )
-        predicted = Predictions(rows=units, labels=answers.predicted, scores=answers.scores)
-        found[name] = _evaluate(index, predicted, settings=settings, seed=seed)
-    return found
-
-
-def _histograms(rows: pd.DataFrame, store: ImageStore) -> np.ndarray:
-    return histogram_features(store.images[rows.index.to_numpy()])
-
-
-def _files(rows: pd.DataFrame, store: ImageStore) -> np.ndarray:
-    return file_features([Path(store.paths[row]) for row in rows.index])
+    return replace(found, chosen_on=predictions.chosen_on)
 
 
 def judged_part(index: Index, detection: Detection) -> Predictions | None:

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import write_atomically
 from fingerprints.core.tasks import Task
+from fingerprints.evidence.estimates import p_text
 from fingerprints.evidence.verdict import Level
 from fingerprints.reporting import drawing
 
@@ -247,8 +248,8 @@ def number(value: float | None, *, places: int = 3) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """A p-value with three decimals; 0.001 is the lowest that 999 permutations can give."""
-    return "≤ 0.001" if value is not None and value <= 0.001 else number(value)
+    """A p-value as text, a dash if missing."""
+    return number(None) if value is None or value != value else p_text(value)
 
 
 def printed_figure(value: float | None) -> str:

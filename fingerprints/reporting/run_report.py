@@ -21,7 +21,7 @@ from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
 from fingerprints.detector.detector import Detection, Predictions
 from fingerprints.encoders.settings import RANDOM
-from fingerprints.evidence.estimates import Evaluation
+from fingerprints.evidence.estimates import Evaluation, chosen_text
 from fingerprints.evidence.metrics import confusion, matched_confusion, roc_curve
 from fingerprints.evidence.patients import roc_band
 from fingerprints.evidence.verdict import Verdict
@@ -60,7 +60,11 @@ DESCRIPTIONS = {
     "histogram": "grey-level histogram of the image alone, fitted on real training images",
     "histogram_real": "grey-level histogram of the image alone, fitted on real training images",
     "histogram_generated": "grey-level histogram of the image alone, fitted on generated training images",
+    "histogram_within_test": "grey-level histogram alone, fitted on other groups of the test part",
+    "appearance": "thumbnail and texture of the image alone, fitted on real training images",
+    "appearance_within_test": "thumbnail and texture alone, fitted on other groups of the test part",
     "file": "size and format of the file alone",
+    "file_within_test": "size and format of the file alone, fitted on other groups of the test part",
 }
 
 PRINTED_PARTS = {
@@ -151,10 +155,11 @@ def _images(
 def _rows(evaluation: Evaluation | None, printed: dict[str, float]) -> list[MetricRow]:
     if evaluation is None:
         return []
-    return [
-        MetricRow(name, e.value, e.low, e.high, e.p, e.reason, printed.get(name))
-        for name, e in evaluation.metrics.items()
-    ]
+    rows = []
+    for name, e in evaluation.metrics.items():
+        reason = "; ".join(filter(None, [e.reason, chosen_text(evaluation.chosen_for(name))])) or None
+        rows.append(MetricRow(name, e.value, e.low, e.high, e.p, reason, printed.get(name)))
+    return rows
 
 
 def _pair_rows(detections: Sequence[Detection], printed: PrintedFigures) -> list[MetricRow]:

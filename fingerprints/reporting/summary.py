@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fingerprints.core.tasks import get_task
 from fingerprints.evidence.baselines import TRIVIAL
+from fingerprints.evidence.estimates import chosen_text
 from fingerprints.runs.figures import MEAN, Document, overall
 from fingerprints.runs.folder import REPORT
 
@@ -25,8 +26,11 @@ def document_lines(document: Document, folder: Path) -> list[str]:
         if beside := _beside(document, names[0]):
             lines.append(f"  baselines, {names[0]}: {beside}")
     budget = f"encoder budget: {sum(document['encoder_budget'].values()):,} images encoded in training"
-    held_out = _shown(overall(document["validation"]), names)
-    lines.append(f"validation: {held_out}; {budget}" if held_out else budget)
+    if held_out := _shown(overall(document["validation"]), names):
+        official = _figure(document["validation"], names[0]) or {}
+        chosen = chosen_text(official.get("chosen_on", []))
+        budget = "; ".join(filter(None, [f"validation: {held_out}", chosen, budget]))
+    lines.append(budget)
     return [*lines, document["verdict"]["headline"], f"report: {folder / REPORT}"]
 
 

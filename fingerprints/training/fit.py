@@ -47,6 +47,11 @@ class FitResult:
     checkpoint: Path
 
     @property
+    def validated(self) -> bool:
+        """Whether there were images to validate on."""
+        return any(str(name).startswith("val_") for name in self.history)
+
+    @property
     def epochs(self) -> int:
         """Epochs run."""
         return len(self.history)

@@ -5,6 +5,7 @@ import functools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fingerprints.core.errors import FingerprintsError
@@ -14,9 +15,10 @@ from fingerprints.decisions.cuts import best_threshold
 from fingerprints.decisions.registry import fit_decision
 from fingerprints.decisions.scores.settings import ClusterDistanceSettings, DistanceSettings
 from fingerprints.decisions.settings import CentroidSettings
-from fingerprints.detector.detector import Detector, Recipe
+from fingerprints.detector.detector import Decider, Detector, Predictions, Recipe, _calibrated
 from fingerprints.embeddings import sources as encoding
 from fingerprints.embeddings.sources import Frozen, OnPairs
+from fingerprints.evidence.estimates import EPOCHS, THRESHOLD
 from fingerprints.reductions.registry import fit_reduction
 from fingerprints.reductions.settings import NoReductionSettings
 from fingerprints.training.augment import Augmentation
@@ -28,6 +30,7 @@ from fingerprints.training.settings import (
     TrainerSettings,
 )
 from fingerprints.training.siamese import SiameseModule
+from tests.decisions.parts import about_real, fitted, images
 from tests.networks import build_network
 from tests.training.stopping import stopping as stopping_of
 
@@ -99,6 +102,7 @@ def test_unseen_images_are_judged_by_a_threshold_of_other_patients(recipe, usage
     truth, groups = (found.rows[column].tolist() for column in ("label", "group"))
     parts = k_folds(truth, groups, k=min(5, fewest_groups(truth, groups)), seed=0)
     assert len(set(parts)) > 1
+    assert found.chosen_on == ()
     for part in set(parts):
         cut = best_threshold(found.scores[parts != part], np.array(truth)[parts != part].tolist())
         called = np.where(found.scores[parts == part] >= cut, "used", "not_used")
@@ -166,6 +170,7 @@ def test_large_usage_parts_are_split_once(recipe, usage_root, prepared, tmp_path
     assert found.validation.rows.index.tolist() == held.index.tolist()
     assert found.decision.explain().source == "validation"
     assert len(found.fits) == 1
+    assert found.validation.chosen_on == ()
 
 
 def test_early_stopped_folds_set_the_length_of_the_last_training(
@@ -176,16 +181,19 @@ def test_early_stopped_folds_set_the_length_of_the_last_training(
     found = Detector(index, store, made, folder=tmp_path / "c").run("")
     chosen = [result.chosen_epoch for result in list(found.fits.values())[:2]]
     assert trained_on[-1][1] == round(float(np.median(chosen)))
+    assert found.validation.chosen_on == (EPOCHS,)
+    assert found.test.chosen_on == ()
 
 
 def test_subset_controls_and_pair_distances(recipe, subset_root, prepared, tmp_path):
     index, store = prepared(subset_root(), "subset", validation=0.3)
-    made = recipe(CentroidSettings())
+    made = recipe(CentroidSettings(), stopping=stopping_of(best=True))
     found = Detector(index, store, made, folder=tmp_path / "c").run("")
     held_real = index.select(domain="real", split="validation")
     held_generated = index.select(domain="generated", split="validation")
     assert found.held_out_real.rows.index.tolist() == held_real.index.tolist()
     assert found.validation.rows.index.tolist() == held_generated.index.tolist()
+    assert found.held_out_real.chosen_on == found.validation.chosen_on == (EPOCHS,)
     positive, negative = found.pair_distances
     assert len(positive) + len(negative) == len(held_real) * len(held_generated)
     same = sum((held_generated["label"] == label).sum() for label in held_real["label"])
@@ -210,3 +218,19 @@ def test_an_open_set_is_calibrated_on_held_out_images(recipe, subset_root, prepa
     best = found.validation.scores[:, :-1].max(axis=1)
     assert (found.validation.labels == "none").tolist() == (best < found.decision.none_below).tolist()
     assert (found.validation.labels == "none").sum() == len(best) - math.ceil((len(best) + 1) / 2)
+    assert found.validation.chosen_on == (THRESHOLD,)
+
+
+@pytest.mark.parametrize(
+    ("groups", "chosen_on"), [("abcd", ()), ("abcc", (THRESHOLD,)), ("abca", (THRESHOLD,))]
+)
+def test_a_threshold_of_these_images_is_told(groups, chosen_on):
+    """With a single patient of a label, or a fold of all its patients, others give no threshold."""
+    part = about_real(images(np.zeros((2, 1)), ["used", "not_used"]), images(np.zeros((2, 1))))
+    rows = pd.DataFrame({"label": ["used", "used", "not_used", "not_used"], "group": list(groups)})
+    scores = np.array([4.0, 3.0, 2.0, 1.0])
+    unseen = Predictions(rows, np.full(4, "used"), scores)
+    decider = Decider(None, fitted("distance", part, ("not_used", "used")))
+    _, found = _calibrated(decider, unseen, source="validation")
+    assert found.chosen_on == chosen_on
+    assert found.labels.tolist() == ["used", "used", "not_used", "not_used"]

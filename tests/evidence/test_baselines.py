@@ -7,9 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import TASKS
+from fingerprints.data.splits import k_folds
 from fingerprints.evidence import baselines
 
 USAGE, SUBSET = TASKS["usage"], TASKS["subset"]
@@ -129,6 +135,63 @@ def test_blind_baseline_gives_every_group_one_voice() -> None:
     assert one_voice > 2 * many
     assert answers[0].scores.shape == (1, 3)
     assert answers[0].scores[0, 2] == 0, "a class that training lacks"
+
+
+def test_within_the_test_part_agrees_with_scikit_learn() -> None:
+    rng = np.random.default_rng(1)
+    labels = np.repeat(TWO, 20)
+    groups = np.arange(40).astype(str)
+    features = rng.normal(size=(40, 3)) + (labels == "used")[:, None]
+    found = baselines.within_test(
+        task=USAGE, classes=TWO, features=features, labels=labels, groups=groups, seed=3, permutations=9
+    )
+    scores = cross_val_predict(
+        make_pipeline(StandardScaler(), LogisticRegression()),
+        features,
+        labels,
+        cv=PredefinedSplit(k_folds(labels.tolist(), groups.tolist(), k=5, seed=3)),
+        method="predict_proba",
+    )[:, 1]
+    assert found.metrics["auc"].value == pytest.approx(roc_auc_score(labels == "used", scores))
+    assert found.metrics["accuracy"].value == np.mean((scores > 0.5) == (labels == "used"))
+    assert found.cross_fitted
+    for one in found.metrics.values():
+        assert one.p is None
+        assert str(one.reason).endswith(baselines.NO_P)
+
+
+def test_within_the_test_part_no_group_answers_itself() -> None:
+    """Features that name the patient give everything away to whoever has seen the patient."""
+    patients = np.repeat(np.arange(12), 5)
+    given = {"features": np.eye(12)[patients], "labels": np.array(TWO)[patients % 2], "seed": 0}
+    found = [
+        baselines.within_test(task=USAGE, classes=TWO, groups=groups.astype(str), permutations=9, **given)
+        for groups in (patients, np.arange(60))
+    ]
+    assert found[0].metrics["auc"].value <= 0.5  # type: ignore[operator]
+    assert found[1].metrics["auc"].value == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "reason"),
+    [
+        ("uuuu", "abcd", "All images of the test part are of one class"),
+        ("uuun", "abcd", "Label 'not_used' has 1 group(s)"),
+        ("uunnn", "acabb", "needs training images of at least two classes"),
+    ],
+)
+def test_within_the_test_part_there_may_be_no_figure(labels: str, groups: str, reason: str) -> None:
+    found = baselines.within_test(
+        task=USAGE,
+        classes=TWO,
+        features=np.arange(len(labels), dtype=float)[:, None],
+        labels=["used" if letter == "u" else "not_used" for letter in labels],
+        groups=list(groups),
+        seed=0,
+    )
+    assert list(found.metrics) == ["kappa"]
+    assert found.metrics["kappa"].value is None
+    assert reason in str(found.metrics["kappa"].reason)
 
 
 def test_blind_baseline_needs_two_classes() -> None:

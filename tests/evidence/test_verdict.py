@@ -11,8 +11,9 @@ import pytest
 from scipy.stats import norm
 
 from fingerprints.core.tasks import TASKS
-from fingerprints.evidence.estimates import Estimate, Evaluation
+from fingerprints.evidence.estimates import THRESHOLD, Estimate, Evaluation
 from fingerprints.evidence.intervals import estimate_metrics
+from fingerprints.evidence.mean import mean_evaluation
 from fingerprints.evidence.verdict import Verdict, verdict
 
 USAGE, SUBSET = TASKS["usage"], TASKS["subset"]
@@ -158,6 +159,25 @@ def test_clear_is_what_exceeds_every_blind_baseline(blind: Evaluation, level: st
     assert ("the blind baseline 'histogram' (difference in" in result.headline) == (level != "clear")
 
 
+def test_below_chance_out_of_fold_is_no_ranking() -> None:
+    """An AUC of 0.001 names the labels to whoever knows the direction from another part."""
+    blind = answers(0.0, 0.001, seed=1)
+    assert judge(answers(0.65, 0.9), baselines={"file": blind}).level == "not_above_blind"
+    within = {"file_within_test": replace(blind, cross_fitted=True)}
+    assert judge(answers(0.65, 0.9), baselines=within).level == "clear"
+    good = {"file_within_test": replace(answers(0.0, 0.999, seed=1), cross_fitted=True)}
+    assert "(difference in AUC -0.1" in judge(answers(0.65, 0.9), baselines=good).headline
+    assert mean_evaluation([blind, replace(blind, cross_fitted=True)]).cross_fitted
+
+
+def test_a_blind_without_a_figure_is_noted_and_is_no_rival() -> None:
+    missing = evaluation()
+    missing.metrics["kappa"] = Estimate(None, None, None, None, "too few")
+    result = judge(answers(0.65, 0.9), baselines={"file_within_test": missing})
+    assert result.level == "clear"
+    assert has(result.notes, "The blind baseline 'file_within_test' has no figure: too few.")
+
+
 def test_two_equally_good_ones_are_seldom_clear() -> None:
     """20 pairs; when the blind's interval was compared with our point, 8 to 11 % were clear."""
     levels = [
@@ -237,6 +257,10 @@ def test_notes_on_validation() -> None:
     assert has(notes, "held-out images of the training part: Cohen's kappa 0.90")
     assert has(notes, "scores clearly lower")
     assert not has(judge(evaluation(kappa=CLEAR), validation=evaluation(kappa=CLEAR)).notes, "clearly lower")
+    assert not has(notes, "too good")
+    chosen = replace(held_out, chosen_on=(THRESHOLD,))
+    notes = judge(evaluation(kappa=CLEAR), validation=chosen).notes
+    assert has(notes, "0.95, p <= 0.001) (threshold chosen on these same images, so that the figure may be")
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from fingerprints.detector.detector import Predictions
 from fingerprints.reporting.figures import judged_part, labels_asked, overall, silhouettes
 
 TRIVIAL = {"usage": {"all_used"}, "subset": set(), "model": set()}
+COMMON = {"majority", "random", "file", "file_within_test", "histogram_within_test"}
 BLIND = {
-    "usage": {"histogram", "file"},
-    "subset": {"histogram_generated", "histogram_real", "file"},
-    "model": {"histogram_generated", "file"},
+    "usage": {"histogram", "appearance", "appearance_within_test"},
+    "subset": {"histogram_generated", "histogram_real"},
+    "model": {"histogram_generated"},
 }
 
 
@@ -26,11 +27,14 @@ def test_every_task_has_its_figures_and_baselines(
     root = {"usage": usage_root, "subset": subset_root, "model": model_root}[layout]()
     index, _, _, document = detected(root, layout)
     assert document["task"] == layout
-    assert set(document["baselines"]) == {"majority", "random"} | TRIVIAL[layout] | BLIND[layout]
+    assert set(document["baselines"]) == COMMON | TRIVIAL[layout] | BLIND[layout]
     for figures in (document["validation"], document["test"], *document["baselines"].values()):
         assert index.task.official in figures
         assert {"value", "low", "high", "p"} <= set(figures["accuracy"])
     assert document["run"]["seconds"] == 2.5
+    assert document["validation"]["accuracy"]["chosen_on"] == ["threshold"]
+    assert not any("chosen_on" in document[part].get("auc", {}) for part in ("validation", "test"))
+    assert "chosen_on" not in document["test"]["accuracy"]
 
 
 def test_several_generators_have_figures_each_and_their_mean(usage_root: Any, detected: Any) -> None:

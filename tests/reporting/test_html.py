@@ -155,7 +155,7 @@ def test_printed_figure_stands_beside_ours(page):
     assert header[:4] == ["Metric", "This run", "Printed", "Best baseline"]
     accuracy, kappa = page.row("Accuracy"), page.row("Cohen’s kappa")
     assert accuracy[1:5] == ["0.521 0.470 to 0.560", "0.518", "0.509 grey levels", "0.210"]
-    assert kappa[1:5] == ["0.041 −0.052 to 0.122", "0.036", "–", "≤ 0.001"]
+    assert kappa[1:5] == ["0.041 −0.052 to 0.122", "0.036", "–", "<= 0.001"]
     assert "Paper of the year, table 3" in page.text
     assert html.INTERVAL_NOTE in page.text
 
@@ -376,7 +376,7 @@ def test_printed_figure(value, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "–"), (0.0, "≤ 0.001"), (0.001, "≤ 0.001"), (0.002, "0.002"), (1.0, "1.000")]
+    ("value", "text"), [(None, "–"), (0.0, "<= 0.001"), (0.001, "<= 0.001"), (0.002, "0.002"), (1.0, "1.000")]
 )
 def test_p_value(value, text):
     assert html.p_value(value) == text

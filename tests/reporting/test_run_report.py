@@ -51,12 +51,13 @@ def test_a_subset_page(command: Any, subset_root: Any, tmp_path: Path) -> None:
     root = subset_root()
     (root / "test_truth.csv").unlink()
     words = ["experiment=siamese_subtask2", f"data.root={root}", f"run_dir={tmp_path / 'run'}"]
-    code, printed = command(train, *words, *FAST, "report.images=true")
+    code, printed = command(train, *words, *FAST, "report.images=true", "callbacks.checkpoint.best=true")
     assert code == 0, printed
     page = html.unescape((tmp_path / "run/report.html").read_text())
     assert page.count("data:image/png") > 7
     assert 'alt=""' not in page
-    for text in (*EVERY, "Stars are the centroids", "validation", "real images nearest to them"):
+    told = "number of epochs chosen on these same images"
+    for text in (*EVERY, "Stars are the centroids", "validation", "real images nearest to them", told):
         assert text in page, text
     for text in ("calls every image used", "one line per fold", "ROC"):
         assert text not in page, text

@@ -48,6 +48,9 @@ def test_without_truth_validation_is_what_there_is(document):
     document |= {"test": {}, "baselines": {}}
     lines = summary.document_lines(document, Path("OUT"))
     assert lines[0] == "validation: accuracy 0.550; encoder budget: 1,200 images encoded in training"
+    document["validation"]["accuracy"]["chosen_on"] = ["threshold"]
+    lines = summary.document_lines(document, Path("OUT"))
+    assert lines[0].startswith("validation: accuracy 0.550; threshold chosen on these same images; encoder")
     assert summary.brief({"ours": document}) == "validation accuracy ours 0.550"
     assert summary.brief({"ours": {**document, "validation": {}}}) == "validation accuracy ours not known"
 
