@@ -29,8 +29,6 @@ LINES_OF_A_FUNCTION = 60  # with its docstring
 NO_TEST_OF_ITS_OWN = {
     "config/roots.py": "declares settings only: config/test_schema.py",
     "encoders/build.py": "encoders/test_network.py builds every encoder",
-    "evidence/coded.py": "against slow references through the intervals: evidence/test_intervals.py",
-    "evidence/mean.py": "as above",
     "reporting/dial_plot.py": "simulation/test_dial.py draws every kind of it",
 }
 

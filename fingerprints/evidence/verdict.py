@@ -136,16 +136,16 @@ def _above_chance(
     if unknown_patients:
         doubts.append("it is unknown which images are of one patient, which alone can look like a signal")
     if doubts:
-        doubts += [f"it is not shown to exceed {rival}" for rival in rivals]
+        doubts += [] if rivals is None else [f"it is not shown to exceed {rivals}"]
         return f"Weak signal: {figure}, above chance ({chance:z.2f}), but {'; '.join(doubts)}.", "weak"
     if rivals:
-        return f"Not shown to exceed {' and '.join(rivals)}: {figure}.", "not_above_blind"
+        return f"Not shown to exceed {rivals}: {figure}.", "not_above_blind"
     return f"Clear signal: {figure}, where chance gives {chance:z.2f}.", "clear"
 
 
-def _rivals(ours: Evaluation, baselines: Mapping[str, Evaluation], *, metric: str) -> list[str]:
-    """Blind baselines that the detector does not clearly exceed, each with the difference that shows it."""
-    rivals = []
+def _rivals(ours: Evaluation, baselines: Mapping[str, Evaluation], *, metric: str) -> str | None:
+    """Blind baselines that the detector does not clearly exceed; the strongest with its difference."""
+    rivals: list[tuple[float, str, str]] = []
     for name, theirs in baselines.items():
         if name in TRIVIAL:
             continue
@@ -153,9 +153,16 @@ def _rivals(ours: Evaluation, baselines: Mapping[str, Evaluation], *, metric: st
         auc = (ranking, difference(ours, theirs, "auc", folded=not theirs.cross_fitted))
         for what, found in ((_named(metric), difference(ours, theirs, metric)), auc):
             if found is not None and (found.low is None or found.low <= 0):
-                rivals.append(f"the blind baseline '{name}' (difference in {what} {_figure(found)})")
+                value = 0.0 if found.value is None else found.value
+                rivals.append((value, f"'{name}'", f" (difference in {what} {_figure(found)})"))
                 break
-    return rivals
+    if not rivals:
+        return None
+    (_, first, shown), *others = sorted(rivals, key=lambda rival: rival[0])
+    if not others:
+        return f"the blind baseline {first}{shown}"
+    *more, last = [first + shown, *(name for _, name, _ in others)]
+    return f"the blind baselines {', '.join(more)} and {last}"
 
 
 def figures_document(figures: Mapping[str, Evaluation]) -> dict[str, Any]:

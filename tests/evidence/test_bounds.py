@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom, binomtest, t
 
-from fingerprints.core.tasks import TASKS
+from fingerprints.evidence import metrics
 from fingerprints.evidence.bounds import (
     adverse_tables,
     clopper_pearson,
@@ -15,9 +15,8 @@ from fingerprints.evidence.bounds import (
     proportion_interval,
     tail_ranks,
 )
-from fingerprints.evidence.intervals import table_figures
-
-SUBSET, THREE = TASKS["subset"], ("t1", "t2", "t3")
+from fingerprints.evidence.intervals import estimate_metrics, table_figures
+from tests.evidence.parts import SUBSET, THREE, perfect, usage
 
 
 def test_adverse_tables_bound_every_way_to_err() -> None:
@@ -140,3 +139,89 @@ def test_ranks_scale_with_images_of_a_group() -> None:
     least, most = tail_ranks(effective=500, count=500, fpr=0.01)
     assert (least, most) == (0, 10)
     assert tail_ranks(effective=500, count=5000, fpr=0.01) == (9, 100)
+
+
+def test_perfect_scores_have_exact_bounds() -> None:
+    evaluation, given = usage(n=40, shift=50)
+    low = 0.025 ** (1 / 40)
+    assert evaluation.metrics["accuracy"].value == 1
+    assert evaluation.metrics["accuracy"].low == pytest.approx(low)
+    for name in ("recall_used", "specificity_used", "precision_used", "auc"):
+        assert evaluation.metrics[name].low == pytest.approx(0.025 ** (1 / 20)), name
+    for name in ("precision", "f1", "kappa", "f1_used", "recall"):
+        bound = evaluation.metrics[name].low
+        assert bound is not None, name
+        assert 0.5 < bound <= low + 1e-12, name
+    assert all(estimate.high == 1 for estimate in evaluation.metrics.values() if estimate.value == 1)
+    paired = estimate_metrics(**{**given, "groups": (np.arange(40) // 4).astype(str)})
+    # Half way, harmonically, from 10 groups to 40 images, of which 0.8 are left by the 9 degrees of freedom.
+    images = 40 * (t.ppf(0.975, 39) / t.ppf(0.975, 9)) ** 2
+    assert paired.metrics["accuracy"].low == pytest.approx(0.025 ** (0.5 / images + 0.5 / 10))
+
+
+def test_score_of_zero_has_an_exact_bound() -> None:
+    _, given = usage(n=40, shift=50)
+    flipped = np.where(given["truth"] == "used", "not_used", "used")
+    evaluation = estimate_metrics(**{**given, "predicted": flipped, "scores": -given["scores"]})
+    assert evaluation.metrics["accuracy"].to_json()["low"] == 0
+    assert evaluation.metrics["accuracy"].high == pytest.approx(1 - 0.025 ** (1 / 40))
+    assert evaluation.metrics["auc"].high == pytest.approx(1 - 0.025 ** (1 / 20))
+
+
+def test_bounds_count_the_images_that_a_figure_is_about() -> None:
+    found = perfect(used=30, others=10).metrics
+    trials = {"accuracy": 40, "recall_weighted": 40, "recall_used": 30, "specificity_used": 10}
+    trials |= {"precision_used": 30, "auc": 10}
+    for name, count in trials.items():
+        assert (found[name].low, found[name].high) == (pytest.approx(0.025 ** (1 / count)), 1), name
+    timid = np.repeat(["used", "not_used"], [12, 28])
+    found = perfect(used=30, others=10, predicted=timid).metrics
+    assert found["precision_used"].low == pytest.approx(0.025 ** (1 / 12))
+    assert found["specificity_used"].low == pytest.approx(0.025 ** (1 / 10))
+    wrong = np.repeat(["not_used", "used"], [30, 10])
+    found = perfect(used=30, others=10, predicted=wrong).metrics
+    trials = {"recall_used": 30, "specificity_used": 10, "precision_used": 10}
+    for name, count in trials.items():
+        assert (found[name].low, found[name].high) == (0, pytest.approx(1 - 0.025 ** (1 / count))), name
+    assert "10 non-members" in str(found["tpr_at_fpr_0.01"].reason)
+    reversed_scores = np.repeat([0.0, 1.0], [30, 10])
+    auc = perfect(used=30, others=10, scores=reversed_scores).metrics["auc"]
+    assert (auc.value, auc.low, auc.high) == (0, 0, pytest.approx(1 - 0.025 ** (1 / 10)))
+    found = perfect(used=30, others=120).metrics
+    assert found["tpr_at_fpr_0.01"].low == 0
+    assert "120 independent ones: one image decides" in str(found["tpr_at_fpr_0.01"].reason)
+    found = perfect(used=30, others=368).metrics
+    assert found["tpr_at_fpr_0.01"].low == pytest.approx(0.025 ** (1 / 30))
+    assert found["tpr_at_fpr_0.01"].reason is None
+    pairs = np.r_[np.arange(30), 30 + np.arange(368) // 2].astype(str)
+    assert "184 independent" in str(
+        perfect(used=30, others=368, groups=pairs).metrics["tpr_at_fpr_0.01"].reason
+    )
+
+
+def test_pairs_are_of_two_groups_each() -> None:
+    """Twenty groups with an image of both labels: ten disjoint pairs of groups, not twenty."""
+    groups = np.tile(np.arange(20), 2).astype(str)
+    found = perfect(used=20, others=20, groups=groups)
+    assert found.n_groups == 20
+    assert found.metrics["auc"].low == pytest.approx(0.025 ** (1 / 10))
+
+
+def test_auc_bound_of_three_classes_is_of_their_pairs() -> None:
+    truth = np.repeat(THREE, [8, 12, 30])
+    scores = (truth[:, None] == np.array(THREE)).astype(float)
+    groups = np.arange(50).astype(str)
+    evaluation = estimate_metrics(
+        task=SUBSET, classes=THREE, truth=truth, predicted=truth, scores=scores, groups=groups, seed=0,
+        permutations=19,
+    )  # fmt: skip
+    expected = np.mean([(0.05 / 3 / 2) ** (1 / pairs) for pairs in (8, 12, 20)])
+    assert evaluation.metrics["auc"].low == pytest.approx(expected)
+
+
+def test_bounds_of_few_images_allow_more_errors_than_hits() -> None:
+    """Five images may hide 2.6 errors; answers are not renamed to make the best of them."""
+    errors = 5 * (1 - 0.025 ** (1 / 5))
+    worst = metrics.from_confusion(np.array([[5 - errors, errors - 2], [2, 0]]))["kappa"]
+    assert worst < -0.2
+    assert perfect(used=2, others=3).metrics["kappa"].low == pytest.approx(float(worst), abs=0.01)

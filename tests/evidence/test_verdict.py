@@ -178,6 +178,17 @@ def test_a_blind_without_a_figure_is_noted_and_is_no_rival() -> None:
     assert has(result.notes, "The blind baseline 'file_within_test' has no figure: too few.")
 
 
+def test_of_several_rivals_the_strongest_is_shown_and_the_others_named() -> None:
+    blinds = {
+        "a": answers(0.65, 0.9, seed=1),
+        "b": answers(0.9, 0.97, seed=2),
+        "c": answers(0.6, 0.9, seed=3),
+    }
+    headline = judge(answers(0.65, 0.9), baselines=blinds).headline
+    assert headline.startswith("Not shown to exceed the blind baselines 'b' (difference in Cohen's kappa -0.")
+    assert re.search(r"\), '[ac]' and '[ac]': Cohen", headline)
+
+
 def test_two_equally_good_ones_are_seldom_clear() -> None:
     """20 pairs; when the blind's interval was compared with our point, 8 to 11 % were clear."""
     levels = [
