@@ -24,7 +24,7 @@ MODULES = modules()
 
 LINES_OF_A_MODULE = 500
 LINES_OF_A_FUNCTION = 60  # with its docstring
-# Modules whose tests stand elsewhere, and why. `settings.py` only declares options: tests of the options
+# Modules whose tests stand elsewhere, and why. `*settings.py` only declare options: tests of the options
 # (core/test_options.py) and of the commands' configuration (config/) go through all of them.
 NO_TEST_OF_ITS_OWN = {
     "config/roots.py": "declares settings only: config/test_schema.py",
@@ -111,7 +111,7 @@ def test_every_module_has_a_test_file():
     lacking, needless = set(), set()
     for path in MODULES:
         name, own = name_of(path), TESTS / path.relative_to(PACKAGE).with_name(f"test_{path.name}")
-        if path.name == "__init__.py" or path.name == "settings.py":
+        if path.name == "__init__.py" or path.name.endswith("settings.py"):
             continue
         if own.exists():
             needless |= {name} & set(NO_TEST_OF_ITS_OWN)

@@ -1,3 +1,5 @@
 """Decisions on embeddings: classifiers, clusterings, and scores with cuts, under one contract."""
 
-import fingerprints.decisions.scores.settings  # noqa: F401  registers the scores for whoever asks for options
+# Registers the scores for whoever asks for options.
+import fingerprints.decisions.scores.density_settings
+import fingerprints.decisions.scores.settings  # noqa: F401

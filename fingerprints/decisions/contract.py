@@ -55,14 +55,10 @@ class Images:
         return Images(self.embeddings[keep], labels, groups)
 
     def joined(self, other: Images) -> Images:
-        """These images, then the others; both have labels and groups, or neither has."""
-        if not len(self):
-            return other
-        return Images(
-            np.concatenate([self.embeddings, other.embeddings]),
-            np.concatenate([self.labels, other.labels]),
-            np.concatenate([self.groups, other.groups]),
-        )
+        """These images, then the others, without labels; with groups if both have them."""
+        embeddings = np.concatenate([self.embeddings, other.embeddings]) if len(self) else other.embeddings
+        known = len(self.groups) == len(self) and len(other.groups) == len(other)
+        return Images(embeddings, groups=np.concatenate([self.groups, other.groups]) if known else _unknown())
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,8 @@ class Fitting:
         head: The last layer of the encoder, if it was trained as a classifier.
         seed: Seed of the run.
         reference: Real images that are known not to be members, for scores and cuts that use them for
-            calibration; `None` if there are none.
+            calibration; `None` if there are none. The `learn` of a score finds only those that it may
+            learn from (`decisions/references.py`).
         generators: Parts of shadow generators. References are the images of the shadow generator; queries
             are the candidates, labelled by whether the shadow generator was trained on them.
         others: Training parts of the run's other generators, if the settings choose one thing for all

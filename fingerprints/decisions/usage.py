@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState
 from fingerprints.core.options import build_option, load, plain
 from fingerprints.core.tasks import NOT_USED, USED
@@ -24,15 +23,12 @@ from fingerprints.decisions.contract import (
     ScoredReference,
 )
 from fingerprints.decisions.cuts import above_reference, allowed_alarms, best_threshold, threshold_of
-from fingerprints.decisions.scores.settings import ScoreSettings, no_reference
+from fingerprints.decisions.references import named, nobody, reference_images
+from fingerprints.decisions.scores.settings import ScoreSettings
 from fingerprints.decisions.settings import DecisionSettings
 
 LEARNED = "learned."  # prefix of the names of a score's arrays on disk
 Scores = NDArray[np.floating]
-
-
-def _nobody() -> Images:
-    return Images(np.empty((0, 0), dtype=np.float32))
 
 
 @dataclass(frozen=True)
@@ -44,8 +40,8 @@ class UsageDecision(Decision):
         learned: Arrays that the score has learnt from the training part, by name.
         threshold: Threshold of `cut=out_of_fold`, `fixed`, `zero`; NaN before calibration and for other cuts.
         source: Where the threshold comes from.
-        reference: Real images that the generator was not trained on; scored together with the images asked
-            about.
+        reference: m real images that the generator was not trained on and the score has not learnt from;
+            scored together with the images asked about.
         elsewhere: Members of the training part; they join the reference for images of another generator.
     """
 
@@ -53,22 +49,26 @@ class UsageDecision(Decision):
     learned: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     threshold: float = float("nan")
     source: str = ""
-    reference: Images = field(default_factory=_nobody)
-    elsewhere: Images = field(default_factory=_nobody)
+    reference: Images = field(default_factory=nobody)
+    elsewhere: Images = field(default_factory=nobody)
 
     @classmethod
     def fit(cls, settings: DecisionSettings, fitting: Fitting) -> UsageDecision:
-        """Call the score's `learn`, if it has one, and choose the reference; `calibrate` sets the threshold.
+        """Choose the reference and call the score's `learn`, if it has one; `calibrate` sets the threshold.
+
+        `learn` finds in `fitting.reference` the reference images that it may learn from: none unless
+        the settings say `learns_reference`, and never one that sets the cut.
 
         Raises:
             FingerprintsError: If the settings want reference images that there are not.
         """
         assert isinstance(settings, ScoreSettings)
+        found = reference_images(settings, fitting)
+        fitting = replace(fitting, reference=found.learnt)
         learned = load(settings.learn)(settings, fitting) if settings.learn else {}
         known = 0.0 if settings.cut == "zero" else settings.cut_at
         threshold = float("nan") if known is None else known
-        reference, elsewhere = _reference(settings, fitting)
-        return cls(settings, learned, threshold, settings.cut, reference, elsewhere)
+        return cls(settings, learned, threshold, settings.cut, found.scored, found.elsewhere)
 
     def scores(self, part: Part) -> Scores:
         """`(n,)` score of each query; higher means more likely used."""
@@ -77,9 +77,8 @@ class UsageDecision(Decision):
     def _scored(self, part: Part) -> tuple[Scores, Scores]:
         """`(n,)` scores of the queries and `(m,)` scores of the reference, from one scoring of both."""
         count, both = len(part.queries), part
-        if len(self.reference):
-            references = self.reference.embeddings
-            both = replace(part, queries=part.queries.map(lambda own: np.concatenate([own, references])))
+        if len(self.reference) and count:
+            both = replace(part, queries=part.queries.joined(self.reference))
         found = load(self.settings.score)(self.settings, both, self.learned)
         return found[:count], found[count:]
 
@@ -107,7 +106,7 @@ class UsageDecision(Decision):
         """The same decision for images of another generator: the members here join the reference."""
         if not len(self.elsewhere):
             return self
-        return replace(self, reference=self.reference.joined(self.elsewhere), elsewhere=_nobody())
+        return replace(self, reference=self.reference.joined(self.elsewhere), elsewhere=nobody())
 
     @property
     def calibrated(self) -> bool:
@@ -149,40 +148,16 @@ class UsageDecision(Decision):
         }
         settings = build_option("decision", state.facts["settings"])
         threshold = float(state.arrays["threshold"][0])
-        reference = _nobody()
+        reference = nobody()
         if "reference" in state.arrays:
             # Runs of earlier versions have no groups.
-            groups = state.arrays.get("reference_groups", np.empty(0)).astype(str)
+            groups = named(state.arrays.get("reference_groups", np.empty(0, int)))
             reference = Images(state.arrays["reference"], groups=groups)
         return cls(settings, learned, threshold, state.facts["source"], reference)
 
 
 def _labelled(scores: Scores, threshold: float) -> Answers:
     return Answers(np.where(scores.astype(np.float64) >= threshold, USED, NOT_USED), scores)
-
-
-def _reference(settings: ScoreSettings, fitting: Fitting) -> tuple[Images, Images]:
-    """The reference of a decision, and the members that join it for images of another generator."""
-    wanted = settings.reference
-    if wanted == "none" or not (settings.joint or settings.cut == "reference"):
-        return _nobody(), _nobody()
-    if wanted == "auto":
-        if fitting.reference is None and settings.cut != "reference":
-            return _nobody(), _nobody()
-        wanted = "not_used" if fitting.reference is None else "given"
-    if wanted == "given":
-        if fitting.reference is None:
-            raise no_reference()
-        return fitting.reference, _nobody()
-    real = fitting.part.real
-    unused = real.only(real.labels == NOT_USED)
-    if not len(unused):
-        raise FingerprintsError(
-            "The training part has no unused real images to serve as reference.",
-            where=f"decision.reference={wanted}",
-            fix="add images labelled not_used, or rank only: decision.cut=half decision.reference=none",
-        )
-    return unused, real.only(real.labels == USED) if wanted == "real" else _nobody()
 
 
 def _alarms(count: int, rate: float) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.core.memory import require_memory
 from fingerprints.core.options import part_of, registered
-from fingerprints.core.tasks import Task
+from fingerprints.core.tasks import NOT_USED, Task
 from fingerprints.data.index import Index
 from fingerprints.data.pairs import PairPools, PairStrategy
-from fingerprints.data.settings import DataSettings, PairingSettings
+from fingerprints.data.settings import REFERENCE, DataSettings, PairingSettings
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import check_memory
+from fingerprints.decisions.references import no_unused
 from fingerprints.decisions.scores.settings import ScoreSettings, no_reference
 from fingerprints.decisions.settings import DecisionSettings, Need
 from fingerprints.embeddings.sources import EncoderSource, Frozen, OnGenerated, OnLabels, OnPairs
@@ -196,16 +197,23 @@ def reference_notes(decision: DecisionSettings, data: DataSettings) -> list[str]
     return [f"decision={decision.name} with these settings does not use the reference images"]
 
 
-def check_reference_patients(decision: DecisionSettings, index: Index) -> None:
-    """Refuse members of the training part as a reference for images that may be of the same patients.
+def check_training_reference(decision: DecisionSettings, index: Index) -> None:
+    """Refuse a reference from the training part that it does not have, or that may be of members.
 
     Raises:
-        FingerprintsError: With `decision.reference=real`, if training and test part share patients, since the
-            training part's members may then be members of the test part's generator.
+        FingerprintsError: If reference images are needed and there are neither given ones nor unused training
+            images of a generator; or with `decision.reference=real`, if training and test part share
+            patients, since the training part's members may then be members of the test part's generator.
     """
-    if not isinstance(decision, ScoreSettings) or decision.reference != "real":
+    if not isinstance(decision, ScoreSettings):
         return
     real = index.select(domain="real")
+    unused = real[(real["split"] == "train") & (real["label"] == NOT_USED)]
+    given = decision.reference == "given" or len(index.select(split=REFERENCE)) > 0
+    if decision.needs_reference and not given and set(index.generators) - set(unused["generator"]):
+        raise no_unused(decision)
+    if decision.reference != "real":
+        return
     tested = real["split"] == "test"
     both = sorted(set(real.loc[tested, "group"]) & set(real.loc[~tested, "group"]))
     if both:

@@ -31,9 +31,9 @@ from fingerprints.decisions.registry import fit_decision
 from fingerprints.detector.build import (
     check_error_maps,
     check_reference,
-    check_reference_patients,
     check_size,
     check_stages,
+    check_training_reference,
     encoder_source,
     reference_notes,
 )
@@ -122,7 +122,7 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
     )
     check_size(config.decision, index)
     check_error_maps(config.encoder, index, size=config.data.size)
-    check_reference_patients(config.decision, index)
+    check_training_reference(config.decision, index)
     notes = [*index.notes, *notes, *reference_notes(config.decision, config.data)]
     return replace(index, notes=tuple(notes)), store, seen
 

@@ -37,10 +37,19 @@ def settings(name: str, **options: Any) -> Any:
     return settings_class("decision", name)(**options)
 
 
-def fitted(name: str, part: Part, classes: Sequence[str], *, seed: int = 0, **options: Any) -> Any:
-    """The decision of that name with these options, fitted on a part."""
+def fitted(
+    name: str,
+    part: Part,
+    classes: Sequence[str],
+    *,
+    seed: int = 0,
+    given: Images | None = None,
+    **options: Any,
+) -> Any:
+    """The decision of that name with these options, fitted on a part and on the reference images `given`."""
     own = settings(name, **options)
-    return part_of(own).fit(own, Fitting(part=part, classes=tuple(classes), seed=seed))
+    fitting = Fitting(part=part, classes=tuple(classes), seed=seed, reference=given)
+    return part_of(own).fit(own, fitting)
 
 
 def answers(decision: Decision, points: np.ndarray) -> Answers:

@@ -29,6 +29,18 @@ def test_images_without_any_are_not_changed() -> None:
     assert MADE.map(lambda embeddings: embeddings[:, :1]).embeddings.shape == (4, 1)
 
 
+def test_images_are_chosen_and_joined_with_their_groups() -> None:
+    named = images(np.eye(3, dtype=np.float32), ["a", "b", "a"], ["p", "q", "p"])
+    chosen = named.only(named.labels == "a")
+    np.testing.assert_array_equal(chosen.embeddings, np.eye(3)[[0, 2]])
+    assert (chosen.labels.tolist(), chosen.groups.tolist()) == (["a", "a"], ["p", "p"])
+    joined = chosen.joined(named)
+    np.testing.assert_array_equal(joined.embeddings, np.eye(3)[[0, 2, 0, 1, 2]])
+    assert (len(joined.labels), joined.groups.tolist()) == (0, ["p", "p", "p", "q", "p"])
+    assert len(named.joined(MADE).groups) == 0  # groups of some images only would be of the wrong rows
+    assert images(np.empty((0, 0), np.float32)).joined(named).groups.tolist() == ["p", "q", "p"]
+
+
 def test_a_decision_without_scores_cannot_decide_by_them() -> None:
     with pytest.raises(TypeError, match="'kmeans' gives no scores"):
         clustering("kmeans", 2).decide(np.zeros(3))

@@ -74,7 +74,14 @@ def test_a_cut_at_zero_answers_by_the_sign() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"scaled_by": "training"}, {"cut": "half"}, {"cut": "zero"}, {"cut": "fixed", "cut_at": 1.0}]
+    "options",
+    [
+        {"scaled_by": "training"},
+        {"scaled_by": "reference", "cut": "reference"},
+        {"cut": "half"},
+        {"cut": "zero"},
+        {"cut": "fixed", "cut_at": 1.0},
+    ],
 )
 def test_it_comes_back_from_its_state(options) -> None:
     own = decision(**options)
@@ -107,7 +114,9 @@ def test_scores_of_the_reference_come_with_their_patients() -> None:
     alone = fitted_on.scores(replace(part(2), queries=own.queries.only(unused)))
     np.testing.assert_array_equal(found.scores, alone)
     codes = np.unique(patients[unused], return_inverse=True)[1]
-    assert found.groups.tolist() == codes.astype(str).tolist()  # names of patients are not stored
+    assert found.groups.tolist() == [
+        f"reference {code}" for code in codes
+    ]  # names of patients are not stored
     assert len(decision(cut="reference").predict(part(2)).reference.groups) == 0
     assert len(decision(cut="half").predict(part(2)).reference.scores) == 0
 

@@ -8,9 +8,15 @@ import pytest
 from fingerprints.core import memory
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import build_option, registered
-from fingerprints.core.tasks import get_task
+from fingerprints.core.tasks import NOT_USED, USED, get_task
 from fingerprints.data.settings import DataSettings
-from fingerprints.detector.build import check_error_maps, check_reference, check_stages, reference_notes
+from fingerprints.detector.build import (
+    check_error_maps,
+    check_reference,
+    check_stages,
+    check_training_reference,
+    reference_notes,
+)
 
 CLUSTERINGS = sorted(name for name, found in registered("decision").items() if found.transductive)
 SCORES = sorted(name for name, found in registered("decision").items() if "usage" in found.tasks)
@@ -127,6 +133,10 @@ def test_reference_images_are_refused_or_missed_before_any_image_is_read():
         ({"name": "window_em", "cut": "half", "reference": "given"}, True),
         ({"name": "distance", "cut": "reference"}, True),
         ({"name": "distance"}, False),
+        ({"name": "distance", "scaled_by": "reference"}, True),
+        ({"name": "domias"}, True),
+        ({"name": "logan", "reference": "not_used"}, False),
+        ({"name": "monte_carlo"}, True),
     ],
 )
 def test_a_reference_that_the_decision_does_not_use_is_noted(decision, used):
@@ -153,3 +163,27 @@ def test_error_maps_too_large_for_the_memory_are_refused_before_the_training(enc
     with pytest.raises(FingerprintsError, match=rf"12 images \(error maps of {side} x {side}\) needs about"):
         check_error_maps(autoencoder, index, size=10)
     check_error_maps(build_option("encoder", {"name": "pixels"}), index, size=10)
+
+
+def test_a_reference_that_the_training_part_lacks_is_missed_before_any_work(usage_root, prepared):
+    root, elsewhere = usage_root(per_class=4, test=4), usage_root(per_class=4, test=0, name="R", seed=1)
+    domias, lacking = build_option("decision", {"name": "domias"}), prepared(root, "usage")[0]
+    check_training_reference(domias, lacking)
+    lacking.table.loc[lacking.table["label"] == NOT_USED, "label"] = USED
+    with pytest.raises(FingerprintsError, match="no unused real images") as error:
+        check_training_reference(domias, lacking)
+    assert "data.reference=DIR" in str(error.value.fix)
+    check_training_reference(build_option("decision", {"name": "monte_carlo"}), lacking)
+    having, _ = prepared(root, "usage", reference=elsewhere / "real_not_used")
+    having.table.loc[having.table["label"] == NOT_USED, "label"] = USED
+    check_training_reference(domias, having)
+
+
+def test_members_are_no_reference_for_images_of_the_same_patients(usage_root, prepared):
+    root = usage_root(per_class=4, test=4, groups=False)
+    takes = build_option("decision", {"name": "domias", "reference": "real"})
+    index, _ = prepared(root, "usage")
+    check_training_reference(takes, index)
+    index.table.loc[index.table["domain"] == "real", "group"] = "one patient"
+    with pytest.raises(FingerprintsError, match=r"share 1 patient"):
+        check_training_reference(takes, index)

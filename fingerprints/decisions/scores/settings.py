@@ -43,28 +43,39 @@ class ScoreSettings(DecisionSettings):
     cut_rate: float = option(0.01, above=0, most=0.5, help="cut=reference: accepted share of false alarms")
     reference: Reference = option(
         "auto",
-        help="real images known to be unused, scored like those asked about: of data.reference (given), of "
-        "the training part the unused images (not_used) or all (real: only if the test part has another "
-        "generator and other patients), or none; auto: given, else not_used for cut=reference, else none",
+        help="real images known to be unused, which scores learn from and cuts are set by: of "
+        "data.reference (given), of the training part the unused images (not_used) or all (real: only if the "
+        "test part has another generator and other patients; used ones are never learnt from), or none; auto "
+        "is given, else not_used if reference images are needed, else none",
     )
 
     @property
+    def learns_reference(self) -> bool:
+        """Whether `learn` needs reference images; with `cut=reference` other ones then set the cut."""
+        return False
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether there is no answer without reference images."""
+        return self.learns_reference or self.cut == "reference"
+
+    @property
     def takes_reference(self) -> bool:
-        """True for joint scores and for `cut=reference`, unless `reference` names other images."""
-        return (self.joint or self.cut == "reference") and self.reference in ("auto", "given")
+        """True for scores that use reference images, unless `reference` names other images."""
+        return (self.joint or self.needs_reference) and self.reference in ("auto", "given")
 
     @property
     def blind_to_labels(self) -> bool:
         """True for joint scores without a reference from the training part."""
-        own = ("auto", "not_used", "real") if self.cut == "reference" else ("not_used", "real")
+        own = ("auto", "not_used", "real") if self.needs_reference else ("not_used", "real")
         return self.joint and self.reference not in own
 
     def __post_init__(self) -> None:
         """Check that the cut has what it needs.
 
         Raises:
-            FingerprintsError: If a fixed cut has no threshold or another cut has one, or `cut=reference` has
-                no reference.
+            FingerprintsError: If a fixed cut has no threshold or another cut has one, or the score or
+                `cut=reference` needs a reference and `reference=none`.
         """
         if (self.cut == "fixed") != (self.cut_at is not None):
             raise FingerprintsError(
@@ -73,6 +84,13 @@ class ScoreSettings(DecisionSettings):
                 else f"cut={self.cut} takes no threshold.",
                 where="decision.cut, decision.cut_at",
                 fix="give decision.cut=fixed decision.cut_at=NUMBER, or another cut without decision.cut_at",
+            )
+        if self.learns_reference and self.reference == "none":
+            raise FingerprintsError(
+                f"Decision '{self.name}' with these settings compares with reference images.",
+                where="decision.reference",
+                fix="leave decision.reference out and give a folder of real images that no generator was "
+                "trained on (data.reference=DIR), or take the training part's: decision.reference=not_used",
             )
         if self.cut == "reference" and self.reference == "none":
             raise FingerprintsError(
@@ -105,8 +123,19 @@ class DistanceSettings(ScoreSettings):
     )
     k: int = option(5, least=1, help="number of neighbours for rule=k_nearest")
     standardise: bool = option(True, help="standardise scores by the distances between generated images")
-    scaled_by: Literal["none", "training"] = option("none", help="real images used to scale distances")
-    reference_k: int = option(5, least=1, help="number of nearest real images that scale a distance")
+    scaled_by: Literal["none", "training", "reference"] = option(
+        "none",
+        help="training: distances are scaled by those to the real training images; reference: the distance "
+        "to the reference images, by the same rule, is subtracted (calibrated attack of GAN-Leaks)",
+    )
+    reference_k: int = option(
+        5, least=1, help="scaled_by=training: number of nearest real images that scale a distance"
+    )
+
+    @property
+    def learns_reference(self) -> bool:
+        """With `scaled_by=reference`."""
+        return self.scaled_by == "reference"
 
 
 @register("decision", part="fingerprints.decisions.usage:UsageDecision")

@@ -31,7 +31,7 @@ def scores(own: Part, training: Part | None = None, **options) -> np.ndarray:
     return fitted("distance", training or own, (NOT_USED, USED), **options).scores(own)
 
 
-def naive_distance(query: np.ndarray, references: np.ndarray, count: int) -> float:
+def naive_distance(query: np.ndarray, references: np.ndarray, count: int | None) -> float:
     return float(
         np.mean(sorted(np.linalg.norm(references.astype(float) - query.astype(float), axis=1))[:count])
     )
@@ -76,6 +76,22 @@ def test_references_scale_every_distance_by_the_reach_of_both_ends() -> None:
     expected = [-np.log(min(scaled(q, g) for g in made)) for q in own.queries.embeddings]
     found = scores(own, training, scaled_by="training", reference_k=3, standardise=False)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("rule", "count"), [("mean", None), ("nearest", 1), ("k_nearest", 4)])
+def test_the_calibrated_attack_subtracts_the_distance_to_the_reference(rule, count) -> None:
+    own, known = part(), part(3).queries.embeddings
+    given = images(known)
+    options = {"scaled_by": "reference", "rule": rule, "k": 4}
+    plain = fitted("distance", own, (NOT_USED, USED), given=given, standardise=False, **options)
+    made = own.references.embeddings
+    expected = [
+        naive_distance(q, known, count) - naive_distance(q, made, count) for q in own.queries.embeddings
+    ]
+    found = plain.scores(own)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    standard = fitted("distance", own, (NOT_USED, USED), given=given, **options).scores(own)
+    assert np.argsort(standard).tolist() == np.argsort(found).tolist()
 
 
 @pytest.mark.parametrize("rule", RULES)
