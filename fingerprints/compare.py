@@ -25,7 +25,10 @@ usage: python -m fingerprints.compare runs=GLOB [KEY=VALUE ...]
   vote=none            majority, unanimous or rerank: fuse the runs by a vote into the run folder out=DIR,
                        without comparing them; unanimous (usage only): used if all runs agree;
                        rerank: the majority label of each cluster of images with like answers
-  resamples=1000 permutations=999 seed=0
+  generators=random    generators are a sample of those that could have been trained: simulated benchmarks
+                       that differ in their seed alone are one table, and intervals cover patients and
+                       generators; fixed: one table for each benchmark, for its generators alone
+  permutations=999 seed=0
 """
 
 
@@ -49,10 +52,10 @@ def _job(config: CompareSettings, place: Place) -> None:
             where="runs",
             fix="wait until they finish, or see their train.log",
         )
-    sets = data_sets(records)
     if config.vote != "none":
-        _vote(sets, config)
+        _vote(data_sets(records, generators="fixed"), config)
         return
+    sets = data_sets(records, generators=config.generators)
 
     from fingerprints.comparison.paired import compare, find_baseline
     from fingerprints.comparison.report import comparison_page, console_lines
@@ -60,8 +63,16 @@ def _job(config: CompareSettings, place: Place) -> None:
     from fingerprints.reporting.comparison_page import render_html, render_markdown, write_page
 
     named = [None] * len(sets) if config.baseline is None else find_baseline(sets, config.baseline)
-    draws = {"seed": config.seed, "resamples": config.resamples, "permutations": config.permutations}
-    compared = [compare(data, baseline=name, **draws) for data, name in zip(sets, named, strict=True)]
+    compared = [
+        compare(
+            data,
+            baseline=name,
+            generators=config.generators,
+            seed=config.seed,
+            permutations=config.permutations,
+        )
+        for data, name in zip(sets, named, strict=True)
+    ]
     page = comparison_page(sets, compared, left_out, patterns=patterns)
     out = Path("outputs/comparison") if config.out is None else config.out
     write_page(out / "comparison.csv", wide_table(sets).to_csv(index=False))

@@ -59,7 +59,7 @@ class Page(HTMLParser):
 
 
 def test_pages_and_tables_of_a_comparison(runs, monkeypatch, capsys):
-    main(monkeypatch, "runs=runs/*", "out=side", "resamples=50", "permutations=49")
+    main(monkeypatch, "runs=runs/*", "out=side", "permutations=49")
     said = capsys.readouterr().out
     assert "siamese_subtask2" in said
     assert "left out: " in said
@@ -91,7 +91,7 @@ def test_a_vote_is_written_and_said(runs, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "vote over a, b, c" in said
     assert "vote_majority 0.667" in said
-    main(monkeypatch, "runs=[runs/a,fused]", "resamples=20", "permutations=19")
+    main(monkeypatch, "runs=[runs/a,fused]", "permutations=19")
     assert "vote_majority" in capsys.readouterr().out
     assert (runs / "outputs" / "comparison" / "comparison.html").is_file()
 

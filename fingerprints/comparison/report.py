@@ -117,6 +117,10 @@ def _facts(data: DataSet, *, at_random: float | None, blind: Baseline | None) ->
         where = describe_data(first.path(root), size=first.setting("data.size") or 0, test_root=test_root)
     prints = ", ".join(text[:8] for text in data.fingerprints) or "not recorded"
     why = " (one for the split of each seed and fold)" if len(data.fingerprints) > 1 else ""
+    if len(data.benchmarks) > 1:
+        why = f" ({len(data.benchmarks)} benchmarks)"
+        places = dict.fromkeys(str(members[0].setting("data.root")) for members in data.benchmarks)
+        where = ", ".join(places)
     facts = {
         "Data": where,
         "Data fingerprint": f"{prints}{why}",
@@ -237,13 +241,19 @@ def _baseline_table(data: DataSet, found: Sequence[Baseline], *, best: Baseline 
 
 
 def _paired_table(compared: Comparisons, *, metric: str) -> ShownTable:
-    body = []
+    def figure(system: System | None) -> ShownCell:
+        found = None if system is None else compared.figures.get(system)
+        return ShownCell("–") if found is None else _shown_cell(Cell(found.value, found.low, found.high), 0)
+
+    reference = "" if compared.reference is None else compared.reference.name
+    body = [(ShownCell(reference, ("reference",)), figure(compared.reference), *[ShownCell("–")] * 6)]
     for row in compared.rows:
         paired = row.paired
         interval = () if paired.low is None else (f"[{number(paired.low)}, {number(paired.high)}]",)
         body.append(
             (
                 ShownCell(row.system.name),
+                figure(row.system),
                 ShownCell(number(paired.difference), interval or ((paired.reason,) if paired.reason else ())),
                 ShownCell(p_value(paired.p)),
                 ShownCell(p_value(row.holm)),
@@ -254,6 +264,7 @@ def _paired_table(compared: Comparisons, *, metric: str) -> ShownTable:
         )
     titles = (
         "System",
+        metric_label(metric),
         "Difference",
         "p",
         "p, Holm",
@@ -261,7 +272,6 @@ def _paired_table(compared: Comparisons, *, metric: str) -> ShownTable:
         "Only one right",
         "Effective n",
     )
-    reference = "" if compared.reference is None else compared.reference.name
     return ShownTable(
         f"{metric_label(metric)} against {reference}, same images", titles, tuple(body), compared.notes
     )

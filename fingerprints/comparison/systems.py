@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from fingerprints.comparison.plans import same_plans
 from fingerprints.config.published import has_random_weights
 from fingerprints.core.tasks import TASKS, Task
 from fingerprints.runs.folder import RunRecord, leaves, short_names
@@ -14,6 +15,9 @@ from fingerprints.runs.status import FINISHED
 
 Kind = Literal["system", "random_weights", "control"]
 KINDS: tuple[Kind, ...] = ("system", "random_weights", "control")
+
+Generators = Literal["random", "fixed"]
+"""`random`: the generators are a sample of those that could have been trained; `fixed`: these alone."""
 
 NULL = "null"
 
@@ -71,12 +75,14 @@ class DataSet:
         systems: The systems, in the order they were found.
         fingerprints: Digests of the data that the runs recorded, without repeats.
         notes: Notes on how runs were grouped.
+        benchmarks: The runs on each benchmark of one plan (`same_plans`); one, with all runs, for other data.
     """
 
     task: Task
     systems: tuple[System, ...]
     fingerprints: tuple[str, ...]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...]
+    benchmarks: tuple[tuple[RunRecord, ...], ...]
 
     @property
     def records(self) -> list[RunRecord]:
@@ -121,13 +127,15 @@ def kind_of(run: RunRecord) -> Kind:
     return "random_weights" if bare or run.setting("fused.random_weights") is True else "system"
 
 
-def data_sets(records: Sequence[RunRecord]) -> list[DataSet]:
+def data_sets(records: Sequence[RunRecord], *, generators: Generators = "random") -> list[DataSet]:
     """Runs by task and data.
 
     Runs are on the same data if their data fingerprints are equal. The fingerprint includes the held-out
     images, which differ between seeds and folds. Therefore runs with equal folder, layout and truth file are
     on the same data too, unless two of them have the same split settings but different fingerprints: then
     the data in that folder have changed in between, and only the fingerprint counts.
+
+    With random generators, simulated benchmarks that differ in their seed alone are one data set.
     """
     places: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in records:
@@ -142,7 +150,11 @@ def data_sets(records: Sequence[RunRecord]) -> list[DataSet]:
         for record in members:
             by_print.setdefault(record.fingerprint, []).append(record)
         sets += [(part, [note]) for part in by_print.values()]
-    return [_data_set(members, notes) for members, notes in _joined(sets)]
+    sets = _joined(sets)
+    joined = same_plans([members for members, _ in sets])
+    if generators == "fixed":
+        joined = [[place] for place in range(len(sets))]
+    return [_data_set([sets[place] for place in places]) for places in joined]
 
 
 def _place(record: RunRecord) -> tuple[Any, ...]:
@@ -179,18 +191,23 @@ def _joined(sets: Sequence[tuple[list[RunRecord], list[str]]]) -> list[tuple[lis
     return out
 
 
-def _data_set(records: Sequence[RunRecord], notes: Sequence[str]) -> DataSet:
+def _data_set(benchmarks: Sequence[tuple[list[RunRecord], list[str]]]) -> DataSet:
+    records = [record for members, _ in benchmarks for record in members]
+    notes = list(dict.fromkeys(note for _, given in benchmarks for note in given))
     prints = tuple(dict.fromkeys(r.fingerprint for r in records if r.fingerprint is not None))
     tasks = {r.task.official: r.task for r in records}
     # Runs from before layouts named their metric have that of the task.
     named = [metric for metric in tasks if metric != TASKS[records[0].task_name].official]
     task = tasks[named[0]] if named else records[0].task
     if len(tasks) > 1:
-        notes = [
-            *notes,
-            f"The layouts of these runs rank by {' or '.join(tasks)}: here it is {task.official}.",
-        ]
-    return DataSet(task, tuple(systems(records)), prints, tuple(notes))
+        notes.append(f"The layouts of these runs rank by {' or '.join(tasks)}: here it is {task.official}.")
+    if len(benchmarks) > 1:
+        notes.append(
+            f"{len(benchmarks)} simulated benchmarks of one plan, which differ in their seed: each has its "
+            "own generators and its own choice of real images. generators=fixed shows each alone."
+        )
+    parts = tuple(tuple(members) for members, _ in benchmarks)
+    return DataSet(task, tuple(systems(records)), prints, tuple(notes), parts)
 
 
 def systems(records: Sequence[RunRecord]) -> list[System]:

@@ -158,19 +158,24 @@ class Baseline:
 
 
 def baselines(data: DataSet) -> list[Baseline]:
-    """The baselines of a data set, from the first of its runs that has them.
+    """The baselines of a data set, of each benchmark from the first of its runs that has them.
 
     Runs with shuffled labels come last, since their baselines were fitted on shuffled labels.
     """
-    runs = sorted(data.records, key=lambda record: kind_of(record) == "control")
-    document = next((run.metrics for run in runs if run.metrics.get("baselines")), None)
-    if document is None:
-        return []
-    found = []
-    for name, section in document["baselines"].items():
-        cells = {metric: cell([figure]) for metric, figure in overall(section).items()}
-        found.append(Baseline(name, name not in TRIVIAL, cells))
-    return found
+    found: dict[str, list[Document]] = {}
+    for members in data.benchmarks:
+        runs = sorted(members, key=lambda record: kind_of(record) == "control")
+        document = next((run.metrics for run in runs if run.metrics.get("baselines")), None)
+        for name, section in (document or {"baselines": {}})["baselines"].items():
+            found.setdefault(name, []).append(overall(section))
+    return [
+        Baseline(
+            name,
+            name not in TRIVIAL,
+            {metric: cell([one.get(metric) for one in figures]) for metric in figures[0]},
+        )
+        for name, figures in found.items()
+    ]
 
 
 def best_blind(found: Sequence[Baseline], metric: str) -> Baseline | None:

@@ -134,8 +134,8 @@ class CompareSettings:
     out: Path | None = option(None)
     baseline: str | None = option(None)
     vote: Literal["none", "majority", "unanimous", "rerank"] = option("none")
+    generators: Literal["random", "fixed"] = option("random")
     seed: int = option(0, least=0, most=SEEDS)
-    resamples: int = option(1000, least=1, most=1_000_000)
     permutations: int = option(999, least=1, most=1_000_000)
 
 

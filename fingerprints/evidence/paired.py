@@ -1,33 +1,36 @@
 """How sure it is that one system is better than another on the same images.
 
 Two systems that see the same images are often right or wrong on the same ones, so that their separate
-intervals tell little about their difference. Here both are resampled together.
+intervals tell little about their difference. Here both are judged together.
 
-- Interval: percentile bootstrap of the difference. Groups (patients) are resampled, the same for both
-  systems (Efron and Tibshirani 1993, chapter 16).
+- Interval: delete-one-group (patient) jackknife of the difference with Student's t, the groups being the same
+  for both systems. Where generators are a sample too, the jackknife over generators is added
+  (`evidence.factors`). If the reference was chosen as the best, intervals hold jointly for all pairs.
 - P-value: in every group the answers of the two systems are exchanged with probability one half; p = (1 +
   number of draws with a difference at least as large, in either direction) / (1 + number of draws). It is
-  super-uniform if neither system is better, even if they differ in a few images only; there a bootstrap
-  p-value would be too small (approximate randomisation: Noreen 1989).
+  super-uniform if neither system is better, even if they differ in a few images only; there a jackknife
+  p-value would be too small (approximate randomisation: Noreen 1989). Where generators are a sample,
+  exchanges say nothing about other generators, and p is that of the interval.
 
 A system may consist of several runs (seeds). Its figure is then the mean over them, and the results are
-conditional on these runs: the interval does not include the variation between seeds.
+conditional on these runs: the interval does not include the variation between seeds, unless each generator
+has runs of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import Task
-from fingerprints.evidence.bounds import effective_count
-from fingerprints.evidence.estimates import MIN_GROUPS, p_value, percentiles
+from fingerprints.evidence.bounds import LEVEL, effective_count
+from fingerprints.evidence.estimates import MIN_GROUPS, Estimate, p_value
+from fingerprints.evidence.factors import Factor, half_widths, joint_level, p_values
 from fingerprints.evidence.metrics import (
     FloatArray,
     IntArray,
@@ -76,6 +79,21 @@ def official_figure(tables: FloatArray, *, task: Task, classes: Sequence[str]) -
     return from_confusion(tables, classes=classes, positive=task.positive)[task.official]
 
 
+@dataclass(frozen=True)
+class Pairing:
+    """Systems on the same images.
+
+    Attributes:
+        figures: Figure of each system, with an interval for it alone.
+        differences: Every other system against the reference.
+        covered: What the intervals cover: name and number of units of each factor.
+    """
+
+    figures: dict[str, Estimate]
+    differences: dict[str, PairedDifference]
+    covered: tuple[tuple[str, int], ...]
+
+
 def paired_differences(
     *,
     task: Task,
@@ -85,14 +103,15 @@ def paired_differences(
     reference: str,
     groups: Labels,
     strata: Labels | None = None,
+    generators: Labels | None = None,
+    chosen: bool = False,
     seed: int,
-    resamples: int = 1000,
     permutations: int = 999,
-) -> dict[str, PairedDifference]:
+) -> Pairing:
     """Every system against the reference in the official metric.
 
-    All systems share the draws. The metric is the mean over strata (generators). They are resampled
-    separately, unless some groups are in several of them; then all groups are drawn together.
+    The metric is the mean over strata. A group of several strata is left out of, or exchanged in, all of them
+    at once.
 
     Args:
         task: Names the metric.
@@ -103,70 +122,152 @@ def paired_differences(
         reference: The system that the others are compared with.
         groups: Group of each image, shape (n,).
         strata: Stratum of each image, shape (n,); one for all by default.
-        seed: Seed of resampling and exchanging.
-        resamples: Bootstrap draws.
+        generators: Generator of each image, the same within a stratum, shape (n,); if given, generators are a
+            sample of those that could have been trained, and intervals and p-values cover them.
+        chosen: Whether the reference is the best of these systems.
+        seed: Seed of exchanging.
         permutations: Draws of exchanged answers.
 
     Returns:
-        One difference by system, without the reference.
+        Figures of all systems, and differences of all but the reference.
 
     Raises:
         FingerprintsError: If lengths differ, or a true label or the reference is unknown.
     """
     _require_pairs(truth, answers, reference=reference, groups=groups)
     coded = _Coded.of(classes, truth, answers)
-    strata = [""] * len(truth) if strata is None else strata
-    plan = _Plan.of(np.asarray(groups, dtype=str), np.asarray(strata, dtype=str), seed=seed)
-    found = {name: _Draws.empty(resamples, permutations) for name in answers if name != reference}
-    for part in plan.parts:
-        here = _stratum(coded, part, reference, task=task, like=found)
-        found = {name: before.plus(here[name], share=1 / len(plan.parts)) for name, before in found.items()}
-    return {
-        name: _difference(draws, plan, task=task, n=len(truth), discordant=coded.discordant(name, reference))
-        for name, draws in found.items()
+    names, codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    given = np.zeros(len(truth)) if strata is None else np.asarray(strata, dtype=str)
+    parts = [
+        _Part.of(coded, np.flatnonzero(given == level), codes, len(names), task) for level in np.unique(given)
+    ]
+    factors = [Factor.jackknife("groups", np.mean([part.without for part in parts], axis=0))]
+    if generators is not None:
+        values = np.array([part.values for part in parts])
+        owners = np.array([generators[part.first] for part in parts])
+        if len(set(owners)) > 1:
+            without = [values[owners != owner].mean(axis=0) for owner in np.unique(owners)]
+            factors.append(Factor.jackknife("generators", np.array(without)))
+    found = _Found(list(answers), np.mean([part.values for part in parts], axis=0), factors, parts)
+    others = [name for name in answers if name != reference]
+    if len(factors) > 1:
+        p = dict(zip(others, found.p_values(others, reference), strict=True))
+    else:
+        p = _exchanged(parts, others, reference, groups=len(names), seed=seed, permutations=permutations)
+    effective = effective_count(codes.astype(np.int64))
+    differences = {
+        name: PairedDifference(
+            difference=difference,
+            low=estimate.low,
+            high=estimate.high,
+            p=p[name],
+            n=len(truth),
+            n_groups=len(names),
+            effective=effective,
+            discordant=coded.discordant(name, reference),
+            reason=estimate.reason,
+        )
+        for name, difference, estimate in found.differences(others, reference, jointly=chosen)
     }
+    covered = tuple((factor.name, factor.count) for factor in factors)
+    return Pairing(found.figures(), differences, covered)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Part:
-    """Images of one stratum, shape (m,), their groups from 0 to `count` - 1, and the seed of its draws."""
+    """One stratum.
 
-    inside: IntArray
-    group: IntArray
-    count: int
-    seed: np.random.SeedSequence
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """How strata are drawn: separately, or, if some groups are in several strata, all groups together.
-
-    A patient of two generators then has the same weight, and the same exchange, in both.
+    Attributes:
+        first: Place of its first image.
+        cells: For each run of each system, the number of images in each cell of its table, by group:
+            (cells, G).
+        figure: The metric of tables (cells, b), shape (b,).
+        values: Figures of the k systems, shape (k,).
+        without: The same without each of the G groups, shape (G, k).
+        groups: Number of groups that have an image here.
     """
 
-    parts: list[_Part]
-    n_groups: int
-    fewest: int
-    effective: float
+    first: int
+    cells: dict[str, list[csr_array]]
+    figure: Callable[[FloatArray], FloatArray]
+    values: FloatArray
+    without: FloatArray
+    groups: int
 
     @classmethod
-    def of(cls, groups: NDArray[np.str_], strata: NDArray[np.str_], *, seed: int) -> _Plan:
-        names, codes = np.unique(groups, return_inverse=True)
-        levels = np.unique(strata)
-        seeds = np.random.SeedSequence(seed).spawn(len(levels))
-        parts, fewest, effective = [], len(names), 0.0
-        shared = sum(len(np.unique(codes[strata == level])) for level in levels) > len(names)
-        for level, child in zip(levels, seeds, strict=True):
-            inside = np.flatnonzero(strata == level)
-            there, own = np.unique(codes[inside], return_inverse=True)
-            fewest = min(fewest, len(there))
-            effective += effective_count(own.astype(np.int64))
-            if shared:
-                parts.append(_Part(inside, codes[inside], len(names), np.random.SeedSequence(seed)))
-            else:
-                parts.append(_Part(inside, own, len(there), child))
-        whole = effective_count(codes.astype(np.int64))
-        return cls(parts, len(names), fewest, whole if shared else effective)
+    def of(cls, coded: _Coded, inside: IntArray, codes: IntArray, count: int, task: Task) -> _Part:
+        def figure(tables: FloatArray) -> FloatArray:
+            return official_figure(tables.T.reshape(-1, *coded.shape), task=task, classes=coded.classes)
+
+        cells, there = coded.by_group(inside, codes, count), np.unique(codes[inside])
+        whole = {name: [_whole(run) for run in runs] for name, runs in cells.items()}
+        values = np.array([np.mean([figure(table)[0] for table in runs]) for runs in whole.values()])
+        without = np.tile(values, (count, 1))
+        for column, (name, runs) in enumerate(cells.items()):
+            left = [
+                figure(table - run[:, there].toarray()) for run, table in zip(runs, whole[name], strict=True)
+            ]
+            without[there, column] = np.mean(left, axis=0)
+        return cls(int(inside[0]), cells, figure, values, without, len(there))
+
+
+def _whole(by_group: csr_array) -> FloatArray:
+    """The table of all groups, (cells, 1)."""
+    return np.asarray(by_group.sum(axis=1), dtype=np.float64)[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Figures (k,) of systems, and how uncertain they are."""
+
+    names: list[str]
+    values: FloatArray
+    factors: list[Factor]
+    parts: list[_Part]
+
+    def figures(self) -> dict[str, Estimate]:
+        """Each figure with its own interval."""
+        every = self._estimates(np.eye(len(self.names)), "figure", level=LEVEL)
+        return dict(zip(self.names, every, strict=True))
+
+    def differences(
+        self, others: list[str], reference: str, *, jointly: bool
+    ) -> Iterator[tuple[str, float, Estimate]]:
+        """Name, difference to the reference, its estimate; `jointly`: all pairs' intervals hold together."""
+        level = LEVEL
+        if jointly and not self._too_few:
+            one, other = np.triu_indices(len(self.names), k=1)
+            every = np.eye(len(self.names))
+            level = joint_level(self.factors, every[one] - every[other])
+        contrasts = self._against(others, reference)
+        estimates = self._estimates(contrasts, "difference", level=level)
+        return zip(others, (contrasts @ self.values).tolist(), estimates, strict=True)
+
+    def p_values(self, others: list[str], reference: str) -> list[float]:
+        """P-values of the differences by Student's t."""
+        contrasts = self._against(others, reference)
+        return [float(p) for p in p_values(self.factors, contrasts, contrasts @ self.values)]
+
+    @property
+    def _too_few(self) -> str | None:
+        fewest = min(part.groups for part in self.parts)
+        if fewest >= MIN_GROUPS:
+            return None
+        return f"{fewest} group(s) are too few for an interval ({MIN_GROUPS} needed)"
+
+    def _against(self, others: list[str], reference: str) -> FloatArray:
+        every = np.eye(len(self.names))
+        return every[[self.names.index(name) for name in others]] - every[self.names.index(reference)]
+
+    def _estimates(self, contrasts: FloatArray, what: str, *, level: float) -> list[Estimate]:
+        reason = self._too_few or f"the {what} is the same, or has no value, without any of the groups"
+        halves = half_widths(self.factors, contrasts, level=level)
+        return [
+            Estimate(value, value - half, value + half, None)
+            if np.isfinite(half) and not self._too_few
+            else Estimate(value, None, None, None, reason)
+            for value, half in zip((contrasts @ self.values).tolist(), halves.tolist(), strict=True)
+        ]
 
 
 def _require_pairs(
@@ -202,12 +303,12 @@ class _Coded:
         columns = {name: [encode(run, classes=names) for run in runs] for name, runs in answers.items()}
         return cls(encode(truth, classes=classes), columns, classes, (len(classes), len(names)))
 
-    def by_group(self, part: _Part) -> dict[str, list[csr_array]]:
-        """For each run, the number of images in each cell of its table, by group: (cells, groups)."""
-        size, ones = (self.shape[0] * self.shape[1], part.count), np.ones(len(part.inside))
-        first = self.rows[part.inside] * self.shape[1]
+    def by_group(self, inside: IntArray, codes: IntArray, count: int) -> dict[str, list[csr_array]]:
+        """For each run, the number of these images in each cell of its table, by group: (cells, groups)."""
+        size, ones = (self.shape[0] * self.shape[1], count), np.ones(len(inside))
+        first = self.rows[inside] * self.shape[1]
         return {
-            name: [csr_array((ones, (first + run[part.inside], part.group)), shape=size) for run in runs]
+            name: [csr_array((ones, (first + run[inside], codes[inside])), shape=size) for run in runs]
             for name, runs in self.columns.items()
         }
 
@@ -239,72 +340,35 @@ def match_clusters(
     return [names[index] for index in columns]
 
 
-@dataclass(frozen=True)
-class _Draws:
-    """A difference, its bootstrap draws (resamples,), and draws with exchanged answers (permutations,)."""
-
-    value: float
-    samples: FloatArray
-    null: FloatArray
-
-    @classmethod
-    def empty(cls, resamples: int, permutations: int) -> _Draws:
-        return cls(0.0, np.zeros(resamples), np.zeros(permutations))
-
-    def plus(self, other: _Draws, *, share: float) -> _Draws:
-        return _Draws(
-            self.value + share * other.value,
-            self.samples + share * other.samples,
-            self.null + share * other.null,
-        )
-
-
-def _stratum(
-    coded: _Coded, part: _Part, reference: str, *, task: Task, like: Mapping[str, _Draws]
-) -> dict[str, _Draws]:
-    """Difference of every system with its draws within one stratum."""
-
-    def figure(tables: FloatArray) -> FloatArray:
-        return official_figure(tables.T.reshape(-1, *coded.shape), task=task, classes=coded.classes)
-
-    cells, groups = coded.by_group(part), part.count
-    bootstrap, trading = (np.random.default_rng(child) for child in part.seed.spawn(2))
-    first = next(iter(like.values()), None)
-    resamples, permutations = (0, 0) if first is None else (len(first.samples), len(first.null))
-    whole = {
-        name: [np.asarray(run.sum(axis=1))[:, None] for run in runs] for name, runs in cells.items()
-    }  # each (cells, 1)
-    values = {name: float(np.mean([figure(table)[0] for table in runs])) for name, runs in whole.items()}
-    samples: dict[str, list[FloatArray]] = {name: [] for name in cells}
-    for size in _blocks(resamples, groups):
-        picks = bootstrap.integers(groups, size=(size, groups))
-        picks += groups * np.arange(size)[:, None]
-        weights = np.bincount(picks.ravel(), minlength=size * groups).reshape(size, groups)
-        weights = np.ascontiguousarray(weights.T, dtype=np.float64)
-        for name, runs in cells.items():
-            samples[name].append(np.mean([figure(run @ weights) for run in runs], axis=0))
-    nulls: dict[str, list[FloatArray]] = {name: [] for name in like}
+def _exchanged(
+    parts: Sequence[_Part],
+    others: Sequence[str],
+    reference: str,
+    *,
+    groups: int,
+    seed: int,
+    permutations: int,
+) -> dict[str, float]:
+    """P-values of the differences to the reference, with answers exchanged by group."""
+    rng = np.random.default_rng(seed)
+    whole = [{name: [_whole(run) for run in runs] for name, runs in part.cells.items()} for part in parts]
+    nulls: dict[str, list[FloatArray]] = {name: [] for name in others}
     for size in _blocks(permutations, groups):
-        trades = (trading.random((groups, size)) < 0.5).astype(np.float64)
-        for name in like:
-            pairs = [
-                (a, b, total_a, total_b)
-                for a, total_a in zip(cells[name], whole[name], strict=True)
-                for b, total_b in zip(cells[reference], whole[reference], strict=True)
-            ]
+        trades = (rng.random((groups, size)) < 0.5).astype(np.float64)
+        for name in others:
             differences = []
-            for a, b, total_a, total_b in pairs:
-                traded = total_a + (b - a) @ trades
-                differences.append(figure(traded) - figure(total_a + total_b - traded))
+            for part, totals in zip(parts, whole, strict=True):
+                for a, total_a in zip(part.cells[name], totals[name], strict=True):
+                    for b, total_b in zip(part.cells[reference], totals[reference], strict=True):
+                        traded = total_a + (b - a) @ trades
+                        differences.append(part.figure(traded) - part.figure(total_a + total_b - traded))
             nulls[name].append(np.mean(differences, axis=0))
-
-    def joined(draws: Sequence[FloatArray]) -> FloatArray:
-        return np.concatenate(draws) if draws else np.empty(0)
-
-    rival = joined(samples[reference])
+    columns = list(parts[0].cells)
+    values = np.mean([part.values for part in parts], axis=0)
+    observed = {name: abs(values[columns.index(name)] - values[columns.index(reference)]) for name in others}
     return {
-        name: _Draws(values[name] - values[reference], joined(samples[name]) - rival, joined(nulls[name]))
-        for name in like
+        name: p_value(observed=float(observed[name]), null=np.abs(np.concatenate(draws)))
+        for name, draws in nulls.items()
     }
 
 
@@ -312,21 +376,3 @@ def _blocks(draws: int, groups: int) -> list[int]:
     """Sizes of blocks that make up the draws."""
     most = max(1, _BLOCK // groups)
     return [min(most, draws - start) for start in range(0, draws, most)]
-
-
-def _difference(draws: _Draws, plan: _Plan, *, task: Task, n: int, discordant: float) -> PairedDifference:
-    samples = draws.samples
-    if task.official == "ari" and samples.size:
-        # Copies of an image agree with each other; this favours the better of two partitions.
-        samples = samples - np.nanmean(samples) + draws.value
-    low = high = reason = None
-    if plan.fewest < MIN_GROUPS:
-        reason = f"{plan.fewest} group(s) are too few for an interval ({MIN_GROUPS} needed)"
-    elif not np.isfinite(samples).mean() >= 0.9:
-        reason = "more than a tenth of the resamples lack a class"
-    elif np.nanmax(samples) - np.nanmin(samples) < 1e-12:
-        reason = "every resample gives the same difference"
-    else:
-        low, high = percentiles(samples)
-    p = p_value(observed=abs(draws.value), null=np.abs(draws.null))
-    return PairedDifference(draws.value, low, high, p, n, plan.n_groups, plan.effective, discordant, reason)

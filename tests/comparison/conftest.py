@@ -120,9 +120,15 @@ class Workshop:
         )
         return folder
 
-    def sets(self, pattern: str = "runs/*") -> list[DataSet]:
+    def plan(self, name: str, *, seed: int, steps: int = 8, images: str = "real") -> None:
+        """Write into a data folder what `simulate` writes about its benchmark."""
+        settings = {"seed": seed, "steps": steps}
+        facts = {"format": 2, "settings": settings, "images": {"fingerprint": images}}
+        (self.folder / name / "benchmark.json").write_text(json.dumps(facts))
+
+    def sets(self, pattern: str = "runs/*", **options: Any) -> list[DataSet]:
         """The finished runs by task and data."""
-        return data_sets(finished(find_runs([pattern], within=self.folder))[0])
+        return data_sets(finished(find_runs([pattern], within=self.folder))[0], **options)
 
     def only_set(self) -> DataSet:
         """All finished runs, which are of one task and on the same data."""

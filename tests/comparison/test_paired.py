@@ -4,13 +4,14 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from fingerprints.comparison.answers import matched_answers, read_truth
 from fingerprints.comparison.paired import compare, find_baseline
 from fingerprints.core.errors import FingerprintsError
 from tests.comparison.conftest import figure
 
-DRAWS = {"seed": 0, "resamples": 200, "permutations": 199}
+DRAWS = {"seed": 0, "permutations": 199}
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_systems_are_compared_with_the_best_for_every_pair_there_is(three):
 
 def test_there_are_trades_enough_for_the_number_of_comparisons(three):
     data = three.only_set()
-    found = compare(data, seed=0, resamples=10, permutations=9)
+    found = compare(data, seed=0, permutations=9)
     assert found.rows[1].paired.p == pytest.approx(1 / 120)
     assert found.rows[1].holm == pytest.approx(0.025)
 
@@ -117,3 +118,65 @@ def test_generators_are_averaged_and_groups_are_read(workshop, write_image):
     (row,) = compare(data, **DRAWS).rows
     assert row.paired.difference == pytest.approx(-0.5)
     assert row.paired.n_groups == 40
+
+
+@pytest.fixture
+def planned(workshop, wrong):
+    """Two systems on four benchmarks of one plan, better on average by 0.1, but not on every benchmark."""
+    for seed, (good, bad) in enumerate([(0.1, 0.35), (0.3, 0.25), (0.1, 0.3), (0.3, 0.3)]):
+        truth = workshop.truth(n=200, name=f"b{seed}")
+        workshop.plan(f"b{seed}", seed=seed)
+        for name, share in (("good", good), ("bad", bad)):
+            answers = wrong(truth, share, seed=seed + 10 * (name == "bad"))
+            workshop.run(f"runs/{name}{seed}", answers, experiment=name, data=f"b{seed}")
+    return workshop
+
+
+def test_benchmarks_of_one_plan_are_compared_over_their_generators(planned):
+    data = planned.only_set()
+    (row,) = compare(data, **DRAWS).rows
+    apart = np.array([-0.25, 0.05, -0.2, 0.0])
+    assert row.paired.difference == pytest.approx(apart.mean())
+    alone = np.std(apart, ddof=1) / 2 * t.ppf(0.975, 3)
+    fixed = [compare(data, generators="fixed", **DRAWS) for data in planned.sets(generators="fixed")]
+    assert len(fixed) == 4
+    (patients,) = compare(data, generators="fixed", **DRAWS).rows
+    half = [(one.high - one.low) / 2 for one in (row.paired, patients.paired)]
+    assert half[0] == pytest.approx(np.hypot(alone, half[1]))
+    assert patients.paired.high < 0 < row.paired.high
+    assert row.paired.p > 0.05 > patients.paired.p
+    notes = compare(data, **DRAWS).notes
+    assert "Intervals cover 200 groups and 4 generators" in notes[1]
+    assert "Intervals cover 200 groups (" in compare(data, generators="fixed", **DRAWS).notes[1]
+
+
+def test_a_system_that_lacks_a_benchmark_is_named_and_runs_count_by_benchmark(planned, wrong):
+    truth = planned.truth(n=200, name="b0")
+    answers = wrong(truth, 0.3, seed=3)
+    planned.run("runs/half", answers, experiment="half", data="b0")
+    planned.run("runs/good0b", answers, experiment="good", data="b0", seed=1)
+    found = compare(planned.only_set(), **DRAWS)
+    assert found.notes[0].startswith("'half' is in no paired difference: it has no run on benchmark 2 of 4")
+    (row,) = found.rows
+    assert row.paired.difference == pytest.approx(np.mean([-0.15, 0.05, -0.2, 0.0]))
+
+
+def test_generators_of_one_benchmark_are_a_sample_unless_they_are_fixed(workshop):
+    truth = workshop.truth(n=80, task="usage")
+    sources = [
+        {"pattern": "test/{generator}/*", "domain": "real", "part": "test", "label": None, "generator": None}
+    ]
+    for i in range(80):
+        path = workshop.folder / "data" / "test" / f"m{i // 20}" / f"g{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    levels = {f"m{i}": {"kappa": figure(0.5)} for i in range(4)}
+    levels["mean"] = {"kappa": figure(0.5)}
+    for name, every in (("a", 10), ("b", 7)):
+        answers = [label if i % every else "used" for i, label in enumerate(truth)]
+        workshop.run(f"runs/{name}", answers, task="usage", experiment=name, test=levels, sources=sources)
+    data = workshop.only_set()
+    random, fixed = (compare(data, generators=kind, **DRAWS) for kind in ("random", "fixed"))
+    assert "80 groups and 4 generators" in random.notes[1]
+    assert random.rows[0].paired.high > fixed.rows[0].paired.high
+    assert "these generators alone" in fixed.notes[1]

@@ -13,7 +13,7 @@ from fingerprints.runs.folder import find_runs
 from tests.comparison.conftest import figure
 
 NOT_COMPARED = Comparisons(None, (), 0, ("Nothing to compare.",))
-DRAWS = {"seed": 0, "resamples": 50, "permutations": 49}
+DRAWS = {"seed": 0, "permutations": 49}
 
 
 def page_of(workshop, compared=None, left_out=()):
@@ -61,7 +61,9 @@ def test_pairs_have_a_table_with_the_reference_in_its_title(two):
     (section,) = page_of(two, [compared]).sections
     paired = section.tables[-1]
     assert paired.caption == "Accuracy against ours, same images"
-    assert list(cells(paired)) == ["theirs"]
+    assert list(cells(paired)) == ["ours", "theirs"]
+    assert paired.rows[0][0].small == ("reference",)
+    assert cells(paired)["ours"][0].startswith("0.850 [0.7")
     assert paired.notes == compared.notes
     lines = console_lines([data], [compared], [], out=Path("OUT"))
     assert lines[0].endswith("accuracy; chance 0.333, best blind baseline file 0.400")

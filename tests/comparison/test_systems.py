@@ -53,7 +53,7 @@ def test_epochs_are_those_of_a_training(workshop):
     assert {system.name: system.epochs for system in data.systems} == {"a": 8, "b": None, "c": 8}
     assert wide_table([data]).set_index("system")["epochs"].dropna().to_dict() == {"a": 8, "c": 8}
     page = render_markdown(
-        comparison_page([data], [compare(data, seed=0, resamples=9, permutations=9)], [], patterns=["x"])
+        comparison_page([data], [compare(data, seed=0, permutations=9)], [], patterns=["x"])
     )
     assert page.count("8 epochs") == 2
 
