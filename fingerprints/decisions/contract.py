@@ -6,7 +6,7 @@ compared with the references.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, Self
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState
 from fingerprints.core.memory import require_memory
-from fingerprints.core.tasks import Domain
+from fingerprints.core.tasks import Domain, Task
 from fingerprints.decisions.settings import DecisionSettings
 from fingerprints.encoders.head import Head
 
@@ -36,11 +36,13 @@ class Images:
         embeddings: `(n, *shape)` float32.
         labels: `(n,)`, empty strings where unknown; `(0,)` if labels are not needed.
         groups: `(n,)` group (patient) of each image; `(0,)` if groups are not needed.
+        ids: `(n,)` id of each image, as in run files; `(0,)` if ids are not needed.
     """
 
     embeddings: Embeddings
     labels: Labels = field(default_factory=_unknown)
     groups: Labels = field(default_factory=_unknown)
+    ids: Labels = field(default_factory=_unknown)
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -215,6 +217,21 @@ class Decision(Protocol):
             clusters: Number of clusters or classes.
         """
         return 0
+
+    @classmethod
+    def check(cls, settings: Any, *, task: Task, asked: Collection[str], known: Collection[str]) -> None:
+        """Refuse settings that do not fit the task or the images, before anything is trained.
+
+        Args:
+            settings: Settings of the decision.
+            task: The task of the run.
+            asked: Ids of the images of the test part that get a label; empty before images are read.
+            known: Ids of the other images of their domain.
+
+        Raises:
+            FingerprintsError: If they do not fit.
+        """
+        return None
 
     @property
     def calibrated(self) -> bool:

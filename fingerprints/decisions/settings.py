@@ -6,6 +6,7 @@ Those of `usage` are in `scores/settings.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from fingerprints.core.options import option, register
@@ -217,10 +218,11 @@ class MixtureSettings(ClusterSettings):
 @register("decision", part="fingerprints.decisions.clusters.dbscan_rerank:DbscanRerank")
 @dataclass(frozen=True, kw_only=True)
 class DbscanRerankSettings(ClusterSettings):
-    """An earlier clustering; each dense region then gets its majority label."""
+    """Earlier answers; each dense region then gets its majority label."""
 
     name: ClassVar[str] = "dbscan_rerank"
-    earlier: Clustering = option("kmeans", help="the earlier clustering")
+    run: Path | None = option(None, help="folder of a finished run on the same images: the earlier answers")
+    earlier: Clustering = option("kmeans", help="the earlier clustering; with run, of images that it lacks")
     quantile: float = option(0.5, above=0, most=1, help="share of images that are core points of a region")
     min_samples: int = option(5, least=2, help="number of images within the radius that make a core point")
 

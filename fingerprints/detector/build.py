@@ -55,6 +55,7 @@ def check_stages(
             where="decision",
             fix=f"decision={wanted[0]}" if len(wanted) == 1 else f"decision= one of {', '.join(wanted)}",
         )
+    part_of(decision).check(decision, task=task, asked=(), known=())
     _check_targets(task, training)
     _check_autoencoder(task, encoder, training)
     for need in decision.needs:
@@ -119,6 +120,18 @@ def _check_autoencoder(task: Task, encoder: EncoderSettings, training: TrainingS
             where="encoder, training",
             fix="encoder=autoencoder training=reconstruction, or another encoder with another training",
         )
+
+
+def check_ids(decision: DecisionSettings, index: Index) -> None:
+    """Refuse a decision whose settings are about other images, before anything is trained.
+
+    Raises:
+        FingerprintsError: As `Decision.check`.
+    """
+    units = index.select(domain=index.task.unit)
+    tested = units["split"] == "test"
+    ids = {"asked": set(units.loc[tested, "id"]), "known": set(units.loc[~tested, "id"])}
+    part_of(decision).check(decision, task=index.task, **ids)
 
 
 def check_size(decision: DecisionSettings, index: Index) -> None:

@@ -451,8 +451,7 @@ def _with_thresholds_of_others(
 
 
 def _images(embeddings: NDArray[np.float32], rows: pd.DataFrame) -> Images:
-    labels, groups = (rows[column].to_numpy(dtype=str) for column in ("label", "group"))
-    return Images(embeddings, labels, groups)
+    return Images(embeddings, *(rows[column].to_numpy(dtype=str) for column in ("label", "group", "id")))
 
 
 def _generated(rows: pd.DataFrame) -> pd.DataFrame:

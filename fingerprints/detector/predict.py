@@ -83,9 +83,10 @@ def predict_folder(
     )
     network, decider = run.network(name), run.decider(name)
     embeddings = embed(network, PixelSource(store), np.concatenate([units, references]), trainer=trainer)
-    asked, others = Images(embeddings[: len(units)]), Images(embeddings[len(units) :])
+    ids = [files[row].id for row in units]
+    asked, others = Images(embeddings[: len(units)], ids=np.array(ids)), Images(embeddings[len(units) :])
     found = decider.answer(Part(queries=asked, references=others, unit=unit))
-    columns = {"id": [files[row].id for row in units], "path": [files[row].name for row in units]}
+    columns = {"id": ids, "path": [files[row].name for row in units]}
     if patients is not None:
         columns["group"] = [patients[row] for row in units]
     rows = pd.DataFrame(columns, index=pd.Index(units, name="row"))

@@ -30,6 +30,7 @@ from fingerprints.data.store import ImageStore
 from fingerprints.decisions.registry import fit_decision
 from fingerprints.detector.build import (
     check_error_maps,
+    check_ids,
     check_reference,
     check_size,
     check_stages,
@@ -122,6 +123,7 @@ def load_data(config: TrainSettings) -> tuple[Index, ImageStore, ImageStore]:
     )
     check_size(config.decision, index)
     check_error_maps(config.encoder, index, size=config.data.size)
+    check_ids(config.decision, index)
     check_training_reference(config.decision, index)
     notes = [*index.notes, *notes, *reference_notes(config.decision, config.data)]
     return replace(index, notes=tuple(notes)), store, seen

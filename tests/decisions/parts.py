@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,3 +61,15 @@ def answers(decision: Decision, points: np.ndarray) -> Answers:
 def clustering(name: str, clusters: int, *, seed: int = 0, **options: Any) -> Any:
     own = settings(name, **options)
     return part_of(own)(settings=own, clusters=clusters, seed=seed)
+
+
+def finished_run(
+    folder: Path, labels: dict[str, str], *, task: str = "subset", state: str = "finished"
+) -> Path:
+    """A run folder with these predictions."""
+    folder.mkdir()
+    (folder / "config.yaml").write_text(f"task: {task}\n")
+    (folder / "status.json").write_text(json.dumps({"state": state}))
+    rows = "".join(f"{name},{label},0.5\n" for name, label in labels.items())
+    (folder / "predictions.csv").write_text(f"id,label,score_t1\n{rows}")
+    return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from fingerprints import train
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.detector.predict import predict_folder
 from fingerprints.detector.saved import Run, load_run
+from tests.decisions.parts import finished_run
 
 FAST = ["data.size=48", "trainer=cpu", "evidence.permutations=19"]
 FAST += ["encoder=pixels", "training=frozen", "data.folds=2"]
@@ -56,6 +58,24 @@ def test_subset_answers_are_those_of_the_run(trained: Any, subset_root: Any, tmp
         ask(run, tmp_path, images)
     assert error.value.fix.endswith("on_bad_image=skip")
     assert len(ask(run, tmp_path, images, on_bad_image="skip").labels) == len(before) - 1
+
+
+def test_answers_of_an_earlier_run_are_found_by_id_again(
+    trained: Any, subset_root: Any, tmp_path: Path
+) -> None:
+    root = subset_root()
+    ids = sorted(path.stem for path in (root / "test/generated_unknown").iterdir())
+    given = {name: f"t{1 + number % 2}" for number, name in enumerate(ids)}
+    earlier = finished_run(tmp_path / "earlier", given)
+    words = ["decision=dbscan_rerank", f"decision.run={earlier}", "decision.cluster_on=generated"]
+    few = ["decision.quantile=1e-9", "decision.min_samples=2"]  # a single region: nearly all labels stay
+    run = trained("features_subtask2", root, *words, *few)
+    before = pd.read_csv(tmp_path / "run/predictions.csv", dtype=str).set_index("id")["label"]
+    pairs = pd.crosstab(before, before.index.map(given)).to_numpy()
+    assert pairs.max(axis=0).sum() >= len(ids) - 1
+    shutil.rmtree(earlier)
+    found = ask(run, tmp_path, root / "test/generated_unknown")
+    assert found.labels.tolist() == before[found.rows["id"]].tolist()
 
 
 def test_usage_is_scored_against_generated_images(

@@ -66,6 +66,10 @@ class Clustering(Decision):
     def cluster(self, embeddings: Embeddings) -> Labels:
         """`(n,)` cluster names of `(n, d)` embeddings; these must be finite and must not all be the same."""
 
+    def cluster_images(self, embeddings: Embeddings, ids: Labels) -> Labels:
+        """As `cluster`, of images with these ids `(n,)`; `(0,)` if they are unknown."""
+        return self.cluster(embeddings)
+
     def predict(self, part: Part) -> Answers:
         """Clusters of the part's queries, and of the real training images if these are clustered.
 
@@ -73,24 +77,25 @@ class Clustering(Decision):
             FingerprintsError: If memory is short, there are more clusters than images, a feature is NaN or
                 infinite, or all features are constant.
         """
-        asked = part.queries.embeddings
+        asked, ids = part.queries.embeddings, part.queries.ids
         if self.real is None:
-            return Answers(self._checked(asked), None)
+            return Answers(self._checked(asked, ids), None)
         if self.settings.cluster_on == "both":
-            labels = self._checked(np.concatenate([self.real, asked]))
+            without = np.full(len(self.real) if len(ids) else 0, "")
+            labels = self._checked(np.concatenate([self.real, asked]), np.concatenate([without, ids]))
             return Answers(labels[len(self.real) :], None, labels[: len(self.real)])
-        known = self._checked(self.real)
+        known = self._checked(self.real, np.empty(0, dtype=str))
         names = np.unique(known)
         means = np.stack([self.real[known == name].mean(axis=0) for name in names])
         check_features(asked)
         return Answers(names[euclidean(asked, means).argmin(axis=1)], None, known)
 
-    def _checked(self, embeddings: Embeddings) -> Labels:
+    def _checked(self, embeddings: Embeddings, ids: Labels) -> Labels:
         images, width = len(embeddings), math.prod(embeddings.shape[1:])
         check_memory(type(self), self.settings, images=images, width=width, clusters=self.clusters)
         check_clusters(clusters=self.clusters, images=images)
         check_features(embeddings)
-        return self.cluster(embeddings)
+        return self.cluster_images(embeddings, ids)
 
     def for_clusters(self, count: int) -> Self:
         """The same clustering with `count` clusters, unless its settings give a number of clusters."""
