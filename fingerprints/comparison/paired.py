@@ -99,23 +99,17 @@ def compare(
 ) -> Comparisons:
     """Paired differences in the official metric on the test part, without controls.
 
-    Without a baseline the reference is the system with the highest test figure. Since this choice depends on
-    the figures that are compared, intervals hold jointly for all possible pairs, and p-values are adjusted
-    for all of them and not only for those shown.
+    Without a baseline the reference is the system with the highest test figure. Since these figures choose
+    it, intervals hold jointly for all possible pairs, and p-values are adjusted for all of them.
 
     Args:
         data: The data set.
         baseline: The reference.
         generators: Whether the generators are a sample: those of the benchmarks, or of the one benchmark.
         seed: Seed of exchanging.
-        permutations: Smallest number of draws of exchanged answers; with many comparisons more are made,
-            `TRADES_PER_COMPARISON` for each.
+        permutations: Least number of draws of exchanged answers; see `TRADES_PER_COMPARISON`.
     """
-    able = [
-        system
-        for system in ranked(data.systems, data.task)
-        if system.kind != "control" and system_cell(system, "test", data.task.official).value is not None
-    ]
+    able = _able(data)
     if len(able) < 2:
         return _nothing("No paired differences: fewer than two systems have test figures.")
     try:
@@ -147,16 +141,20 @@ def compare(
         permutations=trades,
     )
     covered = dict(found.covered)
-    if "generators" not in covered:
-        notes += _trade_notes(family, trades)
+    notes += [] if "generators" in covered else _trade_notes(family, trades)
     notes += _how(reference, asked, covered, named=named, family=family, shown=len(others))
-    return Comparisons(
-        reference,
-        _rows({system: found.differences[keys[system]] for system in others}, family=family),
-        family,
-        tuple(notes),
-        {system: found.figures[keys[system]] for system in there},
-    )
+    rows = _rows({system: found.differences[keys[system]] for system in others}, family=family)
+    figures = {system: found.figures[keys[system]] for system in there}
+    return Comparisons(reference, rows, family, tuple(notes), figures)
+
+
+def _able(data: DataSet) -> list[System]:
+    """The systems with test figures, best first, without controls."""
+    return [
+        system
+        for system in ranked(data.systems, data.task)
+        if system.kind != "control" and system_cell(system, "test", data.task.official).value is not None
+    ]
 
 
 def _nothing(*notes: str) -> Comparisons:

@@ -110,26 +110,20 @@ def paired_differences(
 ) -> Pairing:
     """Every system against the reference in the official metric.
 
-    The metric is the mean over strata. A group of several strata is left out of, or exchanged in, all of them
-    at once.
+    The metric is the mean over strata. A group of several strata is left out or exchanged in all at once.
 
     Args:
         task: Names the metric.
         classes: Names of the labels.
         truth: True labels, shape (n,).
-        answers: By system, one array (n,) for each run, clusters matched to classes (`match_clusters`). A
-            name that is not a class is a wrong answer.
+        answers: By system, one array (n,) for each run, clusters matched to classes (`match_clusters`).
         reference: The system that the others are compared with.
         groups: Group of each image, shape (n,).
         strata: Stratum of each image, shape (n,); one for all by default.
-        generators: Generator of each image, the same within a stratum, shape (n,); if given, generators are a
-            sample of those that could have been trained, and intervals and p-values cover them.
+        generators: Generator of each image, one per stratum, shape (n,), if generators are a sample.
         chosen: Whether the reference is the best of these systems.
         seed: Seed of exchanging.
         permutations: Draws of exchanged answers.
-
-    Returns:
-        Figures of all systems, and differences of all but the reference.
 
     Raises:
         FingerprintsError: If lengths differ, or a true label or the reference is unknown.
@@ -141,6 +135,27 @@ def paired_differences(
     parts = [
         _Part.of(coded, np.flatnonzero(given == level), codes, len(names), task) for level in np.unique(given)
     ]
+    factors = _factors(parts, generators)
+    found = _Found(list(answers), np.mean([part.values for part in parts], axis=0), factors, parts)
+    others = [name for name in answers if name != reference]
+    if len(factors) > 1:
+        p = found.p_values(others, reference)
+    else:
+        p = _exchanged(parts, others, reference, groups=len(names), seed=seed, permutations=permutations)
+    effective = effective_count(codes.astype(np.int64))
+    differences = {
+        name: PairedDifference(
+            *(difference, estimate.low, estimate.high, p[name], len(truth), len(names), effective),
+            discordant=coded.discordant(name, reference),
+            reason=estimate.reason,
+        )
+        for name, difference, estimate in found.differences(others, reference, jointly=chosen)
+    }
+    return Pairing(found.figures(), differences, tuple((each.name, each.count) for each in factors))
+
+
+def _factors(parts: Sequence[_Part], generators: Labels | None) -> list[Factor]:
+    """Groups, and generators if they are a sample and there are several."""
     factors = [Factor.jackknife("groups", np.mean([part.without for part in parts], axis=0))]
     if generators is not None:
         values = np.array([part.values for part in parts])
@@ -148,29 +163,7 @@ def paired_differences(
         if len(set(owners)) > 1:
             without = [values[owners != owner].mean(axis=0) for owner in np.unique(owners)]
             factors.append(Factor.jackknife("generators", np.array(without)))
-    found = _Found(list(answers), np.mean([part.values for part in parts], axis=0), factors, parts)
-    others = [name for name in answers if name != reference]
-    if len(factors) > 1:
-        p = dict(zip(others, found.p_values(others, reference), strict=True))
-    else:
-        p = _exchanged(parts, others, reference, groups=len(names), seed=seed, permutations=permutations)
-    effective = effective_count(codes.astype(np.int64))
-    differences = {
-        name: PairedDifference(
-            difference=difference,
-            low=estimate.low,
-            high=estimate.high,
-            p=p[name],
-            n=len(truth),
-            n_groups=len(names),
-            effective=effective,
-            discordant=coded.discordant(name, reference),
-            reason=estimate.reason,
-        )
-        for name, difference, estimate in found.differences(others, reference, jointly=chosen)
-    }
-    covered = tuple((factor.name, factor.count) for factor in factors)
-    return Pairing(found.figures(), differences, covered)
+    return factors
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,10 +236,11 @@ class _Found:
         estimates = self._estimates(contrasts, "difference", level=level)
         return zip(others, (contrasts @ self.values).tolist(), estimates, strict=True)
 
-    def p_values(self, others: list[str], reference: str) -> list[float]:
+    def p_values(self, others: list[str], reference: str) -> dict[str, float]:
         """P-values of the differences by Student's t."""
         contrasts = self._against(others, reference)
-        return [float(p) for p in p_values(self.factors, contrasts, contrasts @ self.values)]
+        found = p_values(self.factors, contrasts, contrasts @ self.values).tolist()
+        return dict(zip(others, found, strict=True))
 
     @property
     def _too_few(self) -> str | None:
