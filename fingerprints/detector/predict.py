@@ -87,9 +87,8 @@ def predict_folder(
     asked, others = Images(embeddings[: len(units)], ids=np.array(ids)), Images(embeddings[len(units) :])
     found = decider.answer(Part(queries=asked, references=others, unit=unit))
     columns = {"id": ids, "path": [files[row].name for row in units]}
-    if patients is not None:
-        columns["group"] = [patients[row] for row in units]
-    rows = pd.DataFrame(columns, index=pd.Index(units, name="row"))
+    columns |= {} if patients is None else {"group": [patients[row] for row in units]}
+    rows = pd.DataFrame(columns, pd.Index(units, name="row"))
     return Predictions(rows, found.labels, found.scores, decider.transductive, reference=found.reference)
 
 
