@@ -33,13 +33,6 @@ TITLES: dict[Kind, str] = {
 }
 SHORT = {"test": "test", "validation": "validation"}
 
-KIND_NOTES: dict[Kind, str] = {
-    "random_weights": "Encoders that were not pretrained (encoder.weights=none): the effect of the "
-    "architecture alone. Printed figures are for pretrained encoders and are not shown here.",
-    "control": "Trained with data.shuffle_labels=true: the right answer is chance. A higher figure does not "
-    "come from the training labels.",
-}
-
 
 def comparison_page(
     sets: Sequence[DataSet],
@@ -161,8 +154,10 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
             f"Printed for {', '.join(beside)}: {source}; on the source’s own data, for orientation only."
             for source, beside in printed_sources(data).items()
         ]
-    else:
-        notes.append(KIND_NOTES[kind])
+    reasons = {
+        f"{caveat.label.capitalize()}: {caveat.reason}" for system in rows for caveat in system.caveats
+    }
+    notes += sorted(reasons)
     if any(len(system.records) > 1 for system in rows):
         notes.append(
             "Several runs: mean and standard deviation over runs, and the lowest to the highest end of their "
@@ -187,7 +182,7 @@ def _seeds(system: System) -> tuple[str, ...]:
     names = [record.name for record in system.records]
     folders = ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])}, … {names[-1]}"
     epochs = () if system.epochs is None else (_many(system.epochs, "epoch"),)
-    return (f"{word} {', '.join(seeds)}; {folders}", *epochs)
+    return (f"{word} {', '.join(seeds)}; {folders}", *epochs, *(c.label for c in system.caveats))
 
 
 def _shown_cell(found: Cell, runs: int) -> ShownCell:
@@ -331,7 +326,7 @@ def console_lines(
                 if system.kind != kind:
                     continue
                 test, held_out = (system_cell(system, part, metric) for part in PARTS)
-                mark = "" if kind == "system" else f"  ({TITLES[kind].split(':')[0].lower()})"
+                mark = "".join(f"  ({caveat.label})" for caveat in system.caveats)
                 against = "reference" if system is comparisons.reference else adjusted.get(system, "–")
                 rows.append(
                     [

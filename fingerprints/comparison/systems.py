@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fingerprints.comparison.plans import same_plans
-from fingerprints.config.published import has_random_weights
+from fingerprints.config.published import Caveat, has_random_weights
+from fingerprints.config.schema import caveats
 from fingerprints.core.tasks import TASKS, Task
 from fingerprints.runs.folder import RunRecord, leaves, short_names
 from fingerprints.runs.status import FINISHED
@@ -57,6 +59,13 @@ class System:
     def seeds(self) -> list[Any]:
         """The seeds of its runs."""
         return [record.config.get("seed") for record in self.records]
+
+    @functools.cached_property
+    def caveats(self) -> list[Caveat]:
+        """What makes its figures no evidence; nothing printed stands beside them then."""
+        first = self.records[0]
+        root = first.setting("data.root")
+        return caveats(first.config, root=None if root is None else first.path(root))
 
     @property
     def epochs(self) -> int | None:

@@ -72,8 +72,8 @@ def cell(figures: Sequence[Document | None], *, printed: float | None = None) ->
 def system_cell(system: System, part: str, metric: str, *, generator: str | None = None) -> Cell:
     """The cell of a system; without `generator` for the only one, or for the mean over several.
 
-    Printed figures are shown only for systems with the same kind of weights as in the source, never for
-    random weights or controls.
+    Printed figures are never shown beside a system with a caveat: random weights, shuffled labels, simulated
+    data, a shortened training.
     """
     figures = [
         (record.figures(part) if generator is None else record.by_generator(part).get(generator, {})).get(
@@ -81,14 +81,11 @@ def system_cell(system: System, part: str, metric: str, *, generator: str | None
         )
         for record in system.records
     ]
-    printed = None
-    if system.kind == "system":
-        printed = _printed(system.records[0], part, generator).get(metric)
-    return cell(figures, printed=printed)
+    return cell(figures, printed=_printed(system, part, generator).get(metric))
 
 
-def _printed(record: RunRecord, part: str, generator: str | None = None) -> dict[str, float]:
-    found = record.setting("published") or {}
+def _printed(system: System, part: str, generator: str | None = None) -> dict[str, float]:
+    found = {} if system.caveats else system.records[0].setting("published") or {}
     if generator is not None:
         found = found.get("generators", {}).get(generator, {})
     return found.get(part) or {}
@@ -98,15 +95,14 @@ def printed_sources(data: DataSet) -> dict[str, list[str]]:
     """Sources of printed figures: source -> systems for which they are shown."""
     found: dict[str, list[str]] = {}
     for system in data.systems:
-        record = system.records[0]
-        source = record.setting("published.source")
-        if system.kind == "system" and source and _has_printed(record, generators(data)):
+        source = system.records[0].setting("published.source")
+        if source and _has_printed(system, generators(data)):
             found.setdefault(str(source), []).append(system.name)
     return found
 
 
-def _has_printed(record: RunRecord, named: Sequence[str]) -> bool:
-    return any(_printed(record, part, generator) for part in PARTS for generator in (None, *named))
+def _has_printed(system: System, named: Sequence[str]) -> bool:
+    return any(_printed(system, part, generator) for part in PARTS for generator in (None, *named))
 
 
 def is_clustering(record: RunRecord) -> bool:

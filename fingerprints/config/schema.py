@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from fingerprints.config.published import TABLE, find_published, read_published
+from fingerprints.config.published import TABLE, Caveat, find_caveats, find_published, read_published
 from fingerprints.config.roots import (
     CompareSettings,
     DashboardSettings,
@@ -37,9 +39,10 @@ from fingerprints.core.options import (
 )
 from fingerprints.core.tasks import get_task
 from fingerprints.data.embedded import embedded_benchmark
-from fingerprints.data.settings import REFERENCE
+from fingerprints.data.settings import REFERENCE, DataSettings
 from fingerprints.detector.settings import SegmentSettings
 from fingerprints.ingestion.settings import IntakeSettings
+from fingerprints.training.settings import FrozenTrainingSettings, TrainerSettings
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -63,6 +66,9 @@ ROOT_GROUPS: dict[str, tuple[str, ...]] = {
     "simulate": ("dial", "generator", "scale"),
 }
 COMBINED = ("sweep", "dial")  # groups from which several options can be chosen, as a list
+# Keys of which a smaller number trains less; the classes of their groups that have no options.
+LENGTHS = ("trainer.max_epochs", "pairing.pairs_per_epoch", "training.rounds", "data.folds")
+WITHOUT_OPTIONS: dict[str, type] = {"trainer": TrainerSettings, "data": DataSettings}
 
 
 def conf_dir() -> Path:
@@ -206,7 +212,8 @@ def _fill_in(plain: dict[str, Any]) -> None:
             where="published",
             fix=f"add an entry to conf/{TABLE}, with the settings of the runs that it belongs to",
         )
-    plain["published"] = find_published(plain, read_published(conf_dir() / TABLE)) or {}
+    entries = read_published(conf_dir() / TABLE)
+    plain["published"] = find_published(plain, entries, caveats=caveats(plain)) or {}
     if plain["objective"] is not None and not plain["objective"].startswith("validation."):
         raise FingerprintsError(
             f"A search must not maximise '{plain['objective']}': test figures are biased if the search "
@@ -214,6 +221,40 @@ def _fill_in(plain: dict[str, Any]) -> None:
             where="objective",
             fix="use a figure of the validation part, such as objective=validation.accuracy",
         )
+
+
+def caveats(config: Mapping[str, Any], *, root: str | Path | None = None) -> list[Caveat]:
+    """What a reader must know of a run before its figures: `find_caveats` with the experiment's lengths."""
+    return find_caveats(config, own_lengths(config), root=root)
+
+
+def own_lengths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of `LENGTHS` that an experiment has without overrides.
+
+    Args:
+        config: A resolved configuration of the experiment, as plain data; its overrides do not matter, but
+            options that it chooses do.
+
+    Returns:
+        By dotted key; empty if nothing is trained, or there is no such experiment.
+    """
+    own = written("experiment", str(config.get("name")))
+    training = registered("training").get(str((config.get("training") or {}).get("name")))
+    if not own or training in (None, FrozenTrainingSettings):
+        return {}
+    found: dict[str, Any] = {}
+    for key in LENGTHS:
+        group, name = key.split(".")
+        now = config.get(group) or {}
+        cls = WITHOUT_OPTIONS.get(group) or registered(group).get(str(now.get("name")))
+        defaults = {} if cls is None else {item.name: item.default for item in fields(cls)}
+        if name in defaults:
+            found[key] = (own.get(group) or {}).get(name, defaults[name])
+    if not training.on_pairs:  # type: ignore[union-attr]
+        found.pop("pairing.pairs_per_epoch", None)
+    if config.get("task") != "usage" and (config.get("data") or {}).get("fold") is None:
+        found.pop("data.folds")  # nothing is trained on folds
+    return found
 
 
 def _generators(plain: dict[str, Any]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
+from fingerprints.config.published import Caveat
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.files import write_atomically
 from fingerprints.core.tasks import Task
@@ -163,6 +164,7 @@ class ReportContent:
         experiment: Name of the experiment.
         headline: The verdict as a sentence.
         level: The verdict as a word, which determines the banner's colour, icon and label.
+        caveats: What makes the figures no evidence, shown above the verdict.
         notes: Limitations, one sentence each, shown directly below the verdict.
         sections: One per generator, or a single one.
         validation: Metrics of the validation part.
@@ -186,6 +188,7 @@ class ReportContent:
     printed_source: str
     printed: list[PrintedRow] = field(default_factory=list)
     no_images: NoImages | None = None
+    caveats: list[Caveat] = field(default_factory=list)
 
 
 def render(content: ReportContent) -> str:

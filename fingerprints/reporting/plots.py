@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
 
+from fingerprints.evidence.metrics import allowed_false
 from fingerprints.reporting.drawing import (
     BLUE,
     CLASS_COLOURS,
@@ -211,7 +212,7 @@ def _mark_one_percent(
         note = f"{n_negative} non-members: 1 % FPR cannot be estimated"
         axes.text(0.98, 0.03, note, transform=axes.transAxes, ha="right", color=MUTED, fontsize=9)
         return
-    rate = _tpr_at(fpr, tpr, 0.01)
+    rate = _tpr_at(fpr, tpr, allowed_false(negatives=n_negative, fpr=0.01) / n_negative)
     axes.axvline(0.01, color=INK, linestyle=":", linewidth=1)
     name = f"TPR {100 * rate:.1f} % at 1 % FPR"
     axes.plot([0.01], [rate], "D", color=VERMILLION, markersize=7, clip_on=rate <= 0, label=name)

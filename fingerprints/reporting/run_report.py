@@ -13,7 +13,9 @@ import yaml
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from fingerprints.config.published import Caveat
 from fingerprints.config.roots import PrintedFigures, PublishedSettings, TrainSettings
+from fingerprints.config.schema import caveats
 from fingerprints.core.options import plain
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.data.embedded import describe_data
@@ -91,7 +93,9 @@ def report_content(
     `seen` has the images as the encoder got them. They are embedded in the page only if this is asked for
     (`report.images`), or if all are of the embedded benchmark.
     """
-    printed = config.published
+    known = caveats(plain(config))
+    # A run of an earlier version may have recorded printed figures that nothing of it is comparable with.
+    printed = PublishedSettings() if known else config.published
     images, no_images = _images(config, index, detections, seen, command=facts["command"])
     sections = [
         Section(
@@ -123,7 +127,7 @@ def report_content(
         experiment=config.name,
         headline=conclusion.headline,
         level=conclusion.level,
-        notes=[*conclusion.notes, _counted(sections, validation), *index.notes],
+        notes=[*_others(conclusion.notes, known), _counted(sections, validation), *index.notes],
         sections=sections,
         validation=validation,
         facts=_clustered(scores) | _facts(config, index, detections, silhouette, facts),
@@ -131,7 +135,13 @@ def report_content(
         printed_source=printed.source,
         printed=_printed_elsewhere(printed, shown),
         no_images=no_images,
+        caveats=known,
     )
+
+
+def _others(notes: Sequence[str], known: Sequence[Caveat]) -> list[str]:
+    """The notes that are not already the reason of a caveat."""
+    return [note for note in notes if note not in {caveat.reason for caveat in known}]
 
 
 def _images(

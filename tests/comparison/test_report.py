@@ -55,6 +55,21 @@ def test_a_system_shows_its_spread_or_its_interval_and_what_is_printed(two):
     assert "Nothing to compare." in section.notes
 
 
+def test_a_shortened_training_is_marked_in_its_row_with_the_reason_below(workshop):
+    truth = workshop.truth()
+    length = {"training": {"name": "pairs"}, "pairing": {"name": "random", "pairs_per_epoch": None}}
+    workshop.run("runs/a", truth, trainer={"max_epochs": 30}, **length)
+    workshop.run("runs/b", truth, trainer={"max_epochs": 8}, **length)
+    (section,) = page_of(workshop).sections
+    names = {row[0].text: row[0].small for row in section.tables[0].rows}
+    marked = [name for name, small in names.items() if "shortened training" in small]
+    assert marked == ["siamese_subtask2 max_epochs=8"]
+    (note,) = [note for note in section.tables[0].notes if note.startswith("Shortened training: ")]
+    assert "trainer.max_epochs is 8 and not 30" in note
+    lines = console_lines(workshop.sets(), [NOT_COMPARED], [], out=Path("OUT"))
+    assert [line.split()[1] for line in lines if "(shortened training)" in line] == ["max_epochs=8"]
+
+
 def test_pairs_have_a_table_with_the_reference_in_its_title(two):
     (data,) = two.sets()
     compared = compare(data, **DRAWS)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fingerprints.comparison import tables
+from fingerprints.data.embedded import FACTS
 from tests.comparison.conftest import figure
 
 
@@ -34,6 +35,16 @@ def test_printed_figures_stand_beside_systems_only(workshop):
     }
     assert printed == {"system": [0.99, 0.95], "random_weights": [None, None], "control": [None, None]}
     assert tables.printed_sources(data) == {"Paper": [data.systems[0].name]}
+
+
+def test_printed_figures_that_a_run_recorded_do_not_stand_beside_a_simulated_benchmark(workshop):
+    truth = workshop.truth()
+    workshop.run("runs/a", truth, published={"source": "Paper", "test": {"accuracy": 0.99}})
+    assert tables.system_cell(workshop.only_set().systems[0], "test", "accuracy").printed == 0.99
+    (workshop.folder / "data" / FACTS).write_text("{}")
+    data = workshop.only_set()
+    assert tables.system_cell(data.systems[0], "test", "accuracy").printed is None
+    assert tables.printed_sources(data) == {}
 
 
 def test_generators_and_their_mean(workshop):

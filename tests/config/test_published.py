@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 
-from fingerprints.config.published import TABLE, find_published, has_random_weights, read_published
+from fingerprints.config.published import (
+    TABLE,
+    find_caveats,
+    find_published,
+    has_random_weights,
+    read_published,
+)
 from fingerprints.config.roots import PrintedFigures, PublishedSettings
-from fingerprints.config.schema import conf_dir, options
+from fingerprints.config.schema import caveats, conf_dir, options
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import build, plain
-from fingerprints.data.embedded import FACTS
+from fingerprints.data.embedded import FACTS, embedded_benchmark
 from tests.compose import settings
 
 ENTRIES = read_published(conf_dir() / TABLE)
@@ -25,8 +33,12 @@ def config(**changes):
     return made
 
 
+def printed(config):
+    return find_published(config, ENTRIES, caveats=find_caveats(config, {}))
+
+
 def test_a_configuration_finds_what_its_source_prints():
-    found = find_published(config(), ENTRIES)
+    found = printed(config())
     assert found["test"] == {
         "accuracy": 0.5236,
         "precision_weighted": 0.5981,
@@ -34,7 +46,7 @@ def test_a_configuration_finds_what_its_source_prints():
         "specificity_weighted": 0.8798,
     }
     assert found["validation"] == {"accuracy": 0.5259}
-    clusters = find_published(config(decision__name="kmeans", decision__cluster_on="real"), ENTRIES)
+    clusters = printed(config(decision__name="kmeans", decision__cluster_on="real"))
     assert clusters["training"] == {"accuracy_unmatched": 0.1970}
     assert "test" not in clusters
 
@@ -49,8 +61,8 @@ def test_a_configuration_finds_what_its_source_prints():
     ],
 )
 def test_another_system_finds_nothing(change):
-    assert find_published(config(), ENTRIES) is not None
-    assert find_published(config(**change), ENTRIES) is None
+    assert printed(config()) is not None
+    assert printed(config(**change)) is None
 
 
 def test_values_of_the_table_are_settings():
@@ -73,16 +85,16 @@ def test_values_of_the_table_are_settings():
     ],
 )
 def test_a_changed_stage_or_changed_labels_find_nothing(stage, value):
-    assert find_published(config() | {stage: value}, ENTRIES) is None
+    assert printed(config() | {stage: value}) is None
     usual = {"filter": "none", "region": "full", "reduction": "none"}
     same = {"name": usual[stage]} if stage in usual else {"shuffle_labels": False, "leave_out": None}
-    assert find_published(config() | {stage: same}, ENTRIES) is not None
+    assert printed(config() | {stage: same}) is not None
 
 
 def test_a_simulated_benchmark_finds_nothing(tmp_path):
-    assert find_published(config() | {"data": {"root": str(tmp_path)}}, ENTRIES) is not None
+    assert printed(config() | {"data": {"root": str(tmp_path)}}) is not None
     (tmp_path / FACTS).write_text("{}")
-    assert find_published(config() | {"data": {"root": str(tmp_path)}}, ENTRIES) is None
+    assert printed(config() | {"data": {"root": str(tmp_path)}}) is None
 
 
 def test_one_random_encoder_of_several_is_enough():
@@ -110,6 +122,60 @@ def test_siamese_experiments_have_their_figures_at_full_length_only(experiment, 
     shorter = ["pairing.pairs_per_epoch=50"] if experiment.startswith("siamese") else []
     for change in ("trainer.max_epochs=8", "encoder.weights=FILE", *shorter):
         assert settings(*words, change).published == PublishedSettings(), change
+
+
+FULL = "siamese_subtask1"
+TRAINED = {
+    "name": FULL,
+    "task": "usage",
+    "data": {"name": "imageclef2025_usage", "folds": 5, "fold": None},
+    "encoder": {"name": "siamese_cnn", "weights": None},
+    "pairing": {"name": "random", "pairs_per_epoch": None},
+    "training": {"name": "pairs"},
+    "decision": {"name": "distance"},
+    "trainer": {"max_epochs": 30},
+}
+SHORT = "shortened training"
+
+
+@pytest.mark.parametrize(
+    ("changes", "label", "why"),
+    [
+        ({}, None, "as the experiment has it"),
+        ({"trainer.max_epochs": 60, "data.folds": 9}, None, "longer"),
+        ({"trainer.max_epochs": 8}, SHORT, "trainer.max_epochs is 8 and not 30"),
+        ({"name": "autoencoder_usage", "training.name": "reconstruction"}, SHORT, "30 and not 200"),
+        ({"data.folds": 2}, SHORT, "data.folds is 2 and not 5"),
+        ({"data.folds": 2, "task": "subset"}, None, "its folds are not trained"),
+        ({"data.folds": 2, "task": "subset", "data.fold": 0}, SHORT, "data.folds is 2 and not 5"),
+        ({"pairing.pairs_per_epoch": 9}, SHORT, "pairing.pairs_per_epoch is 9 and not all"),
+        ({"pairing.name": "all", "pairing.pairs_per_epoch": 9}, None, "no key of that option"),
+        ({"trainer.max_epochs": 1, "training.name": "frozen"}, None, "nothing is trained"),
+        ({"trainer.max_epochs": 1, "name": "of_somebody_else"}, None, "not known"),
+        ({"encoder.weights": "none"}, "random weights", "encoder.weights=none"),
+        ({"data.shuffle_labels": True}, "shuffled labels", "chance"),
+        ({"data.leave_out": "t1"}, "open set", "subset t1"),
+    ],
+)
+def test_a_run_that_proves_less_than_it_seems_says_so(changes, label, why):
+    made = copy.deepcopy(TRAINED)
+    for key, value in changes.items():
+        *group, name = key.split(".")
+        (made[group[0]] if group else made)[name] = value
+    found = caveats(made)
+    assert [caveat.label for caveat in found] == ([] if label is None else [label]), why
+    if label is not None:
+        assert why in found[0].reason
+        assert find_published(made, [{"experiment": made["name"], "when": {}}], caveats=found) is None
+
+
+def test_phantoms_and_simulated_benchmarks_are_told_apart(tmp_path):
+    phantoms = embedded_benchmark("imageclef2025_usage")
+    assert phantoms is not None
+    (tmp_path / FACTS).write_text("{}")
+    for root, label in ((phantoms.root, "phantoms: not patients"), (tmp_path, "simulated benchmark")):
+        assert [caveat.label for caveat in caveats(config(), root=root)] == [label]
+    assert caveats({"name": "of an earlier version"}) == []
 
 
 @pytest.mark.parametrize("change", ["encoder=resnet18", "decision=knn", "pairing=all"])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from fingerprints.config.published import Caveat
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import get_task
 from fingerprints.reporting import html, plots
@@ -16,12 +17,14 @@ from fingerprints.reporting.html import (
     Baseline,
     FigurePanel,
     MetricRow,
+    NoImages,
     ReportContent,
     Section,
     render,
     split_metrics,
     write_report,
 )
+from tests.browser import needs_browser, open_page
 
 HOSTILE = "<script>alert('x')</script>\"&"
 VOID = {"meta", "img", "link", "br", "hr", "input", "line", "circle", "rect", "path"}
@@ -130,6 +133,40 @@ def test_a_level_has_a_word_an_icon_and_a_colour(level):
     assert f".{level} {{ color:" in text
     assert html.LEVEL_WORDS[level] in page.words
     assert [attrs for attrs in page.named("svg") if attrs.get("class") == "icon"]
+
+
+def test_caveats_come_before_the_verdict_with_their_reasons(page):
+    assert "caveats" not in [attrs.get("class") for attrs in page.named("dl")]
+    text = render(content(caveats=[Caveat("random weights", HOSTILE), Caveat("open set", "No t1.")]))
+    assert (
+        text.index("<dt>random weights</dt>")
+        < text.index("<dd>No t1.</dd>")
+        < text.index("Nothing found</p>")
+    )
+    assert HOSTILE in Page(text).words
+    assert HOSTILE not in text
+
+
+@needs_browser
+def test_a_browser_finds_no_fault_and_nothing_too_wide(tmp_path):
+    long = "a_name_without_any_blank_in_it_" * 12
+    full = content(
+        title=long,
+        caveats=[Caveat("shortened training", long)],
+        notes=[long],
+        sections=[section("Generator 1"), section(long)],
+        facts={"command": long},
+        config_yaml=f"name: {long}",
+        no_images=NoImages("No images.", long),
+    )
+    write_report(tmp_path / "report.html", full)
+    found = open_page(tmp_path / "report.html", tmp_path)
+    assert found.console == []
+    desktop, phone = found.layouts
+    assert (desktop.width, desktop.wide, desktop.scrolled) == (1280, [], [])
+    assert phone.wide == []
+    for layout in found.layouts:
+        assert layout.page <= layout.width, "the page scrolls sideways"
 
 
 def test_an_unknown_level_is_refused():

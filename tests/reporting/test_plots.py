@@ -12,6 +12,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from fingerprints.evidence.metrics import roc_curve, tpr_at_fpr
 from fingerprints.reporting import drawing, plots
 
 
@@ -254,9 +255,15 @@ class TestRocLog:
         assert any("at 1 % FPR" in label for label in lines(figure)) is marked
         assert any("cannot be estimated" in text for text in texts(figure)) is not marked
 
-    def test_a_threshold_at_exactly_one_percent_counts(self):
-        figure = plots.roc_log(fpr=[0, 0.01, 1], tpr=[0.1, 0.4, 1], auc=0.7, n_negative=100)
-        assert "TPR 40.0 % at 1 % FPR" in legend(figure)
+    @pytest.mark.parametrize("negatives", [100, 200])
+    def test_the_mark_is_the_figure_of_the_table(self, negatives):
+        scores = np.concatenate([np.arange(50) + 0.5, np.arange(negatives) * 48 / negatives])
+        member = np.arange(len(scores)) < 50
+        fpr, tpr, _ = roc_curve(positive=member, scores=scores)
+        figure = plots.roc_log(fpr=fpr, tpr=tpr, auc=None, n_negative=negatives)
+        rate = tpr_at_fpr(positive=member, scores=scores)
+        assert rate < plots._tpr_at(fpr, tpr, 0.01), "one more false positive would reach further"
+        assert f"TPR {100 * rate:.1f} % at 1 % FPR" in legend(figure)
 
     def test_chance_is_the_diagonal(self):
         chance = lines(plots.roc_log(fpr=self.fpr, tpr=self.tpr, auc=0.7, n_negative=50))["chance"]
