@@ -15,6 +15,7 @@ from fingerprints.comparison.tables import (
     best_blind,
     chance,
     generators,
+    is_clustering,
     printed_sources,
     ranked,
     shown_metrics,
@@ -23,7 +24,7 @@ from fingerprints.comparison.tables import (
 from fingerprints.data.embedded import describe_data, embedded_notes
 from fingerprints.reporting.comparison_page import ComparisonPage, Section, ShownCell, ShownTable, column
 from fingerprints.reporting.comparison_plot import SystemPoint, systems_plot
-from fingerprints.reporting.html import metric_label, number, p_value, printed_figure
+from fingerprints.reporting.html import PARTITION_NOTE, metric_label, number, p_value, printed_figure
 from fingerprints.runs.folder import RunRecord
 
 TITLES: dict[Kind, str] = {
@@ -173,6 +174,8 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
         )
     elif data.task.clusters:
         notes.append("Accuracy is computed after the Hungarian method has matched clusters to classes.")
+    if any(is_clustering(record) for system in rows for record in system.records):
+        notes.append(f"Clusters: {PARTITION_NOTE[0].lower()}{PARTITION_NOTE[1:]}")
     return ShownTable(TITLES[kind], tuple(columns), tuple(body), tuple(notes))
 
 

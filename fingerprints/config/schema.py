@@ -42,7 +42,7 @@ from fingerprints.data.embedded import embedded_benchmark
 from fingerprints.data.settings import REFERENCE, DataSettings
 from fingerprints.detector.settings import SegmentSettings
 from fingerprints.ingestion.settings import IntakeSettings
-from fingerprints.training.settings import FrozenTrainingSettings, TrainerSettings
+from fingerprints.training.settings import FrozenTrainingSettings, TrainerSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -240,7 +240,7 @@ def own_lengths(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     own = written("experiment", str(config.get("name")))
     training = registered("training").get(str((config.get("training") or {}).get("name")))
-    if not own or training in (None, FrozenTrainingSettings):
+    if not own or training is None or training is FrozenTrainingSettings:
         return {}
     found: dict[str, Any] = {}
     for key in LENGTHS:
@@ -250,7 +250,7 @@ def own_lengths(config: Mapping[str, Any]) -> dict[str, Any]:
         defaults = {} if cls is None else {item.name: item.default for item in fields(cls)}
         if name in defaults:
             found[key] = (own.get(group) or {}).get(name, defaults[name])
-    if not training.on_pairs:  # type: ignore[union-attr]
+    if not issubclass(training, TrainingSettings) or not training.on_pairs:
         found.pop("pairing.pairs_per_epoch", None)
     if config.get("task") != "usage" and (config.get("data") or {}).get("fold") is None:
         found.pop("data.folds")  # nothing is trained on folds

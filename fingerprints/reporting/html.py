@@ -27,6 +27,10 @@ Estimate = tuple[float | None, float | None, float | None]
 """A value with lower and upper end of its interval."""
 
 INTERVAL_NOTE = "95 % interval, over groups; conditional on these generators."
+PARTITION_NOTE = (
+    "All images were clustered together, and the partition is held fixed: the interval varies the patients or "
+    "images, not the clustering."
+)
 
 LEVEL_WORDS: dict[Level, str] = {
     "unscored": "Not scored",
@@ -128,7 +132,10 @@ class PicturePanel:
 
 @dataclass(frozen=True)
 class Section:
-    """The test part of one generator, or the whole test part; `metrics` is empty if there is no truth."""
+    """The test part of one generator, or the whole test part; `metrics` is empty if there is no truth.
+
+    `clustered`: whether the answers are clusters of all images together.
+    """
 
     title: str
     metrics: list[MetricRow]
@@ -136,6 +143,7 @@ class Section:
     panels: list[FigurePanel]
     tables: list[TextTable] = field(default_factory=list)
     images: list[PicturePanel] = field(default_factory=list)
+    clustered: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,6 +176,7 @@ class ReportContent:
         notes: Limitations, one sentence each, shown directly below the verdict.
         sections: One per generator, or a single one.
         validation: Metrics of the validation part.
+        validation_clustered: As `clustered` of a section.
         facts: Facts of the run, in the order shown.
         config_yaml: The resolved configuration.
         printed_source: Where the printed figures come from.
@@ -189,6 +198,7 @@ class ReportContent:
     printed: list[PrintedRow] = field(default_factory=list)
     no_images: NoImages | None = None
     caveats: list[Caveat] = field(default_factory=list)
+    validation_clustered: bool = False
 
 
 def render(content: ReportContent) -> str:
@@ -200,6 +210,7 @@ def render(content: ReportContent) -> str:
         sections=[_SectionView.of(section, task=content.task) for section in content.sections],
         validation=validation,
         interval_note=INTERVAL_NOTE,
+        partition_note=PARTITION_NOTE,
         printed_metrics=list(dict.fromkeys(name for row in content.printed for name in row.figures)),
     )
 

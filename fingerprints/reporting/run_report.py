@@ -105,6 +105,7 @@ def report_content(
             panels=_panels(config, index, detection, scores),
             tables=patient_table(index, scores.patients.get(detection.generator)),
             images=images.get(detection.generator, []),
+            clustered=detection.test is not None and detection.test.clusters,
         )
         for detection in detections
     ]
@@ -114,6 +115,7 @@ def report_content(
             _rows(scores.test[MEAN], printed.test),
             _baselines(scores, MEAN),
             [],
+            clustered=any(section.clustered for section in sections),
         )
         sections.insert(0, mean)
     validation = [*_rows(overall(scores.validation), printed.validation), *_pair_rows(detections, printed)]
@@ -136,6 +138,7 @@ def report_content(
         printed=_printed_elsewhere(printed, shown),
         no_images=no_images,
         caveats=known,
+        validation_clustered=any(d.validation is not None and d.validation.clusters for d in detections),
     )
 
 

@@ -147,6 +147,16 @@ def test_caveats_come_before_the_verdict_with_their_reasons(page):
     assert HOSTILE not in text
 
 
+def test_an_interval_of_clusters_says_what_it_does_not_vary():
+    note = html.PARTITION_NOTE
+    assert note not in render(content())
+    clustered = replace(section(), clustered=True)
+    assert render(content(sections=[clustered, section()])).count(note) == 1
+    assert render(content(sections=[clustered], validation_clustered=True)).count(note) == 2
+    bare = replace(clustered, metrics=[MetricRow("f1", 0.5)])
+    assert note not in render(content(sections=[bare])), "there is no interval"
+
+
 @needs_browser
 def test_a_browser_finds_no_fault_and_nothing_too_wide(tmp_path):
     long = "a_name_without_any_blank_in_it_" * 12
