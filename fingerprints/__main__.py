@@ -12,6 +12,7 @@ COMMANDS = {
     "demo": "the main job on the embedded benchmark: a few minutes, no data needed",
     "train": "train a detector, evaluate it, write a report; or go on with a stopped run",
     "predict": "label new images with a finished run",
+    "redraw": "draw the page of a finished run again, without training",
     "evaluate": "score any run file against a truth file",
     "compare": "many finished runs side by side; votes",
     "simulate": "make a benchmark with known truth: train generators on known images",

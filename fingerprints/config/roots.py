@@ -114,6 +114,15 @@ class PredictSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RedrawSettings:
+    """Root of `python -m fingerprints.redraw`."""
+
+    run: Path = option(help="folder of a finished run")
+    images: bool | None = option(None, help="whether the page has images of the data; null: as the run")
+    accelerator: Accelerator = option("auto")
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
     """Root of `python -m fingerprints.evaluate`."""
 

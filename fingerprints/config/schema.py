@@ -23,6 +23,7 @@ from fingerprints.config.roots import (
     EvaluateSettings,
     PredictSettings,
     PublishedSettings,
+    RedrawSettings,
     TrainSettings,
 )
 from fingerprints.config.simulation import MODEL_GENERATORS, SimulateSettings
@@ -52,6 +53,7 @@ OWN_SIZE = 256  # `data.size` for data that are not embedded
 ROOTS: dict[str, type] = {
     "train": TrainSettings,
     "predict": PredictSettings,
+    "redraw": RedrawSettings,
     "evaluate": EvaluateSettings,
     "compare": CompareSettings,
     "dashboard": DashboardSettings,

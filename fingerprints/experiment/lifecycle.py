@@ -14,17 +14,18 @@ from typing import Any
 
 from fingerprints import __version__
 from fingerprints.config.explanations import explain
-from fingerprints.config.roots import TrainSettings
+from fingerprints.config.roots import ReportSettings, TrainSettings
 from fingerprints.core.errors import FingerprintsError, command
 from fingerprints.core.files import digest, remove_if_empty
 from fingerprints.core.options import build, plain
 from fingerprints.core.signals import Interrupted, handled
-from fingerprints.experiment.perform import READING, check, load_data, perform
+from fingerprints.experiment.perform import READING, check, evaluate_again, load_data, perform
 from fingerprints.runs.folder import (
     CONFIG,
     LOG,
     read_config,
     read_metrics,
+    read_run,
     refuse_used_folder,
     write_config,
 )
@@ -43,7 +44,7 @@ from fingerprints.runs.status import (
 )
 from fingerprints.training import processes
 from fingerprints.training.hardware import resolve
-from fingerprints.training.settings import TrainerSettings
+from fingerprints.training.settings import Accelerator, TrainerSettings
 
 BEFORE_TRAINING = ("starting", READING)
 
@@ -133,7 +134,7 @@ def resume(folder: Path) -> dict[str, Any]:
     config = read_settings(folder)
     settings = config.trainer
     world_size = processes.started_world_size()
-    with _where_it_began(status):
+    with _where_it_began(Path(status["cwd"])):
         resolve(settings)
         processes.check_world(settings, world_size=world_size)
         with handled():
@@ -141,6 +142,43 @@ def resume(folder: Path) -> dict[str, Any]:
                 return _share(config, folder)
             with claimed(folder):
                 return _continue(config, folder, settings, world_size=world_size)
+
+
+def redraw(folder: Path, *, images: bool | None = None, accelerator: Accelerator = "auto") -> dict[str, Any]:
+    """Draw the page of a finished run again, with the statistics of this version; trains nothing.
+
+    Args:
+        folder: The run folder. Its `report.html` and `metrics.json` are replaced.
+        images: Whether the page has images of the data; `None`: as the run was told.
+        accelerator: Where images are encoded, by one process.
+
+    Returns:
+        Content of `metrics.json`.
+
+    Raises:
+        FingerprintsError: If the folder is not a finished run, is locked by a process, or is a fusion; and as
+            `evaluate_again`.
+    """
+    folder = folder.resolve()
+    run = read_run(folder)
+    if run.setting("fused") is not None:
+        raise FingerprintsError(
+            "This run is a fusion of others and has no page of its own.",
+            where=folder,
+            fix="redraw the runs that it was made of (config.yaml, fused.runs)",
+        )
+    if not run.metrics:
+        raise FingerprintsError(
+            "The run is not finished: it has no page that could be drawn again.",
+            where=folder,
+            fix=command("train", f"resume={folder}"),
+        )
+    config = replace(read_settings(folder), run_dir=folder)
+    if images is not None:
+        config = replace(config, report=ReportSettings(images=images))
+    machine = replace(config.trainer, accelerator=accelerator, devices=1, num_nodes=1, strategy="auto")
+    with _where_it_began(run.started_in), handled(), claimed(folder):
+        return evaluate_again(config, folder, machine=resolve(machine))
 
 
 def work(folder: Path) -> None:
@@ -227,8 +265,7 @@ def _forget(folder: Path, experiment: str) -> None:
 
 
 @contextlib.contextmanager
-def _where_it_began(status: dict[str, Any]) -> Iterator[None]:
-    """Relative paths of the configuration refer to the folder where the run was started."""
-    place = Path(status["cwd"])
-    with contextlib.chdir(place) if place.is_dir() else contextlib.nullcontext():
+def _where_it_began(place: Path | None) -> Iterator[None]:
+    """Relative paths of the configuration refer to the folder where the run was started, if it exists."""
+    with contextlib.chdir(place) if place is not None and place.is_dir() else contextlib.nullcontext():
         yield

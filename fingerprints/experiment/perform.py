@@ -7,7 +7,7 @@ import functools
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,15 @@ from fingerprints.reporting.run_report import report_content
 from fingerprints.reporting.summary import document_lines
 from fingerprints.reporting.tables import predictions_table
 from fingerprints.reporting.tracking import log_results
-from fingerprints.runs.folder import CHECKPOINTS, LOG, PREDICTIONS, REPORT, RUN_FILE, write_metrics
+from fingerprints.runs.folder import (
+    CHECKPOINTS,
+    LOG,
+    PREDICTIONS,
+    REPORT,
+    RUN_FILE,
+    read_metrics,
+    write_metrics,
+)
 from fingerprints.runs.provenance import data_fingerprint, peak_memory, provenance
 from fingerprints.runs.status import FINISHED, read_status, update_status
 from fingerprints.training.hardware import describe, make_trainer
@@ -167,6 +175,7 @@ def perform(config: TrainSettings, folder: Path) -> dict[str, Any]:
                 return {}
             progress(stage="evaluating")
             facts |= _costs(detections, status, machine, started=started)
+            _write_answers(folder, config, index, detections)
             document = _evaluated(config, folder, index, store, seen, detections, facts)
             # Before the results go to the logger, which may fail or wait for a server.
             write_metrics(folder, document)  # the last file, since it marks a finished run
@@ -243,7 +252,7 @@ def _evaluated(
     detections: list[Detection],
     facts: dict[str, Any],
 ) -> dict[str, Any]:
-    """Figures and verdict; writes all files except `metrics.json`, whose content is returned."""
+    """Figures and verdict; writes the page and returns the content of `metrics.json`."""
     scores = score(index, store, detections, settings=config.evidence, seed=config.seed)
     conclusion = conclude(index, scores, clustered=any(d.decider.transductive for d in detections))
     reservations = [
@@ -251,7 +260,69 @@ def _evaluated(
         *simulation_notes(config.data.root, config.data.test_root),
     ]
     conclusion = replace(conclusion, notes=[*reservations, *conclusion.notes])
-    return write_run(folder, config, index, seen, detections, scores, conclusion, facts)
+    return _write_page(folder, config, index, seen, detections, scores, conclusion, facts)
+
+
+def evaluate_again(config: TrainSettings, folder: Path, *, machine: TrainerSettings) -> dict[str, Any]:
+    """Evaluate a finished run again, with its own answers: writes `report.html` and `metrics.json`.
+
+    Its encoders are read from its checkpoints, or are frozen, and nothing is trained. What it cost stays as
+    it was recorded.
+
+    Args:
+        config: Its settings.
+        folder: The run folder.
+        machine: The hardware that images are encoded on.
+
+    Returns:
+        Content of `metrics.json`.
+
+    Raises:
+        FingerprintsError: If the data are missing or differ, if the folder lacks a checkpoint, or if this
+            version gives other answers than the run did; its files are then as they were.
+    """
+    before = read_metrics(folder)
+    with _run_log(folder, enabled=True, job=None):
+        index, store, seen = load_data(config)
+        _check_data(before["run"], data_fingerprint(index, store), folder)
+        detections = _detect(
+            replace(config, trainer=machine), index, seen, folder, report=_refuse_training, main=True
+        )
+        _check_answers(index, detections, folder)
+        again = {"evaluated_again": provenance()}
+        document = _evaluated(config, folder, index, store, seen, detections, before["run"] | again)
+        document["features"] = before.get("features", {})  # what the run itself had to encode
+        write_metrics(folder, document)
+        for line in document_lines(document, folder):
+            log.info(line)
+    return document
+
+
+def _refuse_training(part: str, title: str, row: Row, *, fresh: bool) -> None:
+    if fresh:
+        raise FingerprintsError(
+            f"The run folder does not hold the finished training '{title}'.",
+            where=Path(CHECKPOINTS) / part,
+            fix="restore the folder's checkpoints, or start a new run",
+        )
+
+
+def _check_answers(index: Index, detections: Sequence[Detection], folder: Path) -> None:
+    """Refuse answers that are not those in the run folder."""
+    tested = [d.test for d in detections if d.test is not None]
+    if not tested:
+        return
+    now = predictions_table(index.task, index.classes, tested)
+    recorded = pd.read_csv(folder / PREDICTIONS, dtype={"id": str, "label": str}, keep_default_na=False)
+    same = now["id"].tolist() == recorded["id"].tolist()
+    other = int((now["label"].to_numpy() != recorded["label"].to_numpy()).sum()) if same else len(now)
+    if other:
+        raise FingerprintsError(
+            f"{other:,} of {len(now):,} answers would differ from those of the run, which another version or "
+            "other hardware may have made: its page cannot be drawn again.",
+            where=folder / PREDICTIONS,
+            fix="start a new run, or install the version that made it (metrics.json, run.fingerprints)",
+        )
 
 
 def recipe(config: TrainSettings) -> Recipe:
@@ -296,17 +367,10 @@ def conclude(index: Index, scores: Scores, *, clustered: bool) -> Verdict:
     )
 
 
-def write_run(
-    folder: Path,
-    config: TrainSettings,
-    index: Index,
-    seen: ImageStore,
-    detections: list[Detection],
-    scores: Scores,
-    conclusion: Verdict,
-    facts: dict[str, Any],
-) -> dict[str, Any]:
-    """Write all files of the run folder except `metrics.json`, whose content is returned."""
+def _write_answers(
+    folder: Path, config: TrainSettings, index: Index, detections: Sequence[Detection]
+) -> None:
+    """Write the fitted decisions, `predictions.csv` and `run.csv`."""
     for detection in detections:
         save_decider(
             folder,
@@ -323,6 +387,19 @@ def write_run(
         ids = spelled(rows["id"].tolist(), rows["path"].tolist(), form=form.ids)
         labels = [str(label) for part in tested for label in part.labels]
         write_run_file(folder / RUN_FILE, ids, labels, index.task, header=form.columns)
+
+
+def _write_page(
+    folder: Path,
+    config: TrainSettings,
+    index: Index,
+    seen: ImageStore,
+    detections: list[Detection],
+    scores: Scores,
+    conclusion: Verdict,
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """Write `report.html`; returns the content of `metrics.json`."""
     silhouette = {d.generator: silhouettes(index, d) for d in detections}
     extra = {
         "verdict": {"level": conclusion.level, "headline": conclusion.headline, "notes": conclusion.notes},

@@ -7,6 +7,7 @@ escaped, including class names and configuration.
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -28,8 +29,8 @@ Estimate = tuple[float | None, float | None, float | None]
 
 INTERVAL_NOTE = "95 % interval, over groups; conditional on these generators."
 PARTITION_NOTE = (
-    "All images were clustered together, and the partition is held fixed: the interval varies the patients or "
-    "images, not the clustering."
+    "All images were clustered together, and the partition is held fixed: the interval varies the patients "
+    "or images, not the clustering."
 )
 
 LEVEL_WORDS: dict[Level, str] = {
@@ -41,6 +42,9 @@ LEVEL_WORDS: dict[Level, str] = {
     "generators": "Generators told apart; no trace of the data shown",
     "clear": "Clear trace",
 }
+
+SAID_ONCE = 3
+"""A reason that this many rows of a table have is a note below it."""
 
 MAX_SVG_BYTES = 200_000
 """Largest SVG; a larger figure (a scatter plot) is embedded as a PNG at twice its size."""
@@ -319,24 +323,31 @@ class _Scale:
 
 @dataclass(frozen=True)
 class _Line:
-    """One row of a metric table as shown; positions are on the table's scale."""
+    """One row of a metric table as shown: positions are on the table's scale, `marks` number its notes."""
 
     row: MetricRow
     best: tuple[str, float] | None
     bar: dict[str, str] | None
+    reason: str
+    marks: str
 
     @classmethod
-    def of(cls, row: MetricRow, *, baselines: Sequence[Baseline], scale: _Scale | None) -> _Line:
+    def of(
+        cls, row: MetricRow, *, baselines: Sequence[Baseline], scale: _Scale | None, notes: Sequence[str]
+    ) -> _Line:
         best = _best(row.name, baselines)
-        marks = {
+        places = {
             "value": row.value,
             "low": row.low,
             "high": row.high,
             "printed": row.printed,
             "best": best[1] if best else None,
         }
-        bar = {name: scale.at(x) for name, x in marks.items() if x is not None} if scale else None
-        return cls(row, best, bar)
+        bar = {name: scale.at(x) for name, x in places.items() if x is not None} if scale else None
+        reasons = _reasons(row)
+        own = "; ".join(reason for reason in reasons if reason not in notes)
+        marks = " ".join(f"({number})" for number, note in enumerate(notes, start=1) if note in reasons)
+        return cls(row, best, bar, own, marks)
 
     @property
     def label(self) -> str:
@@ -345,12 +356,13 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Table:
-    """Visible rows and folded rows, on one scale."""
+    """Visible rows and folded rows, on one scale; `notes` are the reasons that many rows have."""
 
     shown: list[_Line]
     folded: list[_Line]
     scale: _Scale | None
     zero: str | None
+    notes: list[str]
     has_interval: bool
     has_p: bool
     has_printed: bool
@@ -364,8 +376,10 @@ class _Table:
         has_interval = any(x is not None for x in ends)
         everything = [*ends, *(x for row in rows for x in (row.value, row.printed))]
         scale = _Scale.of([*everything, *(b[1] for b in best if b)]) if has_interval else None
+        counts = Counter(reason for row in rows for reason in _reasons(row))
+        notes = [reason for reason, count in counts.items() if count >= SAID_ONCE]
         shown, folded = (
-            [_Line.of(row, baselines=baselines, scale=scale) for row in part]
+            [_Line.of(row, baselines=baselines, scale=scale, notes=notes) for row in part]
             for part in split_metrics(rows, task=task)
         )
         return cls(
@@ -373,6 +387,7 @@ class _Table:
             folded=folded,
             scale=scale,
             zero=scale.at(0) if scale else None,
+            notes=notes,
             has_interval=has_interval,
             has_p=any(row.p is not None for row in rows),
             has_printed=any(row.printed is not None for row in rows),
@@ -414,6 +429,10 @@ class _SectionView:
         named = {name for baseline in section.baselines for name in baseline.values}
         compared = [line.row for line in table.shown if line.row.name in named]
         return cls(section, table, compared, [_Picture.of(panel) for panel in section.panels])
+
+
+def _reasons(row: MetricRow) -> list[str]:
+    return row.reason.split("; ") if row.reason else []
 
 
 def _best(metric: str, baselines: Sequence[Baseline]) -> tuple[str, float] | None:

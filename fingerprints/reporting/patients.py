@@ -40,11 +40,13 @@ def _of_p(found: PatientEvidence, tested: int, signs: int) -> list[str]:
     if found.least_p is None:
         return ["There is no patient all of whose images are known not to be used, so that there is no p."]
     m = found.compared_with
+    few = "With so few of them nobody can stand out, whatever the detector finds: this table is no evidence."
     return [
         f"{signs:,} of {tested:,} patients stand out (adjusted p at most {FOUND}).",
         f"p: share of the {m:,} patients without a used image whose highest score is at least as high, "
         f"counting one more; the least possible is 1 / {m + 1:,} = {number(found.least_p, places=4)}. "
         "Adjusted for the number of patients by Benjamini and Hochberg.",
+        *([few] if found.least_p > FOUND else []),
         "Patients with more images reach higher scores by chance.",
         "Patients without p are those that others are compared with.",
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -13,9 +12,9 @@ import yaml
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fingerprints.config.published import Caveat
 from fingerprints.config.roots import PrintedFigures, PublishedSettings, TrainSettings
 from fingerprints.config.schema import caveats
+from fingerprints.core.errors import command
 from fingerprints.core.options import plain
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.data.embedded import describe_data
@@ -96,7 +95,46 @@ def report_content(
     known = caveats(plain(config))
     # A run of an earlier version may have recorded printed figures that nothing of it is comparable with.
     printed = PublishedSettings() if known else config.published
-    images, no_images = _images(config, index, detections, seen, command=facts["command"])
+    said = {caveat.reason for caveat in known}
+    images, no_images = _images(config, index, detections, seen)
+    sections = _sections(config, index, detections, scores, printed, images)
+    validation = [*_rows(overall(scores.validation), printed.validation), *_pair_rows(detections, printed)]
+    shown: dict[tuple[str, str], Collection[str]] = {
+        ("test", "" if name == MEAN else name): found.metrics for name, found in scores.test.items()
+    }
+    shown["validation", ""] = [row.name for row in validation]
+    return ReportContent(
+        title=config.name,
+        task=index.task,
+        experiment=config.name,
+        headline=conclusion.headline,
+        level=conclusion.level,
+        notes=[
+            *(note for note in conclusion.notes if note not in said),
+            _counted(sections, validation),
+            *index.notes,
+        ],
+        sections=sections,
+        validation=validation,
+        facts=_clustered(scores) | _facts(config, index, detections, silhouette, facts),
+        config_yaml=yaml.safe_dump(plain(config), sort_keys=False),
+        printed_source=printed.source,
+        printed=_printed_elsewhere(printed, shown),
+        no_images=no_images,
+        caveats=known,
+        validation_clustered=any(d.validation is not None and d.validation.clusters for d in detections),
+    )
+
+
+def _sections(
+    config: TrainSettings,
+    index: Index,
+    detections: Sequence[Detection],
+    scores: Scores,
+    printed: PublishedSettings,
+    images: Mapping[str, list[PicturePanel]],
+) -> list[Section]:
+    """A section per generator; with several, their mean comes first."""
     sections = [
         Section(
             title=detection.generator or ("Test part" if detection.test is not None else "Training part"),
@@ -110,53 +148,21 @@ def report_content(
         for detection in detections
     ]
     if MEAN in scores.test:
-        mean = Section(
-            "Mean over generators",
-            _rows(scores.test[MEAN], printed.test),
-            _baselines(scores, MEAN),
-            [],
-            clustered=any(section.clustered for section in sections),
-        )
+        figures, clustered = _rows(scores.test[MEAN], printed.test), any(one.clustered for one in sections)
+        mean = Section("Mean over generators", figures, _baselines(scores, MEAN), [], clustered=clustered)
         sections.insert(0, mean)
-    validation = [*_rows(overall(scores.validation), printed.validation), *_pair_rows(detections, printed)]
-    shown: dict[tuple[str, str], Collection[str]] = {
-        ("test", "" if name == MEAN else name): found.metrics for name, found in scores.test.items()
-    }
-    shown["validation", ""] = [row.name for row in validation]
-    return ReportContent(
-        title=config.name,
-        task=index.task,
-        experiment=config.name,
-        headline=conclusion.headline,
-        level=conclusion.level,
-        notes=[*_others(conclusion.notes, known), _counted(sections, validation), *index.notes],
-        sections=sections,
-        validation=validation,
-        facts=_clustered(scores) | _facts(config, index, detections, silhouette, facts),
-        config_yaml=yaml.safe_dump(plain(config), sort_keys=False),
-        printed_source=printed.source,
-        printed=_printed_elsewhere(printed, shown),
-        no_images=no_images,
-        caveats=known,
-        validation_clustered=any(d.validation is not None and d.validation.clusters for d in detections),
-    )
-
-
-def _others(notes: Sequence[str], known: Sequence[Caveat]) -> list[str]:
-    """The notes that are not already the reason of a caveat."""
-    return [note for note in notes if note not in {caveat.reason for caveat in known}]
+    return sections
 
 
 def _images(
-    config: TrainSettings, index: Index, detections: Sequence[Detection], seen: ImageStore, *, command: str
+    config: TrainSettings, index: Index, detections: Sequence[Detection], seen: ImageStore
 ) -> tuple[dict[str, list[PicturePanel]], NoImages | None]:
     """The images of each generator's section, or why there are none."""
     if not may_show(seen, asked=config.report.images):
-        words = [word for word in shlex.split(command) if not word.startswith(("run_dir=", "report.images="))]
         return {}, NoImages(
             "This page has no images of the data, so that it can be passed on without them. With images it "
             "shows the surest answers, right and wrong, and the nearest images of the other domain.",
-            shlex.join([*words, "report.images=true"]),
+            command("redraw", f"run={config.run_dir}", "images=true"),
         )
     try:
         return {d.generator: picture_panels(index, d, seen) for d in detections}, None
@@ -483,6 +489,8 @@ def _facts(
         "versions": ", ".join(f"{name} {text}" for name, text in facts["versions"].items()),
         "command": facts["command"],
     }
+    if again := facts.get("evaluated_again"):
+        shown["evaluated again"] = f"by fingerprints {again['fingerprints']}, with the answers of the run"
     for detection in detections:
         found = detection.decision.explain()
         if found.source:

@@ -258,12 +258,18 @@ def _estimates(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[s
 
 
 def _captions(index: Index, part: Predictions) -> list[str]:
+    """`NAME, real image: truth used, predicted used, score 0.123`, and the generator if there are several."""
+    several = len(index.generators) > 1
+    names = [
+        f"{row.id}, {row.domain} image{f' asked of {row.generator}' if several else ''}"
+        for row in part.rows.itertuples()
+    ]
     truth = [f"truth {label}, " if index.has_truth else "" for label in part.rows["label"]]
     said = [f"predicted {label}" for label in part.labels]
     if part.scores is not None:
         best = part.scores if part.scores.ndim == 1 else part.scores.max(axis=1)
         said = [f"{text}, score {score:.3f}" for text, score in zip(said, best, strict=True)]
-    return [f"{name}: {true}{text}" for name, true, text in zip(part.rows["id"], truth, said, strict=True)]
+    return [f"{name}: {true}{text}" for name, true, text in zip(names, truth, said, strict=True)]
 
 
 def _spread(n: int) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import pytest
 from fingerprints import predict
 from fingerprints.config.schema import options, register, search_path, valid_keys
 
-ENTRY_POINTS = ("train", "predict", "evaluate", "compare", "ingest", "segment", "dashboard")
+ENTRY_POINTS = ("train", "predict", "redraw", "evaluate", "compare", "ingest", "segment", "dashboard")
 
 
 def run(*words: str, debug: bool = False, **options) -> subprocess.CompletedProcess:
@@ -59,7 +59,9 @@ def test_predict_takes_a_generator_though_simulate_has_a_group_of_that_name(comm
     assert "no run folder" in printed
 
 
-@pytest.mark.parametrize("entry", ["predict", "evaluate", "compare", "ingest", "segment", "dashboard"])
+@pytest.mark.parametrize(
+    "entry", ["predict", "redraw", "evaluate", "compare", "ingest", "segment", "dashboard"]
+)
 def test_a_command_without_groups_sees_none(entry):
     folder = search_path(entry)
     assert (folder / f"{entry}.yaml").is_file()

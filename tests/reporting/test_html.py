@@ -218,6 +218,19 @@ def test_what_cannot_be_estimated_is_a_dash_with_its_reason(page):
     assert page.row("TPR at FPR 0.01")[1] == "– 40 non-members; 100 are needed"
 
 
+def test_a_reason_of_many_rows_is_said_once_below():
+    rows = [MetricRow(f"m{n}", None, reason=f"one answer for all; own {n}") for n in range(3)]
+    rows.append(MetricRow("m3", 0.5, reason="rare"))
+    page = Page(render(content(sections=[replace(section(), metrics=rows, baselines=[])])))
+    assert [page.row(f"M{n}")[1] for n in range(4)] == [
+        "– own 0 (1)",
+        "– own 1 (1)",
+        "– own 2 (1)",
+        "0.500 rare",
+    ]
+    assert sum("one answer for all" in words for words in page.words) == 1
+
+
 def test_not_a_number_is_a_dash_too():
     rows = [MetricRow("kappa", float("nan"), float("nan"), 0.3, float("nan"), "one class only", float("nan"))]
     page = Page(render(content(sections=[Section("s", rows, [], [])], validation=[])))

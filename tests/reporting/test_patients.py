@@ -32,6 +32,8 @@ def test_who_stands_out_is_counted_and_the_least_p_is_said():
     assert "not known (there is no pair" in notes  # within patients
     few = table(truth=["used"] + ["not_used"] * 4)
     assert "0 of 1 patients stand out" in " ".join(few.notes)
+    assert "With so few of them nobody can stand out" in " ".join(few.notes)
+    assert "With so few of them" not in notes
 
 
 def test_what_is_not_known_is_said():

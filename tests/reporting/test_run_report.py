@@ -43,7 +43,9 @@ def test_a_usage_page(command: Any, usage_root: Any, tmp_path: Path) -> None:
         assert text in page, text
     assert "Suspected images" not in page
     assert f"data.root={tmp_path / 'usage'}" in page
-    assert "report.images=true</code>" in page
+    assert f"fingerprints.redraw run={tmp_path / 'run'} images=true</code>" in page
+    assert "<dt>shortened training</dt>" in page
+    assert "trainer.max_epochs is 1 and not 30, data.folds is 2 and not 5" in page
 
 
 @pytest.mark.usefixtures("no_drawing")

@@ -121,7 +121,9 @@ def test_clusters_have_a_matrix_and_captions_but_no_curve(detected, subset_root)
     assert matrix.shape == (3, 4)
     # Images go round three classes and four clusters: every class meets every cluster once.
     assert (matrix == 1).all()
-    assert tracking._captions(index, clustered)[0] == "unknown_000: truth t1, predicted cluster_1"
+    assert tracking._captions(index, clustered)[0] == (
+        "unknown_000, generated image: truth t1, predicted cluster_1"
+    )
 
 
 def test_a_thinned_curve_keeps_its_area_and_both_ends(detected, usage_root):
@@ -178,7 +180,9 @@ def test_images_are_logged_when_asked_for(detected, subset_root, tmp_path):
     assert logged["count"] == len(shown) == MAX_IMAGES
     assert logged["captions"] == shown["caption"].tolist()
     label = detections[0].test.labels[0]
-    assert shown["caption"][0].startswith(f"unknown_000: truth t1, predicted {label}, score 0.")
+    assert shown["caption"][0].startswith(
+        f"unknown_000, generated image: truth t1, predicted {label}, score 0."
+    )
     with Image.open(run.folder / "files" / logged["filenames"][3]) as image:
         assert (np.asarray(image.convert("L")) == store.images[shown["row"][3]]).all()
     assert len(pixels_in(tmp_path / "run", store, root)) >= MAX_IMAGES  # the search finds pixels
@@ -186,7 +190,17 @@ def test_images_are_logged_when_asked_for(detected, subset_root, tmp_path):
 
 @pytest.mark.usefixtures("private_wandb")
 def test_several_generators_have_a_matrix_each(detected, usage_root, tmp_path):
-    send(tmp_path, detected(usage_root(generators=TWO), "usage_2024"))
+    found = detected(usage_root(generators=TWO), "usage_2024")
+    send(tmp_path, found)
+    # Real images of patients are called so; the same image is asked of every generator.
+    captions = [tracking._captions(found[0], detection.test)[0] for detection in found[2]]
+    assert [
+        ", real image asked of m1: truth " in captions[0],
+        ", real image asked of m2: truth " in captions[1],
+    ] == [
+        True,
+        True,
+    ]
     (run,) = offline_runs(tmp_path)
     assert run.summary.keys() >= {"m1/confusion_matrix_table", "m2/confusion_matrix_table"}
     assert "roc/tpr" not in run.axes
