@@ -80,8 +80,7 @@ def _section(data: DataSet, compared: Comparisons, *, place: int) -> Section:
         if system.kind == kind
     ]
     rival = None if blind is None else (blind.name, blind.cells[metric].value or 0.0)
-    first = data.records[0]
-    notes = [*data.notes, *embedded_notes(first.path(str(first.setting("data.root"))))]
+    notes = [*data.notes, *_phantoms(data)]
     if not compared.rows:
         notes += compared.notes
     figure = systems_plot(points, metric=metric_label(metric), chance=at_random, blind=rival)
@@ -93,6 +92,11 @@ def _section(data: DataSet, compared: Comparisons, *, place: int) -> Section:
         alt=_alt(points, metric_label(metric)),
         notes=tuple(notes),
     )
+
+
+def _phantoms(data: DataSet) -> list[str]:
+    first = data.records[0]
+    return embedded_notes(first.path(str(first.setting("data.root"))))
 
 
 def _name(data: DataSet) -> str:
@@ -143,7 +147,7 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
     columns = ["System", "Runs", *(f"{metric_label(metric)}, {SHORT[part]}" for part, metric in shown)]
     body = [
         (
-            ShownCell(system.name, _seeds(system)),
+            ShownCell(system.name, _seeds(system), tuple(caveat.label for caveat in system.caveats)),
             ShownCell(str(len(system.records))),
             *(_shown_cell(system_cell(system, part, metric), len(system.records)) for part, metric in shown),
         )
@@ -155,10 +159,8 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
             f"Printed for {', '.join(beside)}: {source}; on the source’s own data, for orientation only."
             for source, beside in printed_sources(data).items()
         ]
-    reasons = {
-        f"{caveat.label.capitalize()}: {caveat.reason}" for system in rows for caveat in system.caveats
-    }
-    notes += sorted(reasons)
+    known = dict.fromkeys(caveat for system in rows for caveat in system.caveats)
+    notes += [f"{c.label.capitalize()}: {c.reason}" for c in known if c.reason not in _phantoms(data)]
     if any(len(system.records) > 1 for system in rows):
         notes.append(
             "Several runs: mean and standard deviation over runs, and the lowest to the highest end of their "
@@ -185,7 +187,7 @@ def _seeds(system: System) -> tuple[str, ...]:
     names = [record.name for record in system.records]
     folders = ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])}, … {names[-1]}"
     epochs = () if system.epochs is None else (_many(system.epochs, "epoch"),)
-    return (f"{word} {', '.join(seeds)}; {folders}", *epochs, *(c.label for c in system.caveats))
+    return (f"{word} {', '.join(seeds)}; {folders}", *epochs)
 
 
 def _shown_cell(found: Cell, runs: int) -> ShownCell:

@@ -22,10 +22,11 @@ from fingerprints.reporting import drawing
 
 @dataclass(frozen=True)
 class ShownCell:
-    """Content of a cell: the figure, and additional lines in small letters."""
+    """Content of a cell: the figure, additional lines in small letters, and marks that must not be missed."""
 
     text: str
     small: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _markdown(table: ShownTable, *, level: int) -> list[str]:
 def _joined(cell: ShownCell) -> str:
     """A cell on one line: `0.349 ± 0.003, 0.347 to 0.351, printed 0.9904`."""
     first, *rest = cell.small or ("",)
-    return ", ".join([f"{cell.text} {first}".strip(), *rest])
+    return ", ".join([f"{cell.text} {first}".strip(), *rest, *cell.marks])
 
 
 def _escaped(text: str) -> str:

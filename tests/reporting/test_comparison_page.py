@@ -18,7 +18,10 @@ from fingerprints.reporting.comparison_plot import SystemPoint, systems_plot
 PLOT = systems_plot([SystemPoint("svm", "Systems", 0.6, 0.5, 0.7, 1)], metric="Accuracy")
 CELL = ShownCell("0.600", ("[0.500, 0.700]", "printed 0.99"))
 TABLE = ShownTable(
-    "Systems", ("System", "Accuracy"), ((ShownCell("a|b_<i>", ("seed 0",)), CELL),), ("A note.",)
+    "Systems",
+    ("System", "Accuracy"),
+    ((ShownCell("a|b_<i>", ("seed 0",), ("<short>",)), CELL),),
+    ("A note.",),
 )
 LEFT_OUT = ShownTable("Runs left out", ("Run", "Why"), (column(["x", "failed"]),), numeric=False)
 PAGE = ComparisonPage(
@@ -33,6 +36,7 @@ def test_html_holds_all_of_it_and_nothing_from_elsewhere():
         "[0.500, 0.700]",
         "printed 0.99",
         "a|b_&lt;i&gt;",
+        '<span class="mark">&lt;short&gt;</span>',
         "A note.",
         "Mind.",
         "Lead.",
@@ -48,7 +52,7 @@ def test_html_holds_all_of_it_and_nothing_from_elsewhere():
 
 def test_markdown_says_the_same_with_cells_on_one_line():
     text = render_markdown(PAGE)
-    assert "| a\\|b\\_\\<i> seed 0 | 0.600 [0.500, 0.700], printed 0.99 |" in text
+    assert "| a\\|b\\_\\<i> seed 0, \\<short> | 0.600 [0.500, 0.700], printed 0.99 |" in text
     assert "| --- | ---: |" in text
     assert text.count("| --- | --- |") == 1
     assert (

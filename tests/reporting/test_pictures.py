@@ -157,18 +157,17 @@ def test_a_store_that_cannot_be_read_costs_the_images_and_not_the_page(
     usage_root: Any, detected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, store, detections, _ = detected(usage_root(), "usage")
-    config: Any = SimpleNamespace(report=SimpleNamespace(images=True))
-    command = "python -m fingerprints.train experiment=x 'data.root=my data' run_dir=r report.images=false"
-    shown, none = run_report._images(config, index, detections, store, command=command)
+    config: Any = SimpleNamespace(report=SimpleNamespace(images=True), run_dir="my run")
+    shown, none = run_report._images(config, index, detections, store)
     assert list(shown) == [""]
     assert none is None
     gone = replace(store, images=store.images[:1])
-    shown, none = run_report._images(config, index, detections, gone, command=command)
+    shown, none = run_report._images(config, index, detections, gone)
     assert shown == {}
     assert none is not None
     assert "could not be read" in none.reason
     config.report.images = False
-    shown, none = run_report._images(config, index, detections, store, command=command)
+    shown, none = run_report._images(config, index, detections, store)
     assert shown == {}
     assert none is not None
-    assert none.command == "python -m fingerprints.train experiment=x 'data.root=my data' report.images=true"
+    assert none.command == "python -m fingerprints.redraw 'run=my run' images=true"
