@@ -12,6 +12,8 @@ FOUND = 0.05
 
 CLUSTERS = "No patients were given: these are clusters of near duplicates, and a patient may be in several."
 
+NAMES = "Patients have their names of the file of groups: pass this page on only if those may be passed on."
+
 
 def patient_table(index: Index, found: PatientEvidence | None) -> list[TextTable]:
     """A table of all patients with what it can and cannot show; empty without patients."""
@@ -19,7 +21,7 @@ def patient_table(index: Index, found: PatientEvidence | None) -> list[TextTable
         return []
     tested = [one for one in found.patients if one.adjusted is not None]
     signs = sum(one.adjusted is not None and one.adjusted <= FOUND for one in tested)
-    notes = [CLUSTERS] if index.pseudo_groups else []
+    notes = [CLUSTERS if index.pseudo_groups else NAMES]
     notes += _of_p(found, len(tested), signs)
     notes.append(
         "AUC among images of the same patient, which needs knowledge of the image: "

@@ -7,6 +7,7 @@ shown as the detector saw them, after filter and region and before the encoder.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ DIFFERENCES = (
     f"Nearest: smallest Euclidean distance of the pixels at {SIDE} x {SIDE} at most, which need not be what "
     "the detector compares; “rms” is that distance for one pixel, in grey levels of 255. Differences: "
     "{first} minus {second} image; white is equal, orange brighter, blue darker, full colour from "
-    f"{FULL} levels."
+    f"{FULL} levels. Some image is always the nearest: that alone is no sign of a copy."
 )
 
 _SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "#FFFFFF", VERMILLION], N=257)
@@ -59,6 +60,13 @@ def may_show(store: ImageStore, *, asked: bool) -> bool:
     """Whether a page may have pixels: if asked for, or if every image is of the embedded benchmark."""
     folders = {Path(path).parent for path in store.paths}
     return asked or (bool(folders) and all(map(is_embedded, folders)))
+
+
+def picture_notes(seen: ImageStore, panels: Mapping[str, Sequence[PicturePanel]]) -> list[str]:
+    """What is said above a page that has pixels of the data; nothing if all are of the embedded benchmark."""
+    if not any(panels.values()) or may_show(seen, asked=False):
+        return []
+    return ["This page holds images of the data: whoever may not see the data may not get it."]
 
 
 def picture_panels(index: Index, detection: Detection, store: ImageStore) -> list[PicturePanel]:

@@ -48,7 +48,7 @@ from fingerprints.reporting.html import (
     number,
 )
 from fingerprints.reporting.patients import patient_table
-from fingerprints.reporting.pictures import may_show, picture_panels
+from fingerprints.reporting.pictures import may_show, picture_notes, picture_panels
 from fingerprints.runs.figures import MEAN
 from fingerprints.training.settings import PairTrainingSettings
 
@@ -95,8 +95,9 @@ def report_content(
     known = caveats(plain(config))
     # A run of an earlier version may have recorded printed figures that nothing of it is comparable with.
     printed = PublishedSettings() if known else config.published
-    said = {caveat.reason for caveat in known}
     images, no_images = _images(config, index, detections, seen)
+    notes = [*picture_notes(seen, images), *conclusion.notes, *index.notes]
+    notes = [note for note in notes if note not in {caveat.reason for caveat in known}]
     sections = _sections(config, index, detections, scores, printed, images)
     validation = [*_rows(overall(scores.validation), printed.validation), *_pair_rows(detections, printed)]
     shown: dict[tuple[str, str], Collection[str]] = {
@@ -109,11 +110,7 @@ def report_content(
         experiment=config.name,
         headline=conclusion.headline,
         level=conclusion.level,
-        notes=[
-            *(note for note in conclusion.notes if note not in said),
-            _counted(sections, validation),
-            *index.notes,
-        ],
+        notes=[*notes, _counted(sections, validation)],
         sections=sections,
         validation=validation,
         facts=_clustered(scores) | _facts(config, index, detections, silhouette, facts),

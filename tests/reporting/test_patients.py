@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fingerprints.evidence.patients import patient_evidence
-from fingerprints.reporting.patients import CLUSTERS, patient_table
+from fingerprints.reporting.patients import CLUSTERS, NAMES, patient_table
 
 
 def table(*, truth: list[str], pseudo_groups: bool = False) -> Any:
@@ -27,6 +27,7 @@ def test_who_stands_out_is_counted_and_the_least_p_is_said():
     assert shown.rows[0] == ["p00", "1", "1", "1", "0.000", "0.025", "0.025"]
     assert shown.rows[1][-2:] == ["–", "–"]
     notes = " ".join(shown.notes)
+    assert shown.notes[0] == NAMES
     assert "1 of 1 patients stand out" in notes
     assert "1 / 40 = 0.0250" in notes
     assert "not known (there is no pair" in notes  # within patients

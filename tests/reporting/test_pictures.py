@@ -13,7 +13,7 @@ from PIL import Image
 
 from fingerprints.detector.detector import Predictions
 from fingerprints.reporting import pictures, run_report
-from fingerprints.reporting.pictures import kinds, may_show, nearest, picture_panels
+from fingerprints.reporting.pictures import kinds, may_show, nearest, picture_notes, picture_panels
 
 
 def tiles(panel: Any) -> list[list[str]]:
@@ -161,6 +161,10 @@ def test_a_store_that_cannot_be_read_costs_the_images_and_not_the_page(
     shown, none = run_report._images(config, index, detections, store)
     assert list(shown) == [""]
     assert none is None
+    assert picture_notes(store, shown) == [
+        "This page holds images of the data: whoever may not see the data may not get it."
+    ]
+    assert picture_notes(store, {"": []}) == []
     gone = replace(store, images=store.images[:1])
     shown, none = run_report._images(config, index, detections, gone)
     assert shown == {}

@@ -42,6 +42,7 @@ def test_a_usage_page(command: Any, usage_root: Any, tmp_path: Path) -> None:
     ):
         assert text in page, text
     assert "Suspected images" not in page
+    assert "holds images of the data" not in page
     assert f"data.root={tmp_path / 'usage'}" in page
     assert f"fingerprints.redraw run={tmp_path / 'run'} images=true</code>" in page
     assert "<dt>shortened training</dt>" in page
@@ -58,6 +59,7 @@ def test_a_subset_page(command: Any, subset_root: Any, tmp_path: Path) -> None:
     page = html.unescape((tmp_path / "run/report.html").read_text())
     assert page.count("data:image/png") > 7
     assert 'alt=""' not in page
+    assert "<li>This page holds images of the data" in page
     told = "number of epochs chosen on these same images"
     for text in (*EVERY, "Stars are the centroids", "validation", "real images nearest to them", told):
         assert text in page, text
