@@ -16,6 +16,7 @@ from fingerprints.config.schema import options
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.detector.saved import load_run
 from tests.compose import settings
+from tests.shadow import shadow_pool
 
 METRICS = {"accuracy", "precision", "recall", "f1", "specificity", "kappa", "auc"}
 FAST = ["data.size=48", "trainer=cpu", "evidence.permutations=49"]
@@ -77,6 +78,8 @@ def test_every_experiment_runs_on_tiny_images(
     root = {"subset": subset_root, "usage": usage_root, "model": model_root}[task]()
     words = [f"experiment={experiment}", f"data.root={root}", *FAST, "trainer.max_epochs=1", "data.folds=2"]
     words += [*TINY.get(experiment, []), f"paths.outputs={tmp_path / 'outputs'}"]
+    if plan.decision.uses_shadow:
+        words.append(f"data.shadow={shadow_pool(root, tmp_path / 'shadow')}")
     folder = tmp_path / "run"
     if experiment in ON_COMMAND_LINE:
         code, printed = command(train, *words, f"run_dir={folder}")

@@ -26,7 +26,8 @@ from fingerprints.data.reference import (
     reference_files,
 )
 from fingerprints.data.runfiles import read_labels
-from fingerprints.data.settings import REFERENCE, DataSettings
+from fingerprints.data.settings import REFERENCE, SHADOW, DataSettings
+from fingerprints.data.shadow import check_shadow_pool, read_membership, shadow_files
 from fingerprints.data.splits import split_training
 from fingerprints.data.store import ImageStore, open_store
 from fingerprints.data.usage_notes import usage_notes
@@ -42,13 +43,15 @@ class Index:
         table: One row per image; the DataFrame's index is the row of the image store. Columns:
             `id` (file name without extension), `path`, `domain` (`real`, `generated`), `generator`
             (empty if there is only one), `label` (empty if unknown), `group`, `split` (`train`,
-            `validation`, `test`, `reference`), `fold` (-1 if the part is split only once). Images of the
-            reference have no label and no generator.
+            `validation`, `test`, `reference`, `shadow`), `fold` (-1 if the part is split only once). Images
+            of the reference have no label and no generator, those of shadow generators no label.
         classes: Labels, in the order of score columns.
         task: The task.
         pseudo_groups: Whether near-duplicate clusters are used as groups.
         has_truth: Whether test units are labelled.
         notes: What was skipped, resized or kept on request, for the log and the report.
+        membership: Which shadow generator (column) was trained on which candidate (row of the table); `None`
+            if there are none.
     """
 
     table: pd.DataFrame
@@ -57,6 +60,7 @@ class Index:
     pseudo_groups: bool
     has_truth: bool
     notes: tuple[str, ...] = field(default=())
+    membership: pd.DataFrame | None = None
 
     @property
     def generators(self) -> list[str]:
@@ -77,8 +81,8 @@ class Index:
         split: str | Sequence[str] | None = None,
         generator: str | None = None,
     ) -> pd.DataFrame:
-        """Rows of the table that match all given values; those of the reference only if `split` names it."""
-        keep = self.table["split"] != REFERENCE
+        """Rows that match all given values; those of reference and shadow only if `split` names them."""
+        keep = ~self.table["split"].isin([REFERENCE, SHADOW])
         if split is not None:
             keep = self.table["split"].isin([split] if isinstance(split, str) else list(split))
         if domain is not None:
@@ -109,12 +113,14 @@ def prepare(
         )
     # First the checks that need only file names, because decoding takes time.
     found = scan_parts(settings.root, settings.sources, test_root=settings.test_root)
-    files = [*found, *reference_files(settings)]
+    files = [*found, *reference_files(settings), *shadow_files(settings)]
     notes = left_out_of(settings.root, settings.test_root, files)
     notes += left_out_of_reference(settings, files)
     table = _table(files, task)
     reference = table[table["split"] == REFERENCE].copy()
-    table = table.drop(reference.index)
+    shadow = table[table["split"] == SHADOW].copy()
+    table = table.drop([*reference.index, *shadow.index])
+    membership = read_membership(shadow, settings)
     classes = check_classes(table, task, settings.root)
     check_ids(table, task, settings.root)
     has_truth = _add_truth(table, task, settings, classes)
@@ -126,7 +132,9 @@ def prepare(
 
     store = open_store(files, Preprocessing(settings.size), cache=cache, progress=progress)
     readable, count = check_images(files, store, settings, notes), len(table)
-    table, reference = (part.loc[np.intersect1d(readable, part.index)] for part in (table, reference))
+    table, reference, shadow = (
+        part.loc[np.intersect1d(readable, part.index)] for part in (table, reference, shadow)
+    )
     if len(table) < count:
         check_classes(table[table["split"] != "test"], task, settings.root)
     if pseudo:
@@ -134,18 +142,20 @@ def prepare(
     split_training(table, task, settings, notes, seed=seed)
     check_overlap(table, task, store, settings, notes, pseudo=pseudo)
     check_reference_images(reference, table, store, settings, notes, pseudo=pseudo)
+    check_shadow_pool(table, shadow, store, settings)
     if task.generated_label is not None:
         notes += usage_notes(table, store)
     if settings.shuffle_labels:
         _shuffle_labels(table, seed=seed)
         notes.append("control run: training labels are permuted, so a correct method scores at chance level")
     index = Index(
-        table=pd.concat([table, reference])[list(COLUMNS)],
+        table=pd.concat([table, reference, shadow])[list(COLUMNS)],
         classes=classes,
         task=task,
         pseudo_groups=pseudo,
         has_truth=has_truth,
         notes=tuple(notes),
+        membership=membership,
     )
     return index, store
 

@@ -10,8 +10,9 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import option, register
 from fingerprints.core.tasks import Domain, Official
 
-PartName = Literal["train", "test", "reference"]
+PartName = Literal["train", "test", "reference", "shadow"]
 REFERENCE: Final = "reference"
+SHADOW: Final = "shadow"
 Remedy = Literal["error", "skip"]
 IdForm = Literal["id", "file", "path"]
 
@@ -24,8 +25,8 @@ class Source:
         pattern: Glob relative to the data root, POSIX style, with `{label}` and `{generator}` if these are
             part of the path. Alternatives are separated by ` | `; the first one that has images counts.
         domain: `real` or `generated`.
-        part: `train` (the development part), `test`, or `reference`: real images that no generator was
-            trained on, used for calibration only.
+        part: `train` (the development part), `test`, `reference`: real images that no generator was
+            trained on, used for calibration only, or `shadow`: candidates and shadow generators.
         label: The label of every file, if the path does not contain it; `None` if unlabelled.
         generator: The generator of every file, if the path does not contain it.
     """
@@ -97,6 +98,10 @@ class DataSettings:
         None,
         help="usage: folder of more real images, at any depth, that no generator was trained on; its groups "
         "are in a groups.csv in it",
+    )
+    shadow: Path | None = option(
+        None,
+        help="usage: folder that `simulate task=shadow` wrote from the same real images (decision=shadow)",
     )
     near_duplicate: float = option(
         0.95, above=0, most=1, help="two images with at least this thumbnail correlation share a pseudo-group"

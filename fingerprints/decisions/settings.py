@@ -33,6 +33,7 @@ class DecisionSettings:
         transductive: Whether all queries are decided together, so that an answer depends on the other
             queries. A transductive decision needs no training images.
         uses_references: Whether the decision uses the references of the part that it predicts.
+        uses_shadow: Whether the decision is fitted on shadow generators (`data.shadow`).
     """
 
     name: ClassVar[str]
@@ -40,6 +41,7 @@ class DecisionSettings:
     needs: ClassVar[tuple[Need, ...]] = ()
     transductive: ClassVar[bool] = False
     uses_references: ClassVar[bool] = False
+    uses_shadow: ClassVar[bool] = False
 
     @property
     def needs_pixels(self) -> bool:

@@ -203,6 +203,27 @@ def check_reference(*, task: Task, decision: DecisionSettings, data: DataSetting
         raise no_reference()
 
 
+def check_shadow(*, task: Task, decision: DecisionSettings, data: DataSettings) -> None:
+    """Refuse shadow generators that nothing uses, and a decision that needs some and has none.
+
+    Raises:
+        FingerprintsError: If so; nothing is read.
+    """
+    if decision.uses_shadow and data.shadow is None:
+        raise FingerprintsError(
+            f"Decision '{decision.name}' needs shadow generators.",
+            where="data.shadow",
+            fix="train some on the same real images: simulate task=shadow images=DIR out=SHADOW, then "
+            "data.shadow=SHADOW",
+        )
+    if data.shadow is not None and not (decision.uses_shadow and task.unit == "real"):
+        raise FingerprintsError(
+            f"Decision '{decision.name}' does not use shadow generators.",
+            where="data.shadow",
+            fix="leave it out, or task=usage decision=shadow",
+        )
+
+
 def reference_notes(decision: DecisionSettings, data: DataSettings) -> list[str]:
     """A note if the data have reference images that the decision does not use."""
     if not data.has_reference or decision.takes_reference:

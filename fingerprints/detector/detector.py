@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.progress import Progress
+from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.data.index import Index
-from fingerprints.data.settings import REFERENCE
+from fingerprints.data.settings import REFERENCE, SHADOW
 from fingerprints.data.splits import fewest_groups, k_folds
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import (
@@ -321,6 +322,7 @@ class Detector:
             head=encoder.head,
             seed=self.recipe.seed,
             reference=self._reference(encoder, reduction),
+            generators=self._shadow(encoder, reduction),
             others=tuple(self._reduced(other)[1] for other in others),
         )
         return Decider(reduction, self.recipe.decision(fitting))
@@ -338,6 +340,22 @@ class Detector:
         if rows.empty:
             return None
         return _images(encoder.encode(rows.index.to_numpy(dtype=np.int64)), rows).map(reduction.apply)
+
+    def _shadow(self, encoder: Encoder, reduction: Reduction) -> tuple[Part, ...]:
+        """The candidates and the images of each shadow generator; empty if there are none."""
+        membership = self.index.membership
+        if membership is None:
+            return ()
+        rows = self.index.select(split=SHADOW)
+        candidates, made = rows[rows["domain"] == "real"], _generated(rows)
+        parts = []
+        for name in membership.columns:
+            labels = np.where(membership.loc[candidates.index, name], USED, NOT_USED)
+            part = self._embed(encoder, candidates.assign(label=labels), made[made["generator"] == name])
+            parts.append(
+                Part(part.queries.map(reduction.apply), part.references.map(reduction.apply), part.unit)
+            )
+        return tuple(parts)
 
     def _held_out_real(
         self, decider: Decider, held: pd.DataFrame, part: Part, chosen_on: tuple[str, ...]

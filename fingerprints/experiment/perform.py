@@ -32,6 +32,7 @@ from fingerprints.detector.build import (
     check_error_maps,
     check_ids,
     check_reference,
+    check_shadow,
     check_size,
     check_stages,
     check_training_reference,
@@ -95,6 +96,7 @@ def check(config: TrainSettings) -> None:
         decision=config.decision,
     )
     check_reference(task=task, decision=config.decision, data=config.data)
+    check_shadow(task=task, decision=config.decision, data=config.data)
     build_network(config.encoder, size=config.data.size, on_pairs=config.training.on_pairs)
 
 

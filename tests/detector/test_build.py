@@ -13,6 +13,7 @@ from fingerprints.data.settings import DataSettings
 from fingerprints.detector.build import (
     check_error_maps,
     check_reference,
+    check_shadow,
     check_stages,
     check_training_reference,
     reference_notes,
@@ -187,3 +188,15 @@ def test_members_are_no_reference_for_images_of_the_same_patients(usage_root, pr
     index.table.loc[index.table["domain"] == "real", "group"] = "one patient"
     with pytest.raises(FingerprintsError, match=r"share 1 patient"):
         check_training_reference(takes, index)
+
+
+def test_shadow_generators_are_refused_or_missed_before_any_image_is_read():
+    without, given = (DataSettings(root="D", size=8, sources=(), shadow=at) for at in (None, "S"))
+    shadow, distance = (build_option("decision", {"name": name}) for name in ("shadow", "distance"))
+    check_shadow(task=get_task("usage"), decision=shadow, data=given)
+    check_shadow(task=get_task("usage"), decision=distance, data=without)
+    with pytest.raises(FingerprintsError, match="'shadow' needs shadow generators") as error:
+        check_shadow(task=get_task("usage"), decision=shadow, data=without)
+    assert "simulate task=shadow" in str(error.value.fix)
+    with pytest.raises(FingerprintsError, match="'distance' does not use shadow generators"):
+        check_shadow(task=get_task("usage"), decision=distance, data=given)

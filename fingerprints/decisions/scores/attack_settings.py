@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from fingerprints.core.options import option, register
 from fingerprints.decisions.scores.settings import Cut, ScoreSettings
@@ -41,3 +41,29 @@ class CopiesSettings(ScoreSettings):
     def needs_pixels(self) -> bool:
         """Always."""
         return True
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
+class ShadowSettings(ScoreSettings):
+    """Likelihood ratio from generators that were trained with and without each candidate (task usage)."""
+
+    name: ClassVar[str] = "shadow"
+    score: ClassVar[str] = "fingerprints.decisions.scores.shadow:score"
+    learn: ClassVar[str] = "fingerprints.decisions.scores.shadow:learn"
+    needs: ClassVar[tuple[Need, ...]] = ("unreduced",)
+    uses_shadow: ClassVar[bool] = True
+    base: Literal["distance", "similarity", "copies"] = option(
+        "distance", help="decision whose score, with its defaults, is compared (copies: needs encoder=pixels)"
+    )
+    mode: Literal["online", "offline"] = option(
+        "online", help="online: with against without the candidate; offline: only generators without it"
+    )
+    variance: Literal["shared", "own"] = option(
+        "shared", help="one variance for all candidates, or one each (for 16 generators or more)"
+    )
+
+    @property
+    def needs_pixels(self) -> bool:
+        """True with `base=copies`."""
+        return self.base == "copies"
