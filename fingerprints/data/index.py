@@ -114,12 +114,8 @@ def prepare(
     # First the checks that need only file names, because decoding takes time.
     found = scan_parts(settings.root, settings.sources, test_root=settings.test_root)
     files = [*found, *reference_files(settings), *shadow_files(settings)]
-    notes = left_out_of(settings.root, settings.test_root, files)
-    notes += left_out_of_reference(settings, files)
-    table = _table(files, task)
-    reference = table[table["split"] == REFERENCE].copy()
-    shadow = table[table["split"] == SHADOW].copy()
-    table = table.drop([*reference.index, *shadow.index])
+    notes = [*left_out_of(settings.root, settings.test_root, files), *left_out_of_reference(settings, files)]
+    table, reference, shadow = _apart(_table(files, task))
     membership = read_membership(shadow, settings)
     classes = check_classes(table, task, settings.root)
     check_ids(table, task, settings.root)
@@ -132,9 +128,7 @@ def prepare(
 
     store = open_store(files, Preprocessing(settings.size), cache=cache, progress=progress)
     readable, count = check_images(files, store, settings, notes), len(table)
-    table, reference, shadow = (
-        part.loc[np.intersect1d(readable, part.index)] for part in (table, reference, shadow)
-    )
+    table, reference, shadow = (_only(readable, part) for part in (table, reference, shadow))
     if len(table) < count:
         check_classes(table[table["split"] != "test"], task, settings.root)
     if pseudo:
@@ -175,6 +169,17 @@ def _table(files: Sequence[ImageFile], task: Task) -> pd.DataFrame:
         },
         index=pd.RangeIndex(len(files), name="row"),
     )
+
+
+def _apart(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The images of training and test, those of the reference, and those of shadow generators."""
+    reference, shadow = (table[table["split"] == split].copy() for split in (REFERENCE, SHADOW))
+    return table.drop([*reference.index, *shadow.index]), reference, shadow
+
+
+def _only(rows: NDArray[np.int64], part: pd.DataFrame) -> pd.DataFrame:
+    """The part's images that are among the rows."""
+    return part.loc[np.intersect1d(rows, part.index)]
 
 
 def _add_given_groups(
