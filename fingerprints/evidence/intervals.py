@@ -56,6 +56,7 @@ from fingerprints.evidence.estimates import (
     tpr_name,
 )
 from fingerprints.evidence.metrics import (
+    SIGNED,
     BoolArray,
     FloatArray,
     Labels,
@@ -384,7 +385,7 @@ def _interval(
         return None, None, "without one of the groups there is no image of a class"
     if np.ptp(without) < TIE:
         return None, None, "it is the same without any of the groups, so that its spread cannot be estimated"
-    signed = name in ("kappa", "ari")
+    signed = name in SIGNED
     if at_one or abs(value - (-1 if signed else 0)) < TIE:
         return None, None, "it is at its bound, where its spread cannot be estimated"
     return *jackknife_interval(value, without, signed=signed), None

@@ -24,6 +24,8 @@ IntArray = NDArray[np.int64]
 Labels = Sequence[str] | NDArray[Any]
 
 AVERAGED = ("precision", "recall", "f1", "specificity")
+SIGNED = ("kappa", "ari")
+"""Figures from -1 to 1; all others are from 0 to 1."""
 
 
 def encode(labels: Labels, *, classes: Sequence[str]) -> IntArray:

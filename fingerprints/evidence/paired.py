@@ -32,6 +32,7 @@ from fingerprints.evidence.bounds import LEVEL, effective_count
 from fingerprints.evidence.estimates import MIN_GROUPS, Estimate, p_value
 from fingerprints.evidence.factors import Factor, half_widths, joint_level, p_values
 from fingerprints.evidence.metrics import (
+    SIGNED,
     FloatArray,
     IntArray,
     Labels,
@@ -136,7 +137,8 @@ def paired_differences(
         _Part.of(coded, np.flatnonzero(given == level), codes, len(names), task) for level in np.unique(given)
     ]
     factors = _factors(parts, generators)
-    found = _Found(list(answers), np.mean([part.values for part in parts], axis=0), factors, parts)
+    lowest = -1.0 if task.official in SIGNED else 0.0
+    found = _Found(lowest, list(answers), np.mean([part.values for part in parts], axis=0), factors, parts)
     others = [name for name in answers if name != reference]
     if len(factors) > 1:
         p = found.p_values(others, reference)
@@ -211,8 +213,9 @@ def _whole(by_group: csr_array) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Figures (k,) of systems, and how uncertain they are."""
+    """Figures (k,) of systems, in [lowest, 1], and how uncertain they are."""
 
+    lowest: float
     names: list[str]
     values: FloatArray
     factors: list[Factor]
@@ -255,12 +258,17 @@ class _Found:
 
     def _estimates(self, contrasts: FloatArray, what: str, *, level: float) -> list[Estimate]:
         reason = self._too_few or f"the {what} is the same, or has no value, without any of the groups"
-        halves = half_widths(self.factors, contrasts, level=level)
+        values, halves = contrasts @ self.values, half_widths(self.factors, contrasts, level=level)
+        plus, minus = np.maximum(contrasts, 0).sum(axis=1), np.minimum(contrasts, 0).sum(axis=1)
+        lows = np.maximum(
+            values - halves, plus * self.lowest + minus
+        )  # no figure is below `lowest` or above 1
+        highs = np.minimum(values + halves, plus + minus * self.lowest)
         return [
-            Estimate(value, value - half, value + half, None)
-            if np.isfinite(half) and not self._too_few
+            Estimate(value, low, high, None)
+            if np.isfinite(low) and not self._too_few
             else Estimate(value, None, None, None, reason)
-            for value, half in zip((contrasts @ self.values).tolist(), halves.tolist(), strict=True)
+            for value, low, high in zip(values.tolist(), lows.tolist(), highs.tolist(), strict=True)
         ]
 
 

@@ -4,8 +4,8 @@ Thresholds here choose words, not figures: every headline states the figure, its
 depends on the metric that the challenge ranks by. From the least to the most that can be said:
 - `unscored`: there is no truth, or the metric has no value;
 - `nothing_found`: p is 0.05 or more, or the interval includes chance (the mean of the permutations).
-  For `usage` the AUC is checked too (p below 0.025, two-sided), since a bad threshold or an inverted detector
-  can hide a good ranking: such a signal is `weak`;
+  The AUC is checked too (p below 0.025, two-sided), since a bad threshold, one answer for all images or an
+  inverted detector can hide a good ranking: such a signal is `weak`;
 - `underpowered`: nothing is found, but nothing could have been: the least p that the groups allow is above
   0.05, or only an AUC above 0.75 would be found in four of five studies (`power.detectable_auc`);
 - `weak`: the interval's lower end is less than a fifth of the way from chance to 1, or there is no interval,
@@ -187,11 +187,12 @@ def chance_level(evaluation: Evaluation, metric: str) -> float:
 def _nothing(*, task: Task, evaluation: Evaluation, figure: str, chance: float, notes: list[str]) -> Verdict:
     """Verdict on answers that are no better than chance; the ranking may still tell images apart."""
     ranking, null = evaluation.metrics.get("auc"), evaluation.nulls.get("auc")
-    if task.positive is not None and ranking is not None and null is not None and _ranks(ranking, null):
-        way = "higher" if ranking.value is not None and ranking.value > 0.5 else "lower, the wrong way round"
+    if ranking is not None and null is not None and _ranks(ranking, null):
+        higher = ranking.value is not None and ranking.value > 0.5
+        whose = "the right class" if task.positive is None else f"{task.positive} images"
         headline = (
-            f"Weak signal: the answers are no better than chance ({figure}), but the scores rank "
-            f"{task.positive} images {way}: AUC {_figure(ranking)}."
+            f"Weak signal: the answers are no better than chance ({figure}), but the scores rank {whose} "
+            f"{'higher' if higher else 'lower, the wrong way round'}: AUC {_figure(ranking)}."
         )
         return Verdict(headline, "weak", notes)
     too_few = _too_few(evaluation)

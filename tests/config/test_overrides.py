@@ -93,7 +93,10 @@ def test_valid_words_pass():
     ("words", "said"),
     [
         (["decision.kernel=rbf"], "Decision 'centroid' has no key 'decision.kernel'; svm has it"),
-        (["decision=knn", "decision.C=1"], "Decision 'knn' has no key 'decision.C'; logan, logistic, svm have it"),
+        (
+            ["decision=knn", "decision.C=1"],
+            "'knn' has no key 'decision.C'; logan, logistic, svm have it",
+        ),
         (["training=frozen", "training.rounds=1"], "Training 'frozen' has no key 'training.rounds'"),
         (["pairing=all", "pairing.batch_size=8"], "nearest, random have it"),
         (

@@ -227,3 +227,25 @@ def test_a_patient_of_two_generators_is_drawn_once_for_both():
         strata=np.repeat(["model_1", "model_2"], 120),
     )
     assert other.high - other.low < 0.85 * (once.high - once.low)
+
+
+def test_intervals_end_where_figures_do():
+    rng = np.random.default_rng(0)
+    truth = np.tile(["not_used", "used"], 30)
+    ours, theirs = np.where(np.arange(60) < 55, truth, "used"), np.where(np.arange(60) < 5, truth, "used")
+    found = paired_differences(
+        task=USAGE,
+        classes=["not_used", "used"],
+        truth=truth,
+        answers={"ours": [ours], "theirs": [theirs]},
+        reference="theirs",
+        groups=np.repeat([f"p{i}" for i in range(12)], 5),
+        strata=np.repeat(["model_1", "model_2"], 30),
+        generators=np.repeat(["model_1", "model_2"], 30),
+        seed=int(rng.integers(9)),
+    )
+    one = found.figures["theirs"]
+    assert -1 <= one.low < one.value < one.high <= 1
+    assert found.differences["ours"].high <= 2
+    wide = found.figures["ours"]
+    assert wide.high == 1

@@ -112,6 +112,11 @@ def test_ranking_gets_a_second_look() -> None:
     assert inverted.level == "weak"
     assert "used images lower, the wrong way round: AUC 0.30" in inverted.headline
     assert judge(evaluation(kappa=nothing, auc=(0.7, 0.45, 0.8, 0.001))).level == "nothing_found"
+    one_answer = judge(
+        evaluation(chance=0.2, accuracy=(0.2, 0.1, 0.3, 1.0), auc=(0.83, 0.8, 0.86, 0.001)), task=SUBSET
+    )
+    assert one_answer.level == "weak"
+    assert "the scores rank the right class higher: AUC 0.83" in one_answer.headline
 
 
 def test_too_few_images_find_nothing_because_of_it() -> None:
