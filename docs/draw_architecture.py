@@ -37,6 +37,7 @@ ROOMS = {
     "simulation": "benchmarks with known truth",
     "experiment": "perform, begin, resume, stop",
     "comparison": "finished runs side by side",
+    "auditing": "a data holder's patients, who is exposed",
 }
 LINE_OF_COMMANDS = "train, predict, compare, ingest, ..."
 

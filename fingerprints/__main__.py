@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "score any run file against a truth file",
     "compare": "many finished runs side by side; votes",
     "simulate": "make a benchmark with known truth: train generators on known images",
+    "audit": "which of your patients generated images expose, and how sure that is",
     "ingest": "bring your pictures or DICOM files into one format, without names",
     "segment": "train a lung segmenter on images and masks",
     "dashboard": "make a W&B dashboard of a project",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from fingerprints.config.auditing import AuditSettings
 from fingerprints.config.published import TABLE, Caveat, find_caveats, find_published, read_published
 from fingerprints.config.roots import (
     CompareSettings,
@@ -59,6 +60,7 @@ ROOTS: dict[str, type] = {
     "dashboard": DashboardSettings,
     "simulate": SimulateSettings,
     "ingest": IntakeSettings,
+    "audit": AuditSettings,
     "segment": SegmentSettings,
 }
 # Groups that each root composes; in the groups of `STAGES`, options have their own settings classes.
@@ -66,6 +68,7 @@ STAGES = ("filter", "region", "encoder", "training", "pairing", "reduction", "de
 ROOT_GROUPS: dict[str, tuple[str, ...]] = {
     "train": (*STAGES, "callbacks", "data", "experiment", "logger", "sweep", "trainer"),
     "simulate": ("dial", "generator", "scale"),
+    "audit": ("battery",),
 }
 COMBINED = ("sweep", "dial")  # groups from which several options can be chosen, as a list
 # Keys of which a smaller number trains less; the classes of their groups that have no options.
@@ -179,12 +182,15 @@ def build_root(cfg: DictConfig, root: str) -> Any:
 
 
 def _plain(cfg: DictConfig, root: str) -> Any:
-    """A composed configuration as plain data, with all settings of listed generators and encoders."""
+    """A composed configuration as plain data, with all settings of listed parts."""
     from omegaconf import OmegaConf
 
     plain: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
     if root == "simulate":
         plain["generators"] = _generators(plain)
+    if root == "audit":
+        detectors, where = plain["battery"]["detectors"], "battery.detectors"
+        plain["battery"]["detectors"] = [_entry("decision", entry, where=where) for entry in detectors]
     if root == "train":
         _expand(plain["encoder"])
     return plain

@@ -38,7 +38,7 @@ def anonymise(
     Raises:
         FingerprintsError: If the salt cannot be read or made, or is too short.
     """
-    clustered = _with_clusters(pictures, threshold=near_duplicate)
+    clustered = with_clusters(pictures, threshold=near_duplicate)
     key = read_salt(salt)
     pictures = [replace(picture, group=pseudonym(picture.group, salt=key)) for picture in clustered]
     names = _names(pictures)
@@ -46,7 +46,7 @@ def anonymise(
     return [names[at] for at in order], [pictures[at] for at in order]
 
 
-def _with_clusters(pictures: Sequence[Picture], *, threshold: float) -> list[Picture]:
+def with_clusters(pictures: Sequence[Picture], *, threshold: float) -> list[Picture]:
     """Near-duplicate clusters as the groups of the pictures without a group."""
     lone = [at for at, picture in enumerate(pictures) if picture.origin == CLUSTER]
     pictures = list(pictures)

@@ -53,6 +53,11 @@ class Picture:
     group: str = ""
     narrow: bool = False
 
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """`(size, size)`, decoded anew each time."""
+        return np.asarray(Image.open(io.BytesIO(self.png)))
+
 
 def read_all(
     files: Sequence[SourceFile],

@@ -64,7 +64,7 @@ def check_places(settings: IntakeSettings) -> None:
         or (settings.salt is not None and settings.key.resolve() == settings.salt.resolve())
     ):
         raise _key_exists(settings.key)
-    with _writing(out):
+    with writing(out):
         _existing(out.parent)
 
 
@@ -92,7 +92,12 @@ def _existing(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _writing(out: Path) -> Iterator[None]:
+def writing(out: Path) -> Iterator[None]:
+    """Errors of the system as errors that name the output.
+
+    Raises:
+        FingerprintsError: If the output cannot be written.
+    """
     try:
         yield
     except OSError as error:
@@ -134,7 +139,10 @@ def write(
         FingerprintsError: If something cannot be written, or another ingest is writing to the same folder.
     """
     groups = [picture.group for picture in pictures]
-    with _key_file(settings, names, pictures), _writing(settings.out), _whole(settings.out) as folder:
+    source = settings.images.resolve()
+    origins = ((name, source / one.source, one.frame) for name, one in zip(names, pictures, strict=True))
+    key = key_file(settings.key, ("file", "source", "frame"), origins)
+    with key, writing(settings.out), whole_folder(settings.out) as folder:
         (folder / "images").mkdir()
         shown = time.monotonic()
         for row, (name, picture) in enumerate(zip(names, pictures, strict=True), start=1):
@@ -143,28 +151,36 @@ def write(
                 shown = time.monotonic()
                 progress("writing images", row, len(names))
         with (folder / "groups.csv").open("w", encoding="utf-8", newline="") as handle:
-            _write_rows(handle, ("file", "group"), zip(names, groups, strict=True))
+            write_rows(handle, ("file", "group"), zip(names, groups, strict=True))
         with (folder / "near_duplicates.csv").open("w", encoding="utf-8", newline="") as handle:
             header = ("file_a", "file_b", "group_a", "group_b", "correlation")
             rows = ((names[i], names[j], groups[i], groups[j], f"{r:.4f}") for i, j, r in pairs)
-            _write_rows(handle, header, rows)
+            write_rows(handle, header, rows)
         (folder / "ingest.json").write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n")
 
 
-def _write_rows(handle: IO[str], header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_rows(handle: IO[str], header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV table with its header; lines end with a line feed."""
     writer = csv.writer(handle, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
 
 
 @contextlib.contextmanager
-def _key_file(settings: IntakeSettings, names: Sequence[str], pictures: Sequence[Picture]) -> Iterator[None]:
-    """Write the key before the block, because it cannot be restored later; remove it if the block fails."""
-    path = settings.key
+def key_file(path: Path | None, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[None]:
+    """Write the key before the block, because it cannot be restored later; remove it if the block fails.
+
+    Args:
+        path: The file, which only its owner can read; `None`: there is no key.
+        header: Its columns.
+        rows: Its rows.
+
+    Raises:
+        FingerprintsError: If it exists or cannot be written.
+    """
     if path is None:
         yield
         return
-    images = settings.images.resolve()
     try:
         handle = create_private(path, "x", encoding="utf-8", errors="surrogateescape", newline="")
     except FileExistsError:
@@ -174,12 +190,7 @@ def _key_file(settings: IntakeSettings, names: Sequence[str], pictures: Sequence
     try:
         try:
             with handle:
-                rows = zip(names, pictures, strict=True)
-                _write_rows(
-                    handle,
-                    ("file", "source", "frame"),
-                    ((name, images / picture.source, picture.frame) for name, picture in rows),
-                )
+                write_rows(handle, header, rows)
         except OSError as error:
             raise _no_key(path, error) from error
         yield
@@ -197,11 +208,11 @@ def _no_key(path: Path, error: OSError) -> FingerprintsError:
 
 
 @contextlib.contextmanager
-def _whole(out: Path) -> Iterator[Path]:
+def whole_folder(out: Path) -> Iterator[Path]:
     """A temporary folder next to `out`, renamed to `out` when the block ends, removed if the block fails.
 
     Raises:
-        FingerprintsError: If another ingest is writing there, or a foreign file has the temporary name.
+        FingerprintsError: If another process is writing there, or a foreign file has the temporary name.
         OSError: If it cannot be written.
     """
     part = _partial(out)
@@ -228,7 +239,7 @@ def _remove_stale(part: Path) -> None:
             part.rmdir()
             return
         raise FingerprintsError(
-            "The ingest needs this name for its temporary folder, but it exists and no ingest made it.",
+            "This is the name of the temporary folder of the output, but another program made it.",
             where=part,
             fix="move it away, or give another out=DIR",
         )
@@ -237,5 +248,5 @@ def _remove_stale(part: Path) -> None:
             shutil.rmtree(part)
     except BlockingIOError:
         raise FingerprintsError(
-            "Another ingest is writing there.", where=part, fix="wait for it, or give another out=DIR"
+            "Another process is writing there.", where=part, fix="wait for it, or give another out=DIR"
         ) from None

@@ -82,9 +82,8 @@ class ComparisonPage:
 def render_html(page: ComparisonPage) -> str:
     """The page as HTML text; equal content gives equal text."""
     pictures = [None if part.figure is None else _picture(part.figure) for part in page.sections]
-    environment = _environment()
-    template = environment.get_template("comparison.html.j2")
-    return template.render(page=page, sections=list(zip(page.sections, pictures, strict=True)), look=_look())
+    template = environment().get_template("comparison.html.j2")
+    return template.render(page=page, sections=list(zip(page.sections, pictures, strict=True)), look=look())
 
 
 def render_markdown(page: ComparisonPage) -> str:
@@ -150,7 +149,8 @@ def _picture(figure: Figure) -> tuple[str, int, int]:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates of this room; whatever they show is escaped."""
     return Environment(
         loader=PackageLoader("fingerprints.reporting", "."),
         autoescape=True,
@@ -162,11 +162,11 @@ def _environment() -> Environment:
 
 
 @cache
-def _look() -> str:
+def look() -> str:
     """The style sheet of a run's report, so that both pages look the same."""
-    environment = _environment()
-    assert environment.loader is not None
-    source, _, _ = environment.loader.get_source(environment, "report.html.j2")
+    loader = environment().loader
+    assert loader is not None
+    source, _, _ = loader.get_source(environment(), "report.html.j2")
     return source.split("<style>", 1)[1].split("</style>", 1)[0]
 
 

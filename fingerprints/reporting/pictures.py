@@ -174,7 +174,7 @@ def _answers(index: Index, judged: Predictions, store: ImageStore, *, part: str)
             if judged.scores is not None
             else name.capitalize(),
             [
-                PictureTile(_png(_pixels(store, rows[place])), *_words(index, judged, place))
+                PictureTile(png(_pixels(store, rows[place])), *_words(index, judged, place))
                 for place in places[:IN_A_ROW]
             ],
         )
@@ -222,7 +222,7 @@ def _suspects(
     found, distances = nearest(store, rows, candidates, count=NEAREST)
     shown = []
     for place, row, others, far in zip(places, rows, found, distances, strict=True):
-        tiles = [PictureTile(_png(_pixels(store, row)), *_words(index, judged, place))]
+        tiles = [PictureTile(png(_pixels(store, row)), *_words(index, judged, place))]
         for rank, (other, rms) in enumerate(zip(others, far, strict=True), start=1):
             tiles += _beside(index, store, row, other, f"generated {rank}", rms)
         title = ", ".join(filter(None, [judged.rows.iloc[place]["label"], "called used"]))
@@ -251,7 +251,7 @@ def _leading(index: Index, judged: Predictions, store: ImageStore) -> list[Pictu
         for place in places[: 4 // len(found)]:
             order = names[np.argsort(-judged.scores[place], kind="stable")]
             leading = [name for name in order if len(of_class[name])][:2]
-            tiles = [PictureTile(_png(_pixels(store, rows[place])), *_words(index, judged, place))]
+            tiles = [PictureTile(png(_pixels(store, rows[place])), *_words(index, judged, place))]
             for name in leading:
                 (others,), (far,) = nearest(store, rows[[place]], of_class[name], count=1)
                 tiles += _beside(index, store, rows[place], others[0], f"real {name}", far[0])
@@ -274,12 +274,17 @@ def _beside(
 ) -> list[PictureTile]:
     """A neighbour, and the difference to it."""
     name = str(index.table.loc[other, "id"])
-    left, right = (_grey(_pixels(store, at)).astype(np.float32) for at in (row, other))
-    signed = _SIGNED((left - right) / (2 * FULL) + 0.5, bytes=True)[..., :3]
+    left, right = (_grey(_pixels(store, at)) for at in (row, other))
     return [
-        PictureTile(_png(_pixels(store, other)), f"{what}\n{name}, rms {rms:.1f}", f"Image {name}, {what}."),
-        PictureTile(_png(signed), "difference", f"Difference to image {name}."),
+        PictureTile(png(_pixels(store, other)), f"{what}\n{name}, rms {rms:.1f}", f"Image {name}, {what}."),
+        PictureTile(png(difference(left, right)), "difference", f"Difference to image {name}."),
     ]
+
+
+def difference(left: NDArray, right: NDArray) -> NDArray[np.uint8]:
+    """The first minus the second grey image `(h, w)`, in colours of `DIFFERENCES`, `(h, w, 3)`."""
+    signed = (left.astype(np.float32) - right.astype(np.float32)) / (2 * FULL)
+    return _SIGNED(signed + 0.5, bytes=True)[..., :3]
 
 
 def _sentence(words: str) -> str:
@@ -307,7 +312,7 @@ def _pixels(store: ImageStore, row: int) -> NDArray[np.uint8]:
     return planes[0] if len(planes) == 1 else np.moveaxis(planes, 0, -1)
 
 
-def _png(pixels: NDArray[np.uint8]) -> bytes:
+def png(pixels: NDArray[np.uint8]) -> bytes:
     """A PNG file without metadata, of `(h, w)` grey or `(h, w, 3)` coloured pixels."""
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "png", optimize=True)

@@ -102,7 +102,7 @@ def test_what_a_killed_ingest_left_is_redone(
     (part / "images/stale.png").touch()
     with (part / ".ingest").open() as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        with pytest.raises(FingerprintsError, match="Another ingest"):
+        with pytest.raises(FingerprintsError, match="Another process"):
             take()
     assert take().facts["images"] == 6
     assert not part.exists()

@@ -1,0 +1,49 @@
+"""The page of an audit with, if asked for, the images of the most exposed patients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fingerprints.auditing.audit import Audit
+from fingerprints.auditing.document import most_exposed, order
+from fingerprints.reporting.audit_page import chance, render_audit
+from fingerprints.reporting.html import PicturePanel, PictureRow, PictureTile
+from fingerprints.reporting.pictures import DIFFERENCES, difference, png
+
+HOW = (
+    "No image of a patient is on this page. To see each patient's most exposed image beside the nearest "
+    "generated ones, run the same command with embed_images=true and another out=DIR; that page must not "
+    "leave the hospital."
+)
+
+
+def render(done: Audit, document: dict[str, Any]) -> str:
+    """The page as text."""
+    return render_audit(document, _pictures(done) if done.settings.embed_images else None, how=HOW)
+
+
+def _pictures(done: Audit) -> PicturePanel:
+    found, real, made = done.findings, done.inputs.real, done.inputs.generated
+    patients = found.patients
+    rows = []
+    for at in order(patients)[: done.settings.shown]:
+        row = most_exposed(found, real.groups == patients.names[at])
+        own = real.pictures[row].pixels
+        said = f"score {patients.scores[at]:.4f}"
+        if patients.p is not None and patients.q is not None:
+            said += f", p {chance(patients.p[at])}, q {chance(patients.q[at])}"
+        tiles = [PictureTile(png(own), f"real\n{real.ids[row]}", f"Real image {real.ids[row]}.")]
+        for rank, (other, rms) in enumerate(
+            zip(found.neighbours[row], found.distances[row], strict=True), start=1
+        ):
+            beside, name = made.pictures[other].pixels, made.ids[other]
+            tiles += [
+                PictureTile(png(beside), f"generated {rank}\n{name}, rms {rms:.1f}", f"Generated {name}."),
+                PictureTile(png(difference(own, beside)), "difference", f"Difference to {name}."),
+            ]
+        rows.append(PictureRow(f"{patients.names[at]}: {said}", tiles))
+    return PicturePanel(
+        title="Images of the most exposed patients, and the generated images nearest to them",
+        caption=DIFFERENCES.format(first="real", second="generated"),
+        rows=rows,
+    )

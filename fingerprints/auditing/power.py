@@ -1,0 +1,182 @@
+"""What an audit of this size could have seen: planted copies and blends of reference images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerprints.auditing.battery import Pixels, combined, score
+from fingerprints.auditing.exposure import Pooling, pooled
+from fingerprints.core.progress import Progress
+from fingerprints.decisions.settings import DecisionSettings
+from fingerprints.evidence.multiplicity import benjamini_hochberg
+from fingerprints.evidence.patients import conformal_p
+from fingerprints.evidence.power import POWER
+from fingerprints.generators.planted import BLEND, plant
+from fingerprints.generators.settings import PlantedKind
+
+Groups = NDArray[np.str_]
+KINDS: dict[str, tuple[PlantedKind, ...]] = {
+    "copies": ("noise", "shift", "rotation", "contrast"),
+    "blends": (BLEND,),
+}
+HELD_OUT = 3  # one patient of this many of the reference is planted
+FEWEST_PATIENTS = 12  # of a reference: at least two for each kind are held out, and a blend needs two images
+DRAWS = 200  # choices of the planted ones, for each number
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Reference images of patients that are planted in one kind.
+
+    Attributes:
+        kind: `copies` or `blends`.
+        images: `(k,)` rows of the reference, each planted once.
+        patients: Their patients; several of a patient's images may be planted.
+    """
+
+    kind: str
+    images: NDArray[np.int64]
+    patients: Groups
+
+
+def choose(groups: Groups, *, most: int, seed: int) -> list[Planted]:
+    """The reference images to plant, of a third of the patients, half of them for each kind.
+
+    Images of a kind are taken from its patients in turn.
+
+    Args:
+        groups: `(m,)` patient of each reference image.
+        most: Largest number of images of each kind.
+        seed: Seed of the choice.
+    """
+    rng = np.random.default_rng([seed, 0xA0D1])
+    patients = rng.permutation(np.unique(groups))[: max(2, len(np.unique(groups)) // HELD_OUT)]
+    found = []
+    for kind, own in zip(KINDS, (patients[0::2], patients[1::2]), strict=True):
+        queues = [rng.permutation(np.flatnonzero(groups == name)).tolist() for name in own]
+        rows: list[int] = []
+        while len(rows) < most and any(queues):
+            rows += [queue.pop() for queue in queues if queue]
+        chosen = np.array(rows[:most], dtype=np.int64)
+        found.append(Planted(kind, chosen, groups[chosen]))
+    return found
+
+
+def power(
+    detectors: Sequence[DecisionSettings],
+    *,
+    candidates: Pixels,
+    patients: Groups,
+    reference: Pixels,
+    groups: Groups,
+    generated: Pixels,
+    rule: Pooling,
+    error: float,
+    most: int,
+    seed: int,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """From how many planted images, and patients with a planted image, most of them are found.
+
+    A third of the reference patients is held out; changed copies, and blends of two of their images, take the
+    place of generated images, one for each held-out image. The battery runs once with all of them. Then, for
+    each number K, K of them are drawn many times, and count as found if q is at most `error` among as many as
+    there are candidates, of whom nobody else is exposed. The smallest K of which at least 80 % are found is
+    what this audit could have seen.
+
+    Args:
+        detectors: Settings of the battery.
+        candidates: `(n, side, side)`.
+        patients: `(n,)` their patients.
+        reference: `(m, side, side)`.
+        groups: `(m,)` their patients.
+        generated: `(g, side, side)`.
+        rule: How a patient's score is made.
+        error: Accepted share of false findings.
+        most: Largest number of images to plant of each kind; 0: none.
+        seed: Seed of what is planted and how it is changed.
+        progress: Called after each detector.
+
+    Returns:
+        `reason` (empty, or why there are no figures) and for each kind, for images and for patients: planted
+        numbers, shares found, the smallest number that is found (or `None`).
+    """
+    reason = _impossible(groups, most=most)
+    if reason:
+        return {"reason": reason}
+    chosen = choose(groups, most=min(most, len(generated) // 4), seed=seed)
+    half, made = len(generated) // 2, []
+    for at, one in enumerate(chosen):
+        part = generated[at * half : (at + 1) * half]
+        share = len(one.images) / len(part)
+        made.append(
+            plant(part, reference[one.images], fraction=share, kinds=KINDS[one.kind], seed=seed + at)[0]
+        )
+    made.append(generated[2 * half :])
+    scores = score(
+        detectors,
+        np.concatenate([candidates, reference]),
+        np.concatenate(made),
+        seed=seed,
+        progress=progress,
+    )
+    joint = combined(scores)[len(candidates) :]
+    held = np.isin(groups, np.unique(np.concatenate([one.patients for one in chosen])))
+    names, _, of_patients = pooled(joint, groups, rule)
+    held_patients = np.isin(names, groups[held])
+    found: dict[str, Any] = {
+        "reason": "",
+        "held_out_patients": int(held_patients.sum()),
+        "reference_left": {"images": int((~held).sum()), "patients": int((~held_patients).sum())},
+    }
+    for one in chosen:
+        own = np.isin(names, one.patients)
+        found[one.kind] = {
+            "images": _curve(
+                conformal_p(joint[one.images], compared_with=joint[~held]),
+                family=len(candidates),
+                error=error,
+                seed=seed,
+            ),
+            "patients": _curve(
+                conformal_p(of_patients[own], compared_with=of_patients[~held_patients]),
+                family=len(np.unique(patients)),
+                error=error,
+                seed=seed,
+            ),
+        }
+    return found
+
+
+def _impossible(groups: Groups, *, most: int) -> str:
+    count = len(np.unique(groups))
+    if not most:
+        return "not asked for (planted=0)"
+    if not count:
+        return "there is no reference, of which images could be planted"
+    if count < FEWEST_PATIENTS:
+        return f"the reference has {count} patient(s); {FEWEST_PATIENTS} are needed to hold some of them out"
+    return ""
+
+
+def _curve(p: NDArray[np.float64], *, family: int, error: float, seed: int) -> dict[str, Any]:
+    """Share found of K planted ones, for K = 1, 2, 4, ... and all of them."""
+    rng = np.random.default_rng([seed, 0xA0D2])
+    numbers = sorted({2**step for step in range(len(p).bit_length()) if 2**step <= len(p)} | {len(p)})
+    shares = []
+    for number in numbers:
+        drawn = [rng.choice(p, number, replace=False) for _ in range(DRAWS)]
+        hits = [benjamini_hochberg(own, family=max(family, number)) <= error for own in drawn]
+        shares.append(float(np.mean(hits)))
+    least = next((number for number, share in zip(numbers, shares, strict=True) if share >= POWER), None)
+    return {
+        "planted": numbers,
+        "found": [round(share, 3) for share in shares],
+        "alone_at_error": round(float((p <= error).mean()), 3),
+        "smallest": least,
+    }

@@ -1,0 +1,49 @@
+"""The page of an audit, as one self-contained HTML file for readers without a background in statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fingerprints.reporting.comparison_page import environment, look
+from fingerprints.reporting.html import PicturePanel, number
+
+WORDS = {
+    "exposed": ("Exposed", "clear"),
+    "nothing_shown": ("Nobody shown to be exposed", "nothing_found"),
+    "ranks_only": ("Ranks only", "unscored"),
+}
+"""Level of an audit -> its label, and the class that gives the banner's colour."""
+
+SHOWN = 50
+"""Rows of a table that are not folded."""
+
+
+def render_audit(document: dict[str, Any], pictures: PicturePanel | None, *, how: str) -> str:
+    """The page as text; equal content gives equal text.
+
+    Args:
+        document: The content of `audit.json`.
+        pictures: Images of the most exposed patients beside generated ones; `None`: not on the page.
+        how: How to get images, if there are none.
+    """
+    word, colour = WORDS[document["verdict"]["level"]]
+    return (
+        environment()
+        .get_template("audit.html.j2")
+        .render(
+            audit=document,
+            word=word,
+            colour=colour,
+            pictures=pictures,
+            how=how,
+            look=look(),
+            shown=SHOWN,
+            score=lambda value: number(value, places=4),
+            chance=chance,
+        )
+    )
+
+
+def chance(value: float | None) -> str:
+    """A p-value or q-value as text: four decimals, a dash if there is none."""
+    return "< 0.0001" if value is not None and value < 0.0001 else number(value, places=4)
