@@ -15,7 +15,7 @@ from fingerprints.auditing.battery import Scores, check_battery, combined, names
 from fingerprints.auditing.exposure import Judged, Pooling, judged, pooled, pooling_for
 from fingerprints.auditing.images import GENERATED, REAL, REFERENCE, Folder, named, read_folder, split_unused
 from fingerprints.auditing.neighbours import Copies, find_copies, nearest
-from fingerprints.auditing.power import power
+from fingerprints.auditing.power import Slices, power
 from fingerprints.config.auditing import AUTO, AuditSettings
 from fingerprints.core.progress import Progress
 from fingerprints.evidence.patients import conformal_p
@@ -168,10 +168,8 @@ def find(settings: AuditSettings, inputs: Inputs, *, progress: Progress | None) 
         distances=distances,
         power=power(
             detectors,
-            candidates=own,
-            patients=real.groups,
-            reference=unused,
-            groups=unused_groups,
+            candidates=Slices(own, real.groups),
+            reference=Slices(unused, unused_groups),
             generated=made,
             rule=rule,
             error=settings.error,

@@ -135,7 +135,8 @@ def verdict(done: Audit) -> dict[str, Any]:
     images, patients = int(by_image.sum()), int(by_patient.sum())
     said = []
     if identical:
-        said.append(f"{identical:,} real images are among the generated ones, pixel for pixel")
+        are = "image is" if identical == 1 else "images are"
+        said.append(f"{identical:,} real {are} among the generated ones, pixel for pixel")
     if patients:
         said.append(f"{patients:,} of {len(found.patients.names):,} patients stand out from the reference")
     if images:

@@ -1,8 +1,8 @@
 """From scores to p and q: each image and each patient against the reference.
 
 The p-value of an image or patient is (1 + number of the m reference ones with at least its score) / (m + 1),
-a conformal p-value. q is p after Benjamini and Hochberg's correction, for which such p-values are fit (Bates et
-al. 2023, "Testing for outliers with conformal p-values").
+a conformal p-value. q is p after Benjamini and Hochberg's correction, for which such p-values are fit (Bates
+et al. 2023, "Testing for outliers with conformal p-values").
 """
 
 from __future__ import annotations

@@ -26,7 +26,15 @@ KINDS: dict[str, tuple[PlantedKind, ...]] = {
 }
 HELD_OUT = 3  # one patient of this many of the reference is planted
 FEWEST_PATIENTS = 12  # of a reference: at least two for each kind are held out, and a blend needs two images
-DRAWS = 200  # choices of the planted ones, for each number
+DRAWS = 50  # choices of the planted ones, for each number
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Images `pixels` `(n, side, side)` of the patients `groups` `(n,)`."""
+
+    pixels: Pixels
+    groups: Groups
 
 
 @dataclass(frozen=True)
@@ -70,10 +78,8 @@ def choose(groups: Groups, *, most: int, seed: int) -> list[Planted]:
 def power(
     detectors: Sequence[DecisionSettings],
     *,
-    candidates: Pixels,
-    patients: Groups,
-    reference: Pixels,
-    groups: Groups,
+    candidates: Slices,
+    reference: Slices,
     generated: Pixels,
     rule: Pooling,
     error: float,
@@ -83,18 +89,15 @@ def power(
 ) -> dict[str, Any]:
     """From how many planted images, and patients with a planted image, most of them are found.
 
-    A third of the reference patients is held out; changed copies, and blends of two of their images, take the
-    place of generated images, one for each held-out image. The battery runs once with all of them. Then, for
+    Patients of the reference, a third at most, are held out. Changed copies, and blends of two of their
+    images, take the place of generated images, one for each image. The battery runs once with all of them. Then, for
     each number K, K of them are drawn many times, and count as found if q is at most `error` among as many as
-    there are candidates, of whom nobody else is exposed. The smallest K of which at least 80 % are found is
-    what this audit could have seen.
+    there are candidates, of whom nobody else is exposed.
 
     Args:
         detectors: Settings of the battery.
-        candidates: `(n, side, side)`.
-        patients: `(n,)` their patients.
-        reference: `(m, side, side)`.
-        groups: `(m,)` their patients.
+        candidates: The images that are asked about.
+        reference: Those that did not train the generator.
         generated: `(g, side, side)`.
         rule: How a patient's score is made.
         error: Accepted share of false findings.
@@ -103,32 +106,22 @@ def power(
         progress: Called after each detector.
 
     Returns:
-        `reason` (empty, or why there are no figures) and for each kind, for images and for patients: planted
-        numbers, shares found, the smallest number that is found (or `None`).
+        `reason` (empty, or why there are no figures), `held_out_patients`, `reference_left` (images and
+        patients), and for each kind, for images and for patients: planted numbers, shares found, the share
+        with p at most `error`, and the smallest number of which 80 % are found, or `None`.
     """
+    groups = reference.groups
     reason = _impossible(groups, most=most)
     if reason:
         return {"reason": reason}
     chosen = choose(groups, most=min(most, len(generated) // 4), seed=seed)
-    half, made = len(generated) // 2, []
-    for at, one in enumerate(chosen):
-        part = generated[at * half : (at + 1) * half]
-        share = len(one.images) / len(part)
-        made.append(
-            plant(part, reference[one.images], fraction=share, kinds=KINDS[one.kind], seed=seed + at)[0]
-        )
-    made.append(generated[2 * half :])
-    scores = score(
-        detectors,
-        np.concatenate([candidates, reference]),
-        np.concatenate(made),
-        seed=seed,
-        progress=progress,
-    )
-    joint = combined(scores)[len(candidates) :]
-    held = np.isin(groups, np.unique(np.concatenate([one.patients for one in chosen])))
+    leaking = _planted(generated, reference.pixels, chosen, seed=seed)
+    asked = np.concatenate([candidates.pixels, reference.pixels])
+    joint = combined(score(detectors, asked, leaking, seed=seed, progress=progress))[len(candidates.pixels) :]
+    held = np.isin(groups, np.concatenate([one.patients for one in chosen]))
     names, _, of_patients = pooled(joint, groups, rule)
     held_patients = np.isin(names, groups[held])
+    family = {"images": len(candidates.groups), "patients": len(np.unique(candidates.groups))}
     found: dict[str, Any] = {
         "reason": "",
         "held_out_patients": int(held_patients.sum()),
@@ -136,21 +129,22 @@ def power(
     }
     for one in chosen:
         own = np.isin(names, one.patients)
-        found[one.kind] = {
-            "images": _curve(
-                conformal_p(joint[one.images], compared_with=joint[~held]),
-                family=len(candidates),
-                error=error,
-                seed=seed,
-            ),
-            "patients": _curve(
-                conformal_p(of_patients[own], compared_with=of_patients[~held_patients]),
-                family=len(np.unique(patients)),
-                error=error,
-                seed=seed,
-            ),
+        p = {
+            "images": conformal_p(joint[one.images], compared_with=joint[~held]),
+            "patients": conformal_p(of_patients[own], compared_with=of_patients[~held_patients]),
         }
+        found[one.kind] = {unit: _curve(p[unit], family=family[unit], error=error, seed=seed) for unit in p}
     return found
+
+
+def _planted(generated: Pixels, reference: Pixels, chosen: Sequence[Planted], *, seed: int) -> Pixels:
+    """The generated images, each kind planted in a part of its own."""
+    size, made = len(generated) // len(chosen), []
+    for at, one in enumerate(chosen):
+        part = generated[at * size : (at + 1) * size]
+        own, share = reference[one.images], len(one.images) / size
+        made.append(plant(part, own, fraction=share, kinds=KINDS[one.kind], seed=seed + at)[0])
+    return np.concatenate([*made, generated[len(chosen) * size :]])
 
 
 def _impossible(groups: Groups, *, most: int) -> str:

@@ -239,7 +239,7 @@ def _remove_stale(part: Path) -> None:
             part.rmdir()
             return
         raise FingerprintsError(
-            "This is the name of the temporary folder of the output, but another program made it.",
+            "The output needs this name for its temporary folder, but it exists and is not such a folder.",
             where=part,
             fix="move it away, or give another out=DIR",
         )

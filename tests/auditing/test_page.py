@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from fingerprints.auditing.document import document
+from fingerprints.auditing.page import render
+
+
+def test_images_are_on_the_page_only_if_asked_for(done) -> None:
+    without = replace(done, settings=replace(done.settings, embed_images=False))
+    pages = [render(audit, document(audit)) for audit in (done, without)]
+    assert ["data:image/png" in page for page in pages] == [True, False]
+    assert ["embed_images=true" in page.split("<dl")[0] for page in pages] == [False, True]
+
+
+def test_every_row_shows_the_most_exposed_image_and_the_nearest_ones(done) -> None:
+    few = replace(done, settings=replace(done.settings, shown=2))
+    found = document(few)
+    page = render(few, found)
+    titles = re.findall("<h4>(.*?): score (.*?), p (.*?), q (.*?)</h4>", page)
+    assert [title[0] for title in titles] == [row["group"] for row in found["groups"][:2]]
+    nearest = {row["id"]: row["nearest"] for row in found["images"]}[found["groups"][0]["most_exposed"]]
+    first = page.split("<h4>")[1]
+    assert [first.index(f"{near['generated']}, rms {near['rms']:.1f}") for near in nearest] == sorted(
+        first.index(near["generated"] + ", rms") for near in nearest
+    )
