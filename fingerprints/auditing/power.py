@@ -90,9 +90,9 @@ def power(
     """From how many planted images, and patients with a planted image, most of them are found.
 
     Patients of the reference, a third at most, are held out. Changed copies, and blends of two of their
-    images, take the place of generated images, one for each image. The battery runs once with all of them. Then, for
-    each number K, K of them are drawn many times, and count as found if q is at most `error` among as many as
-    there are candidates, of whom nobody else is exposed.
+    images, take the place of generated images, one for each image. The battery runs once with all of them.
+    Then, for each number K, K of them are drawn many times, and count as found if q is at most `error` among
+    as many as there are candidates, of whom nobody else is exposed.
 
     Args:
         detectors: Settings of the battery.

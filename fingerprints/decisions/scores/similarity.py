@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import pairwise_distances, pairwise_distances_chunked
+from sklearn.metrics import pairwise_distances_chunked
 from sklearn.utils import gen_batches
 
 from fingerprints.decisions.contract import Embeddings, Part, require_generated
+from fingerprints.decisions.distances import CELLS, euclidean
 from fingerprints.decisions.scores.settings import SimilaritySettings
 from fingerprints.decisions.scores.structural import structural_similarities
 
@@ -56,10 +57,10 @@ def _structural(settings: SimilaritySettings, own: Embeddings, made: Embeddings)
         blocks = (structural_similarities(own[rows], made) for rows in gen_batches(len(own), BLOCK))
         return np.concatenate([_reduced(settings, block) for block in blocks])
     found = []
-    for image in own:
-        away = pairwise_distances(image[None], made)[0]
-        near = made[np.argpartition(away, nearest - 1)[:nearest]]
-        found.append(_reduced(settings, structural_similarities(image[None], near)[0]))
+    for rows in gen_batches(len(own), max(1, CELLS // len(made))):
+        near = np.argpartition(euclidean(own[rows], made), nearest - 1, axis=1)[:, :nearest]
+        for image, places in zip(own[rows], near, strict=True):
+            found.append(_reduced(settings, structural_similarities(image[None], made[places])[0]))
     return np.array(found)
 
 
