@@ -24,6 +24,7 @@ from fingerprints.ingestion.dicom import parse_window
 from fingerprints.ingestion.settings import FOLDERS
 from fingerprints.runs.provenance import peak_memory
 
+TRIAL = 64  # largest side of the random images on which a battery is tried
 NEIGHBOURS = 3  # nearest generated images that are named for each real one
 
 
@@ -100,7 +101,7 @@ def audit(settings: AuditSettings, *, progress: Progress | None = None) -> Audit
     start = time.monotonic()
     parse_window(settings.window)
     checks.check_folders(settings)
-    check_battery(settings.battery.detectors, side=settings.size)
+    check_battery(settings.battery.detectors, side=min(settings.size, TRIAL))
     before = None if settings.against is None else earlier.read(settings.against)
     inputs = read_inputs(settings, before=before, progress=progress)
     findings = find(settings, inputs, progress=progress)

@@ -11,6 +11,7 @@ from fingerprints.auditing.audit import Audit, Findings, without_private
 from fingerprints.auditing.exposure import Judged
 from fingerprints.auditing.power import KINDS
 from fingerprints.core.options import plain
+from fingerprints.evidence.power import POWER
 from fingerprints.runs.provenance import provenance
 
 EXPOSED, NOTHING, RANKS = "exposed", "nothing_shown", "ranks_only"
@@ -96,16 +97,22 @@ def _images(done: Audit) -> list[dict[str, Any]]:
 
 def _groups(done: Audit) -> list[dict[str, Any]]:
     one, images = done.findings.patients, done.findings.images
-    own = done.inputs.real.groups
-    return [
-        {
-            "group": str(one.names[row]),
-            "images": int(one.counts[row]),
-            **_figures(one, row),
-            "most_exposed": str(images.names[most_exposed(done.findings, own == one.names[row])]),
-        }
-        for row in order(one)
-    ]
+    own, found = done.inputs.real.groups, images.found(done.settings.error)
+    identical = np.isin(np.arange(len(own)), [i for i, _ in done.findings.copies.identical])
+    rows = []
+    for row in order(one):
+        mine = own == one.names[row]
+        rows.append(
+            {
+                "group": str(one.names[row]),
+                "images": int(one.counts[row]),
+                **_figures(one, row),
+                "found_images": int(found[mine].sum()),
+                "identical_images": int(identical[mine].sum()),
+                "most_exposed": str(images.names[most_exposed(done.findings, mine)]),
+            }
+        )
+    return rows
 
 
 def most_exposed(found: Findings, among: Any) -> int:
@@ -182,9 +189,10 @@ def _limit(done: Audit) -> str:
     words = []
     for kind in KINDS:
         own = found[kind]["images"]
+        least, most = own["smallest"], own["planted"][-1]
         words.append(
-            f"{kind} of {own['smallest']:,} images are mostly found"
-            if own["smallest"]
-            else f"{kind} of {own['planted'][-1]:,} images are not mostly found"
+            f"of {least:,} planted {kind} at least {POWER:.0%} are found"
+            if least
+            else f"of up to {most:,} planted {kind} fewer than {POWER:.0%} are found"
         )
-    return f"Planted for a test, {' and '.join(words)}; fainter or rarer traces stay unseen."
+    return f"As a test, {', and '.join(words)}; fainter or rarer traces stay unseen."

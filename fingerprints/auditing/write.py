@@ -61,10 +61,18 @@ def images_csv(found: dict[str, Any]) -> str:
 def patients_csv(found: dict[str, Any]) -> str:
     """One row for each candidate patient, the most exposed first."""
     rows = [
-        [safe(one["group"]), one["images"], *_figures(one), safe(one["most_exposed"])]
+        [
+            safe(one["group"]),
+            one["images"],
+            *_figures(one),
+            one["found_images"],
+            one["identical_images"],
+            safe(one["most_exposed"]),
+        ]
         for one in found["groups"]
     ]
-    return _table(["group", "images", "score", "p", "q", "most_exposed"], rows)
+    header = ["group", "images", "score", "p", "q", "found_images", "identical_images", "most_exposed"]
+    return _table(header, rows)
 
 
 def safe(name: str) -> str:

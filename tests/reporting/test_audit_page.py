@@ -21,7 +21,15 @@ DOCUMENT = {
     "verdict": {"level": "nothing_shown", "sentences": ["One.", "Two.", "Three."]},
     "images": [],
     "groups": [
-        {"group": f"p{n}", "images": 4, "score": 0.5, "p": 0.5, "q": 1.0, "most_exposed": "a"}
+        {
+            "group": f"p{n}",
+            "images": 4,
+            "score": 0.5,
+            "p": 0.5,
+            "q": 1.0,
+            "found_images": 2,
+            "most_exposed": "a",
+        }
         for n in range(3)
     ],
     "copies": {
