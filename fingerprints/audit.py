@@ -29,7 +29,8 @@ usage: python -m fingerprints.audit real=DIR generated=DIR [reference=DIR] out=D
   fail_on=exposed       exit code 3 if somebody is shown to be exposed
   force=true            go on although sizes or formats differ; the page says so
   battery=default       detectors; --help battery=default shows them
-  planted=32            copies and blends to plant, to learn what could be seen; 0: none
+  planted=32            copies, and blends, to plant, to learn what could be seen; 0: none (default: by the
+                        size of the reference)
   on_bad_image=skip     continue without files that cannot be used
   seed=0
 """

@@ -135,7 +135,7 @@ def read_inputs(
     checks.check_images(real, generated, reference)
     real, generated = named(real, salt=salt), named(generated, salt=salt)
     reference = None if reference is None else named(reference, salt=salt)
-    found = checks.screen(real, generated, reference)
+    found = checks.screen(real, generated, reference, near_copy=settings.near_copy)
     checks.require_comparable(found, force=settings.force)
     return Inputs(real, generated, reference, found, naming)
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from fingerprints.auditing.images import GENERATED, REAL, REFERENCE, Folder
+from fingerprints.auditing.neighbours import across_folders
 from fingerprints.config.auditing import AUTO, AuditSettings
 from fingerprints.core.errors import FingerprintsError, listing
 from fingerprints.ingestion.groups import ALONE, CLUSTER
@@ -164,8 +165,15 @@ def _refuse_overlap(real: Folder, reference: Folder) -> None:
         )
 
 
-def screen(real: Folder, generated: Folder, reference: Folder | None) -> Screen:
-    """Compare native sizes, file formats and brightness of the folders."""
+def screen(real: Folder, generated: Folder, reference: Folder | None, *, near_copy: float) -> Screen:
+    """Compare native sizes, formats and brightness, and look for near copies of real images in the reference.
+
+    Args:
+        real: The candidates.
+        generated: The generated images.
+        reference: The reference, or `None`.
+        near_copy: Correlation of thumbnails from which an image of the reference is a near copy.
+    """
     folders = [folder for folder in (real, generated, reference) if folder is not None]
     facts = {folder.role: _facts(folder) for folder in folders}
     problems, remarks = [], []
@@ -186,6 +194,7 @@ def screen(real: Folder, generated: Folder, reference: Folder | None) -> Screen:
                 "real images and reference are not both DICOM files, so that their grey levels may come from "
                 "different windows, and p and q may be wrong"
             )
+        remarks += _near_copies(real, reference, threshold=near_copy)
         p = _brightness(real, reference)
         if p < SUSPICIOUS:
             remarks.append(
@@ -241,6 +250,19 @@ def _greys(folder: Folder) -> Any:
 def _brightness(real: Folder, reference: Folder) -> float:
     """p-value of the same distribution of mean grey levels of patients."""
     return float(ks_2samp(*(_by_patient(folder) for folder in (real, reference))).pvalue)
+
+
+def _near_copies(real: Folder, reference: Folder, *, threshold: float) -> list[str]:
+    """A remark that names reference images that are almost real ones: the same image in another file?"""
+    rows, others, _ = across_folders(real, reference, threshold=threshold)
+    pairs = [f"{reference.ids[j]} and {real.ids[i]}" for i, j in zip(rows, others, strict=True)]
+    if not pairs:
+        return []
+    more = f" and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""
+    return [
+        f"images of the reference are near copies of real ones ({'; '.join(pairs[:3])}{more}): if they show "
+        "the same people, p and q are too large"
+    ]
 
 
 def _by_patient(folder: Folder) -> Any:

@@ -65,6 +65,7 @@ def limits(one: Judged, *, error: float) -> dict[str, Any]:
         "asked_about": len(one.names),
         "reference": m,
         "least_p": 1 / (m + 1) if m else None,
+        "fewest_found": one.fewest(error),
         "needed_for_one": one.needed(error),
         "needed_for_all": one.needed(error, exposed=len(one.names)),
         "exposed": int(one.found(error).sum()),

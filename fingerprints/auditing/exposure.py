@@ -48,6 +48,16 @@ class Judged:
         """Least size of a reference with which this number of exposed ones, all above it, are found."""
         return max(1, math.ceil(len(self.names) / (exposed * error) - 1e-9) - 1)
 
+    def fewest(self, error: float) -> int | None:
+        """Smallest number of exposed ones that can be found at all; `None`: not even all of them."""
+        number = fewest_found(len(self.names), self.compared_with, error)
+        return number if number <= len(self.names) else None
+
+
+def fewest_found(asked_about: int, reference: int, error: float) -> int:
+    """Smallest K with 1 / (m + 1) <= error K / n: fewer than K of n cannot have q of at most `error`."""
+    return max(1, math.ceil(asked_about / (error * (reference + 1)) - 1e-9))
+
 
 def judged(
     names: NDArray[np.str_], counts: NDArray[np.int64], scores: Scores, reference: Scores | None

@@ -65,10 +65,10 @@ def find_copies(real: Folder, generated: Folder, reference: Folder | None, *, th
     for row, picture in enumerate(generated.pictures):
         made.setdefault(picture.digest, []).append(row)
     identical = [(row, at) for row, one in enumerate(real.pictures) for at in made.get(one.digest, ())]
-    pairs = _across(real, generated, threshold=threshold)
+    pairs = across_folders(real, generated, threshold=threshold)
     order = np.lexsort((pairs[1], pairs[0], -pairs[2]))[:KEPT]
     near = [(int(pairs[0][at]), int(pairs[1][at]), min(float(pairs[2][at]), 1.0)) for at in order]
-    elsewhere = None if reference is None else _across(reference, generated, threshold=threshold)[0]
+    elsewhere = None if reference is None else across_folders(reference, generated, threshold=threshold)[0]
     return Copies(
         identical=tuple(identical),
         near=tuple(near),
@@ -78,8 +78,8 @@ def find_copies(real: Folder, generated: Folder, reference: Folder | None, *, th
     )
 
 
-def _across(left: Folder, right: Folder, *, threshold: float) -> tuple[NDArray, NDArray, NDArray]:
-    """Rows of the left, rows of the right, and correlations."""
+def across_folders(left: Folder, right: Folder, *, threshold: float) -> tuple[NDArray, NDArray, NDArray]:
+    """Pairs whose thumbnails correlate by at least this: rows of the left, of the right, and correlations."""
     vectors = np.array([picture.thumbnail for one in (left, right) for picture in one.pictures])
     border, found = len(left), [(np.empty(0, int), np.empty(0, int), np.empty(0, np.float32))]
     for i, j, r in near_pairs(vectors, threshold=threshold):

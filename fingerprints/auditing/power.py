@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerprints.auditing.battery import Pixels, combined, score
-from fingerprints.auditing.exposure import Pooling, pooled
+from fingerprints.auditing.exposure import Pooling, fewest_found, pooled
 from fingerprints.core.progress import Progress
 from fingerprints.decisions.settings import DecisionSettings
 from fingerprints.evidence.multiplicity import benjamini_hochberg
@@ -26,6 +26,8 @@ KINDS: dict[str, tuple[PlantedKind, ...]] = {
 }
 HELD_OUT = 3  # one patient of this many of the reference is planted
 FEWEST_PATIENTS = 12  # of a reference: at least two for each kind are held out, and a blend needs two images
+PLANTED = 32  # images of each kind, if not given
+SHARE = 5  # at most one generated image of this many is replaced by each kind
 DRAWS = 50  # choices of the planted ones, for each number
 
 
@@ -83,16 +85,15 @@ def power(
     generated: Pixels,
     rule: Pooling,
     error: float,
-    most: int,
+    most: int | None,
     seed: int,
     progress: Progress | None,
 ) -> dict[str, Any]:
     """From how many planted images, and patients with a planted image, most of them are found.
 
     Patients of the reference, a third at most, are held out. Changed copies, and blends of two of their
-    images, take the place of generated images, one for each image. The battery runs once with all of them.
-    Then, for each number K, K of them are drawn many times, and count as found if q is at most `error` among
-    as many as there are candidates, of whom nobody else is exposed.
+    images, take the place of generated images, all in one run of the battery. For each number K, K of them
+    are drawn many times, and count as found if q is at most `error` while no candidate is exposed.
 
     Args:
         detectors: Settings of the battery.
@@ -101,27 +102,41 @@ def power(
         generated: `(g, side, side)`.
         rule: How a patient's score is made.
         error: Accepted share of false findings.
-        most: Largest number of images to plant of each kind; 0: none.
+        most: Images to plant of each kind, at most; 0: none; `None`: by the size of the reference.
         seed: Seed of what is planted and how it is changed.
         progress: Called after each detector.
 
     Returns:
-        `reason` (empty, or why there are no figures), `held_out_patients`, `reference_left` (images and
-        patients), and for each kind, for images and for patients: planted numbers, shares found, the share
-        with p at most `error`, and the smallest number of which 80 % are found, or `None`.
+        `reason` (empty, or why there are no figures), what was held out and left, and for images and patients
+        of each kind the shares found (`_curve`).
     """
-    groups = reference.groups
-    reason = _impossible(groups, most=most)
+    reason = _impossible(reference.groups, most=most)
     if reason:
         return {"reason": reason}
-    chosen = choose(groups, most=min(most, len(generated) // 4), seed=seed)
+    able = fewest_found(len(candidates.groups), len(reference.groups), error)
+    most = min(max(PLANTED, 2 * able) if most is None else most, len(generated) // SHARE)
+    chosen = choose(reference.groups, most=most, seed=seed)
     leaking = _planted(generated, reference.pixels, chosen, seed=seed)
     asked = np.concatenate([candidates.pixels, reference.pixels])
     joint = combined(score(detectors, asked, leaking, seed=seed, progress=progress))[len(candidates.pixels) :]
+    family = {"images": len(candidates.groups), "patients": len(np.unique(candidates.groups))}
+    return _found(chosen, joint, reference.groups, rule=rule, family=family, error=error, seed=seed)
+
+
+def _found(
+    chosen: Sequence[Planted],
+    joint: NDArray[np.float64],
+    groups: Groups,
+    *,
+    rule: Pooling,
+    family: dict[str, int],
+    error: float,
+    seed: int,
+) -> dict[str, Any]:
+    """What `power` returns, from the joint scores of the reference."""
     held = np.isin(groups, np.concatenate([one.patients for one in chosen]))
     names, _, of_patients = pooled(joint, groups, rule)
     held_patients = np.isin(names, groups[held])
-    family = {"images": len(candidates.groups), "patients": len(np.unique(candidates.groups))}
     found: dict[str, Any] = {
         "reason": "",
         "held_out_patients": int(held_patients.sum()),
@@ -147,9 +162,9 @@ def _planted(generated: Pixels, reference: Pixels, chosen: Sequence[Planted], *,
     return np.concatenate([*made, generated[len(chosen) * size :]])
 
 
-def _impossible(groups: Groups, *, most: int) -> str:
+def _impossible(groups: Groups, *, most: int | None) -> str:
     count = len(np.unique(groups))
-    if not most:
+    if most == 0:
         return "not asked for (planted=0)"
     if not count:
         return "there is no reference, of which images could be planted"
@@ -159,7 +174,7 @@ def _impossible(groups: Groups, *, most: int) -> str:
 
 
 def _curve(p: NDArray[np.float64], *, family: int, error: float, seed: int) -> dict[str, Any]:
-    """Share found of K planted ones, for K = 1, 2, 4, ... and all of them."""
+    """Shares found of K planted ones, for K = 1, 2, 4, ... and all; the smallest K with 80 %."""
     rng = np.random.default_rng([seed, 0xA0D2])
     numbers = sorted({2**step for step in range(len(p).bit_length()) if 2**step <= len(p)} | {len(p)})
     shares = []

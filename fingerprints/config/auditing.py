@@ -59,8 +59,12 @@ class AuditSettings:
         help="thumbnail correlation from which a generated image is listed as near copy",
     )
     error: float = option(0.05, above=0, most=0.5, help="accepted share of false findings, for q")
-    planted: int = option(
-        32, least=0, most=1024, help="copies and blends of reference images to plant for the power; 0: none"
+    planted: int | None = option(
+        None,
+        least=0,
+        most=4096,
+        help="copies, and blends, of reference images to plant for the power; 0: none; null: 32, or twice as "
+        "many as a reference of this size can find at all",
     )
     names: Literal["hash", "keep"] = option("hash", help="keep: patients and files have their names")
     salt: Path | None = option(

@@ -58,7 +58,7 @@ def test_places_are_checked_before_any_file_is_opened(folders: Path, options, wo
 def test_everything_is_right_with_these_folders(folders: Path, read) -> None:
     checks.check_folders(audit_settings(folders))
     checks.check_images(*read)
-    found = checks.screen(*read)
+    found = checks.screen(*read, near_copy=0.99)
     assert (found.problems, found.remarks) == ((), ())
     assert found.facts["real"]["native_sizes"] == {"16 x 16": 24}
 
@@ -81,6 +81,13 @@ def test_a_reference_that_overlaps_is_refused_by_name(read) -> None:
     assert "p02" in message
 
 
+def test_the_same_image_in_another_file_is_remarked_by_name(read) -> None:
+    real, generated, reference = read
+    pictures = (replace(reference.pictures[0], thumbnail=real.pictures[3].thumbnail), *reference.pictures[1:])
+    (remark,) = checks.screen(real, generated, replace(reference, pictures=pictures), near_copy=0.99).remarks
+    assert "r00/0.png and p00/3.png" in remark
+
+
 def test_exchanged_folders_are_noticed(read) -> None:
     real, generated, _ = read
     copied = replace(generated, pictures=(*real.pictures, *generated.pictures[24:]))
@@ -91,7 +98,9 @@ def test_exchanged_folders_are_noticed(read) -> None:
 def test_other_sizes_and_formats_are_refused_unless_forced(read) -> None:
     real, generated, reference = read
     large = tuple(replace(one, native_size=(512, 512)) for one in generated.pictures)
-    found = checks.screen(real, replace(generated, pictures=large), replace(reference, dicom=3))
+    found = checks.screen(
+        real, replace(generated, pictures=large), replace(reference, dicom=3), near_copy=0.99
+    )
     assert "real 16 x 16, generated 512 x 512" in said(checks.require_comparable, found, force=False)
     assert [word in " ".join(found.problems) for word in ("Resampling", "windows")] == [True, True]
     checks.require_comparable(found, force=True)

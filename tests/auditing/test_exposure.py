@@ -33,6 +33,22 @@ def test_the_reference_that_is_needed_is_the_smallest_that_can_find_them(count: 
     assert not judged(names, sizes, scores, np.ones(needed - 1)).found(0.05).any()
 
 
+@pytest.mark.parametrize(("count", "reference"), [(40, 268), (13, 13), (200, 697), (5, 10_000)])
+def test_fewer_than_the_fewest_are_never_found(count: int, reference: int) -> None:
+    names, sizes = np.arange(count).astype(str), np.ones(count, int)
+
+    def found(exposed: int) -> int:
+        scores = np.where(np.arange(count) < exposed, 2.0, 0.0)
+        return int(judged(names, sizes, scores, np.ones(reference)).found(0.05).sum())
+
+    fewest = judged(names, sizes, np.zeros(count), np.ones(reference)).fewest(0.05)
+    if fewest is None:
+        assert found(count) == 0
+    else:
+        assert found(fewest) == fewest
+        assert fewest == 1 or found(fewest - 1) == 0
+
+
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_pooling_is_the_mean_over_all_choices_of_k_images(k: int) -> None:
     scores = np.random.default_rng(0).random(5)

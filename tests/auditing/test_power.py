@@ -12,7 +12,7 @@ def patients(rng: np.random.Generator, count: int) -> np.ndarray:
     return np.array([pixels for _ in range(count) for pixels in patient(rng, 2)], np.uint8)
 
 
-def run(*, reference: int, most: int = 8, candidates: int = 20) -> dict:
+def run(*, reference: int, most: int | None = 8, candidates: int = 20) -> dict:
     rng = np.random.default_rng(0)
     own, unused = (patients(rng, count) for count in (candidates, reference))
     return power(
@@ -52,6 +52,11 @@ def test_a_larger_reference_sees_smaller_leaks(monkeypatch) -> None:
     assert large["blends"]["patients"]["smallest"] == 4
     assert small["blends"]["images"] | {"found": 0} == curve | {"found": 0, "smallest": None}
     assert not any(small["blends"]["images"]["found"])
+
+
+def test_without_a_number_many_are_planted_but_most_images_stay_generated() -> None:
+    curve = run(reference=60, most=None, candidates=6)["copies"]["images"]
+    assert curve["planted"] == [1, 2, 4, 8, 12]  # a fifth of the 60 generated images, below PLANTED
 
 
 @pytest.mark.parametrize(

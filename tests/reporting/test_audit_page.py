@@ -16,7 +16,14 @@ ROLE = {
     "digest": "abc",
     "notes": ["a <note>"],
 }
-LIMIT = {"asked_about": 6, "reference": 60, "least_p": 1 / 61, "needed_for_one": 119, "needed_for_all": 19}
+LIMIT = {
+    "asked_about": 6,
+    "reference": 60,
+    "least_p": 1 / 61,
+    "fewest_found": 2,
+    "needed_for_one": 119,
+    "needed_for_all": 19,
+}
 DOCUMENT = {
     "verdict": {"level": "nothing_shown", "sentences": ["One.", "Two.", "Three."]},
     "images": [],
@@ -85,6 +92,8 @@ def test_what_could_not_be_seen_is_said_with_figures_or_a_reason() -> None:
     text = page()
     assert "none up to 2" in text
     assert "1: 0 %, 2: 50 %" in text
+    assert text.count("Fewer than 2 exposed ones cannot be found") == 2
+    assert "Not even all of them" in page(("null.patients", LIMIT | {"fewest_found": None}))
     assert "no reference to plant" in page(("power", {"reason": "no reference to plant"}))
     assert "no <i>p</i> and no <i>q</i>" in page(("null.patients", LIMIT | {"reference": 0, "least_p": None}))
 
