@@ -19,7 +19,7 @@ def test_the_command_line_gives_the_defaults_of_the_class_and_a_battery() -> Non
     own = AuditSettings(real=Path("R"), generated=Path("G"), out=Path("O"), battery=found.battery)
     assert found == own
     assert all("usage" in detector.tasks for detector in found.battery.detectors)
-    assert len(found.battery.detectors) == 4
+    assert [detector.name for detector in found.battery.detectors][:2] == ["copies", "window_em"]
 
 
 def test_detectors_are_names_or_mappings_with_the_defaults_of_their_decision() -> None:
