@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from fingerprints.auditing.document import document
 from fingerprints.auditing.page import render
+from tests.browser import needs_browser, open_page
 
 
 def test_images_are_on_the_page_only_if_asked_for(done) -> None:
@@ -25,3 +26,12 @@ def test_every_row_shows_the_most_exposed_image_and_the_nearest_ones(done) -> No
     assert [first.index(f"{near['generated']}, rms {near['rms']:.1f}") for near in nearest] == sorted(
         first.index(near["generated"] + ", rms") for near in nearest
     )
+
+
+@needs_browser
+def test_a_browser_has_no_complaint_and_nothing_is_too_wide(done, tmp_path) -> None:
+    page = tmp_path / "audit.html"
+    page.write_text(render(done, document(done)), encoding="utf-8")
+    opened = open_page(page, tmp_path)
+    assert opened.console == []
+    assert [(layout.page <= layout.width, layout.wide) for layout in opened.layouts] == [(True, [])] * 2
