@@ -44,7 +44,7 @@ class Comparisons:
         rows: The others, in the order of their figures.
         family: Number of comparisons that p-values are adjusted for.
         notes: How the comparison was made, or why it was not possible.
-        figures: Figure of each compared system; its interval covers what those of the differences cover.
+        figures: Figure of each compared system, if its interval covers more than those of its runs do.
     """
 
     reference: System | None
@@ -144,7 +144,8 @@ def compare(
     notes += [] if "generators" in covered else _trade_notes(family, trades)
     notes += _how(reference, asked, covered, named=named, family=family, shown=len(others))
     rows = _rows({system: found.differences[keys[system]] for system in others}, family=family)
-    figures = {system: found.figures[keys[system]] for system in there}
+    wider = there if "generators" in covered else []
+    figures = {system: found.figures[keys[system]] for system in wider}
     return Comparisons(reference, rows, family, tuple(notes), figures)
 
 

@@ -22,6 +22,8 @@ from fingerprints.comparison.tables import (
     system_cell,
 )
 from fingerprints.data.embedded import describe_data, embedded_notes
+from fingerprints.evidence.estimates import Estimate
+from fingerprints.evidence.paired import PairedDifference
 from fingerprints.reporting.comparison_page import ComparisonPage, Section, ShownCell, ShownTable, column
 from fingerprints.reporting.comparison_plot import SystemPoint, systems_plot
 from fingerprints.reporting.html import PARTITION_NOTE, metric_label, number, p_value, printed_figure
@@ -241,40 +243,41 @@ def _baseline_table(data: DataSet, found: Sequence[Baseline], *, best: Baseline 
 
 
 def _paired_table(compared: Comparisons, *, metric: str) -> ShownTable:
-    def figure(system: System | None) -> ShownCell:
-        found = None if system is None else compared.figures.get(system)
-        return ShownCell("–") if found is None else _shown_cell(Cell(found.value, found.low, found.high), 0)
-
     reference = "" if compared.reference is None else compared.reference.name
-    body = [(ShownCell(reference, ("reference",)), figure(compared.reference), *[ShownCell("–")] * 6)]
-    for row in compared.rows:
-        paired = row.paired
-        interval = () if paired.low is None else (f"[{number(paired.low)}, {number(paired.high)}]",)
-        body.append(
-            (
-                ShownCell(row.system.name),
-                figure(row.system),
-                ShownCell(number(paired.difference), interval or ((paired.reason,) if paired.reason else ())),
-                ShownCell(p_value(paired.p)),
-                ShownCell(p_value(row.holm)),
-                ShownCell(p_value(row.benjamini_hochberg)),
-                ShownCell(f"{paired.discordant:,.0f}", (f"of {paired.n:,}",)),
-                ShownCell(f"{paired.effective:,.0f}", (f"{paired.n_groups:,} groups",)),
-            )
-        )
-    titles = (
-        "System",
-        metric_label(metric),
-        "Difference",
-        "p",
-        "p, Holm",
-        "p, Benjamini-Hochberg",
-        "Only one right",
-        "Effective n",
-    )
+    rows: dict[str, list[ShownCell]] = {
+        "System": [ShownCell(row.system.name) for row in compared.rows],
+        "Difference": [_difference(row.paired) for row in compared.rows],
+        "p": [ShownCell(p_value(row.paired.p)) for row in compared.rows],
+        "p, Holm": [ShownCell(p_value(row.holm)) for row in compared.rows],
+        "p, Benjamini-Hochberg": [ShownCell(p_value(row.benjamini_hochberg)) for row in compared.rows],
+        "Only one right": [
+            ShownCell(f"{row.paired.discordant:,.0f}", (f"of {row.paired.n:,}",)) for row in compared.rows
+        ],
+        "Effective n": [
+            ShownCell(f"{row.paired.effective:,.0f}", (f"{row.paired.n_groups:,} groups",))
+            for row in compared.rows
+        ],
+    }
+    if compared.figures and compared.reference is not None:
+        shown = [compared.reference, *(row.system for row in compared.rows)]
+        rows = {name: [ShownCell("–"), *cells] for name, cells in rows.items()}
+        rows["System"][0] = ShownCell(reference, ("reference",))
+        rows[metric_label(metric)] = [_figure_cell(compared.figures[system]) for system in shown]
     return ShownTable(
-        f"{metric_label(metric)} against {reference}, same images", titles, tuple(body), compared.notes
+        f"{metric_label(metric)} against {reference}, same images",
+        tuple(rows),
+        tuple(zip(*rows.values(), strict=True)),
+        compared.notes,
     )
+
+
+def _difference(paired: PairedDifference) -> ShownCell:
+    interval = () if paired.low is None else (f"[{number(paired.low)}, {number(paired.high)}]",)
+    return ShownCell(number(paired.difference), interval or ((paired.reason,) if paired.reason else ()))
+
+
+def _figure_cell(figure: Estimate) -> ShownCell:
+    return _shown_cell(Cell(figure.value, figure.low, figure.high), 0)
 
 
 def _point(system: System, metric: str) -> SystemPoint:

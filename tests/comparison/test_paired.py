@@ -120,18 +120,6 @@ def test_generators_are_averaged_and_groups_are_read(workshop, write_image):
     assert row.paired.n_groups == 40
 
 
-@pytest.fixture
-def planned(workshop, wrong):
-    """Two systems on four benchmarks of one plan, better on average by 0.1, but not on every benchmark."""
-    for seed, (good, bad) in enumerate([(0.1, 0.35), (0.3, 0.25), (0.1, 0.3), (0.3, 0.3)]):
-        truth = workshop.truth(n=200, name=f"b{seed}")
-        workshop.plan(f"b{seed}", seed=seed)
-        for name, share in (("good", good), ("bad", bad)):
-            answers = wrong(truth, share, seed=seed + 10 * (name == "bad"))
-            workshop.run(f"runs/{name}{seed}", answers, experiment=name, data=f"b{seed}")
-    return workshop
-
-
 def test_benchmarks_of_one_plan_are_compared_over_their_generators(planned):
     data = planned.only_set()
     (row,) = compare(data, **DRAWS).rows
