@@ -8,7 +8,8 @@ Each argument is FAMILY=ROOT or FAMILY=ROOT=CONTROL: a benchmark in the layout o
 - learnt: a classifier of the statistics, trained on candidates of other families and other patients.
 
 Variant and classifier are chosen without the tested family and without the tested patients (`inner`). The
-statistics are kept in OUT. Prints Markdown: AUC, and kappa with the cut by reference.
+statistics are kept in OUT. Prints Markdown: AUC, and kappa with the cut by reference, each with the paired
+difference to `window_em` and its 95 % interval over patients.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.window_statistics import ALL_MAPS, CONTROL, SETTINGS, Floats, Task, tasks_of
+from benchmarks.window_statistics import ALL_MAPS, CONTROL, FUSED, SETTINGS, Floats, Task, tasks_of
 from fingerprints.core.tasks import NOT_USED, USED, get_task
 from fingerprints.decisions.cuts import above_reference
 from fingerprints.evidence.difference import difference
@@ -61,9 +62,8 @@ FOLDS = 3  # of patients in the inner choice
 
 def variants(task: Task) -> list[str]:
     """Names of the unlearnt variants."""
-    what = [name.removeprefix("base ") for name in task.own if name.startswith("base ")]
-    each = product(("own", "less other"), (*ALL_MAPS, "mean"), what)
-    return [f"{where}: {name} {stat}" for where, name, stat in each]
+    means = [name.replace("base", "mean", 1) for name in task.own if name.startswith("base ")]
+    return [f"{where}: {name}" for where, name in product(("own", "less other"), (*task.own, *means))]
 
 
 @cache
@@ -84,20 +84,21 @@ def classifier(choice: Choice) -> ClassifierMixin:
 
 def fitted(
     choice: Choice, tasks: Sequence[Task], families: set[str], patients: set[str], seed: int | None = None
-) -> tuple[Any, int]:
-    """A classifier trained without these families and patients, and its number of candidates.
+) -> Any:
+    """A classifier trained without these families and patients.
 
-    With a seed the labels are shuffled within each task.
+    With a seed the labels are shuffled among all candidates.
     """
     rows, labels = [], []
     for task in tasks:
         if task.family not in families:
             keep = ~np.isin(task.groups, list(patients))
             rows.append(features_of(task, choice)[: len(keep)][keep])
-            own = task.member[keep]
-            labels.append(own if seed is None else np.random.default_rng(seed).permutation(own))
+            labels.append(task.member[keep])
     x, y = np.concatenate(rows), np.concatenate(labels)
-    return classifier(choice).fit(x, y), len(y)
+    if seed is not None:
+        y = np.random.default_rng(seed).permutation(y)
+    return classifier(choice).fit(x, y)
 
 
 def mean_auc(found: Sequence[tuple[Task, NDArray[np.bool_], Floats]]) -> float:
@@ -115,7 +116,7 @@ def inner(choice: Choice, tasks: Sequence[Task], patients: set[str]) -> float:
     names = sorted({name for task in tasks for name in task.groups} - patients)
     for family, fold in product(sorted({task.family for task in tasks}), range(FOLDS)):
         asked = names[fold::FOLDS]
-        model, _ = fitted(choice, tasks, {family}, patients | set(asked))
+        model = fitted(choice, tasks, {family}, patients | set(asked))
         for task in tasks:
             if task.family == family:
                 rows = np.isin(task.groups, asked)
@@ -162,16 +163,22 @@ def answers(tasks: Sequence[Task], task: Task, controls: Sequence[Task]) -> Iter
 
     variant = max(variants(task), key=known)
     choice = max(CHOICES, key=lambda each: inner(each, rest, patients))
-    model, count = fitted(choice, rest, set(), patients)
+    models = {each: fitted(each, rest, set(), patients) for each in CHOICES}
+    count = sum(keep.sum() for _, keep in kept)
+
+    def answered(each: Task, by: Choice) -> Floats:
+        return each.in_units(models[by].decision_function(features_of(each, by)))
+
     shuffled = []
     for seed in range(SHUFFLES):
-        nonsense, _ = fitted(choice, rest, set(), patients, seed)
+        nonsense = fitted(choice, rest, set(), patients, seed)
         found = nonsense.decision_function(features_of(task, choice))
         shuffled.append(roc_auc_score(task.member, found[: len(task.member)]))
     control = [each for each in controls if task.part == "test" and each.root == task.root]
     for each in (task, *control):
         plain = evaluated(each, each.scores(f"own: {BASE}"))
-        learnt = evaluated(each, model.decision_function(features_of(each, choice)))
+        learnt = evaluated(each, answered(each, choice))
+        together = evaluated(each, np.mean([answered(each, by) for by in CHOICES], axis=0))
         cells = (
             each.name,
             f"{count}",
@@ -180,6 +187,7 @@ def answers(tasks: Sequence[Task], task: Task, controls: Sequence[Task]) -> Iter
             cell(evaluated(each, each.scores(variant)), plain),
             ", ".join(choice),
             cell(learnt, plain),
+            cell(together, plain),
             f"{np.mean(shuffled):.2f} ({min(shuffled):.2f} to {max(shuffled):.2f})",
         )
         yield f"| {' | '.join(cells)} |"
@@ -191,18 +199,21 @@ def report(tasks: Sequence[Task]) -> Iterator[str]:
     known = [task for task in tasks if task.part != CONTROL]
     yield f"Tried: {len(variants(tasks[0]))} variants, {len(CHOICES)} classifiers. AUC, kappa; differences."
     yield ""
-    yield "| task | trained on | `window_em` | variant | | classifier | | shuffled labels |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| task | trained on | `window_em` | variant | | classifier | | all classifiers | shuffled labels |"
+    yield "|---" * 9 + "|"
     for task in known:
         yield from answers(known, task, controls)
 
 
 def table(tasks: Sequence[Task]) -> Iterator[str]:
     """AUC of each named variant in each task, without any choice."""
-    what = ("em", "em 20 rounds", "top 5", "margin", "won", "windows em", "windows top")
-    named = [f"own: {name} em" for name in (*ALL_MAPS, "mean")]
-    named += [f"{where}: mean {stat}" for where in ("own", "less other") for stat in what][1:]
-    named.insert(1, f"less other: {BASE}")
+    soft = ("soft 0.5 em", "soft 1 em", "soft 2 em")
+    named = [f"own: {name} em" for name in (*ALL_MAPS, *FUSED, "mean")]
+    named += [f"own: {name} {stat}" for name, stat in product(("base", *FUSED), soft)]
+    named += [
+        f"{where}: mean {stat}" for where, stat in product(("own", "less other"), ("top 5", "windows top"))
+    ]
+    named += [f"less other: {BASE}"]
     yield "| variant | " + " | ".join(f"{task.name}" for task in tasks) + " |"
     yield "|---" * (len(tasks) + 1) + "|"
     for name in named:
@@ -210,16 +221,27 @@ def table(tasks: Sequence[Task]) -> Iterator[str]:
         yield f"| {name} | " + " | ".join(f"{value:.3f}" for value in found) + " |"
 
 
+def fixed(tasks: Sequence[Task], variant: str) -> Iterator[str]:
+    """One variant in each task, without any choice."""
+    yield f"| task | `window_em` | {variant} |"
+    yield "|---|---|---|"
+    for task in tasks:
+        plain = evaluated(task, task.scores(f"own: {BASE}"))
+        yield f"| {task.name} | {cell(plain)} | {cell(evaluated(task, task.scores(variant)), plain)} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("benchmarks", nargs="+", metavar="FAMILY=ROOT[=CONTROL]")
+    parser.add_argument("--only", metavar="VARIANT", help="compare this variant and choose nothing")
     given = parser.parse_args()
     tasks = []
     for each in given.benchmarks:
         family, root, *control = each.split("=")
         tasks += tasks_of(family, Path(root), Path(control[0]) if control else None, given.out)
-    for line in chain(table(tasks), [""], report(tasks)):
+    lines = fixed(tasks, given.only) if given.only else chain(table(tasks), [""], report(tasks))
+    for line in lines:
         print(line, flush=True)
 
 

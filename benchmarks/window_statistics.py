@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ MAPS = {  # factor of the images' side, settings
 }
 SHIFTS = ((3, 0), (-3, 0), (0, 3), (0, -3))  # in pixels, of the map "shift"
 ALL_MAPS = (*MAPS, "shift", "flip", "pixels")
+FUSED = {"two scales": ("base", "large"), "scales": ("base", "small", "large"), "fused": tuple(MAPS)}
+SOFTNESS = (0, 0.5, 1, 2)
 CONTROL = "same patients"
 
 
@@ -95,30 +98,38 @@ def won(z: Floats) -> Floats:
 
 
 class Statistics:
-    """Of the Z `(n, m)` of one map, added window by window."""
+    """Of the Z `(n, m)` of one map, added window by window.
+
+    Softness 0 is the sum over windows; softness s the log of the sum of exp(s Z), so that a pair that is
+    alike in few windows counts, too.
+    """
 
     def __init__(self) -> None:
-        self.total: Floats = np.zeros(0)
+        self.sums: dict[float, Floats] = {}
         self.local: dict[str, list[Floats]] = {"em": [], "top": [], "won": []}
 
     def add(self, z: Floats) -> None:
         z = standardised(z)
-        self.total = z if not self.total.size else self.total + z
-        for name, own in (("em", weighed(z)), ("top", largest(z, 5)), ("won", won(z))):
-            self.local[name].append(own)
+        for softness in SOFTNESS:
+            own = np.exp(softness * z) if softness else z
+            self.sums[softness] = self.sums[softness] + own if softness in self.sums else own
+        for name, values in (("em", weighed(z)), ("top", largest(z, 5)), ("won", won(z))):
+            self.local[name].append(values)
+
+    def z(self, softness: float) -> Floats:
+        """`(n, m)` over all windows."""
+        return standardised(np.log(self.sums[softness]) if softness else self.sums[softness])
 
     def found(self) -> dict[str, Floats]:
         """Name: `(n,)`."""
-        z = standardised(self.total)
+        z = self.z(0)
         best, second = np.sort(z, axis=0)[-1], np.sort(z, axis=0)[-2]
         local = {name: np.stack(values, axis=1) for name, values in self.local.items()}
-        return {
-            "em": weighed(z),
+        return together([self]) | {
             "em sharp 1": weighed(z, 1.0),
             "em sharp 4": weighed(z, 4.0),
             "em 20 rounds": weighed(z, rounds=20),
             "highest": z.max(axis=1),
-            "top 5": largest(z, 5),
             "top 20": largest(z, 20),
             "margin": largest(z - np.where(z >= best, second, best), 3),
             "won": np.log1p(won(z)),
@@ -127,6 +138,16 @@ class Statistics:
             "windows top": local["top"].mean(axis=1),
             "windows won": np.log1p(local["won"]).mean(axis=1),
         }
+
+
+def together(each: Sequence[Statistics]) -> dict[str, Floats]:
+    """Statistics `(n,)` of the summed Z of one or more maps, of each softness."""
+    found: dict[str, Floats] = {}
+    for softness in SOFTNESS:
+        z = standardised(np.sum([one.z(softness) for one in each], axis=0))
+        start = f"soft {softness:g} " if softness else ""
+        found |= {f"{start}em": weighed(z), f"{start}top 5": largest(z, 5)}
+    return found
 
 
 def maps(real: Floats, made: Floats) -> Iterator[tuple[str, Floats]]:
@@ -191,6 +212,9 @@ def measured(
             for (part, name), each in sums.items()
             for what, value in each.found().items()
         }
+        for part, (name, of) in product(sets, FUSED.items()):
+            values = together([sums[part, each] for each in of])
+            found |= {f"{part}|{name} {what}": value for what, value in values.items()}
         np.savez(kept, allow_pickle=False, **found)
     with np.load(kept) as file:
         return {
