@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+from typing import get_args, get_type_hints
 
 from fingerprints import audit
+from fingerprints.auditing.document import EXPOSED, STANDING
+from fingerprints.config.auditing import AuditSettings
 from tests.auditing.folders import write_folders
 
 
@@ -29,3 +32,8 @@ def test_from_the_command_line_to_the_page_and_on_to_the_next_audit(command, tmp
     code, printed = command(audit, *words, "out=second")
     assert code == 2
     assert "already exists" in printed
+
+
+def test_who_fails_on_standing_out_fails_on_exposed_too() -> None:
+    assert set(audit.FAILING) == set(get_args(get_type_hints(AuditSettings)["fail_on"]))
+    assert set(audit.FAILING["exposed"]) < set(audit.FAILING["standing_out"]) == {EXPOSED, STANDING}

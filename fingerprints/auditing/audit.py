@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fingerprints.auditing import checks, earlier
 from fingerprints.auditing.battery import Scores, check_battery, combined, names_of, score
-from fingerprints.auditing.exposure import Judged, Pooling, judged, pooled, pooling_for
+from fingerprints.auditing.exposure import Exposure, Pooling, expose, pooling_for
 from fingerprints.auditing.images import GENERATED, REAL, REFERENCE, Folder, named, read_folder, split_unused
 from fingerprints.auditing.neighbours import Copies, find_copies, nearest
 from fingerprints.auditing.power import Slices, power
@@ -55,8 +55,7 @@ class Findings:
         detectors: Names of the detectors.
         scores: `(d, n)` score of each candidate image by each detector.
         detector_p: `(d, n)` their conformal p-values; `None` without a reference.
-        images: The candidate images with their combined scores.
-        patients: The candidate patients.
+        exposure: Candidate images and patients with scores, p and q.
         rule: How a patient's score was made.
         copies: Identical images and near copies.
         neighbours: `(n, 3)` rows of the nearest generated images, nearest first.
@@ -67,8 +66,7 @@ class Findings:
     detectors: list[str]
     scores: Scores
     detector_p: Scores | None
-    images: Judged
-    patients: Judged
+    exposure: Exposure
     rule: Pooling
     copies: Copies
     neighbours: NDArray[np.int64]
@@ -150,18 +148,23 @@ def find(settings: AuditSettings, inputs: Inputs, *, progress: Progress | None) 
     neighbours, distances = nearest(own, made, count=NEIGHBOURS)
     detectors, count = settings.battery.detectors, len(own)
     each = score(detectors, np.concatenate([own, unused]), made, seed=settings.seed, progress=progress)
-    joint = combined(each)
     sizes = [np.unique(groups, return_counts=True)[1] for groups in (real.groups, unused_groups)]
     rule = pooling_for(sizes[0], sizes[1])
+    weights = np.array(settings.battery.weights) if settings.battery.weights else None
     return Findings(
         detectors=names_of(detectors),
         scores=each[:, :count],
         detector_p=np.array([conformal_p(row[:count], compared_with=row[count:]) for row in each])
         if len(unused)
         else None,
-        images=judged(np.array(real.ids), np.ones(count, int), joint[:count], joint[count:]),
-        patients=judged(
-            *pooled(joint[:count], real.groups, rule), pooled(joint[count:], unused_groups, rule)[2]
+        exposure=expose(
+            each,
+            combined(each),
+            ids=np.array(real.ids),
+            groups=real.groups,
+            unused=unused_groups,
+            rule=rule,
+            weights=weights,
         ),
         rule=rule,
         copies=copies,
@@ -173,6 +176,7 @@ def find(settings: AuditSettings, inputs: Inputs, *, progress: Progress | None) 
             reference=Slices(unused, unused_groups),
             generated=made,
             rule=rule,
+            weights=weights,
             error=settings.error,
             most=settings.planted,
             seed=settings.seed,

@@ -1,4 +1,4 @@
-"""The battery: several detectors score the same images, and their ranks are joined into one score."""
+"""The battery: several detectors score the same images, and their ranks are joined into one order."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ def combined(scores: Scores) -> Scores:
     """`(n,)` the highest rank of each image over the detectors, as a share of the images below it.
 
     A rank is the number of images below, over candidates and reference together; the mean rank over the
-    detectors, divided by n, breaks ties. Relabelling the images relabels the result: it is symmetric,
-    so that conformal p-values of it are as valid as those of a single detector, however many there are.
+    detectors, divided by n, breaks ties. It orders images; p-values join the detectors by themselves
+    (`evidence.joint_p`), because many exposed images push one another down in ranks over all of them.
 
     Args:
         scores: `(d, n)`.

@@ -1,8 +1,8 @@
 """From scores to p and q: each image and each patient against the reference.
 
-The p-value of an image or patient is (1 + number of the m reference ones with at least its score) / (m + 1),
-a conformal p-value. q is p after Benjamini and Hochberg's correction, for which such p-values are fit (Bates
-et al. 2023, "Testing for outliers with conformal p-values").
+p joins the detectors and counts patients of the reference (`evidence.joint_p`). q is p after Benjamini and
+Hochberg's correction, for which conformal p-values are fit (Bates et al. 2023, "Testing for outliers with
+conformal p-values").
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerprints.evidence.joint_p import joint_p
 from fingerprints.evidence.multiplicity import benjamini_hochberg
-from fingerprints.evidence.patients import conformal_p
 
 Scores = NDArray[np.float64]
 ALIKE = 1.5  # largest ratio of numbers of images up to which the highest scores of patients are compared
@@ -27,10 +27,10 @@ class Judged:
     Attributes:
         names: `(n,)`.
         counts: `(n,)` number of images of each.
-        scores: `(n,)` higher is more exposed.
+        scores: `(n,)` in [0, 1), a rank among all that were scored; higher is more exposed.
         p: `(n,)` conformal p-values; `None` without a reference.
         q: `(n,)` the same, corrected for the number of them; `None` without a reference.
-        compared_with: Number m of the reference.
+        compared_with: Number m of patients, or images, of the reference; the smallest p is 1 / (m + 1).
     """
 
     names: NDArray[np.str_]
@@ -60,13 +60,15 @@ def fewest_found(asked_about: int, reference: int, error: float) -> int:
 
 
 def judged(
-    names: NDArray[np.str_], counts: NDArray[np.int64], scores: Scores, reference: Scores | None
+    names: NDArray[np.str_],
+    counts: NDArray[np.int64],
+    scores: Scores,
+    p: Scores | None,
+    *,
+    compared_with: int,
 ) -> Judged:
-    """Scores with p and q, if there are scores of a reference `(m,)`."""
-    if reference is None or not len(reference):
-        return Judged(names, counts, scores, None, None, 0)
-    p = conformal_p(scores, compared_with=reference)
-    return Judged(names, counts, scores, p, benjamini_hochberg(p), len(reference))
+    """Scores with p, if there is one, and its q."""
+    return Judged(names, counts, scores, p, None if p is None else benjamini_hochberg(p), compared_with)
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,69 @@ def pooled(
     names, code, counts = np.unique(groups, return_inverse=True, return_counts=True)
     found = np.array([_pool(scores[code == at], rule.images) for at in range(len(names))])
     return names, counts, found
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Who is exposed.
+
+    Attributes:
+        images: The images; p counts patients of the reference, and holds although slices of one are alike.
+        standing: The same images; p counts images of the reference as if each were a patient, and is too
+            small if slices of a patient are alike.
+        patients: The patients, with the scores of their images pooled.
+    """
+
+    images: Judged
+    standing: Judged
+    patients: Judged
+
+
+def expose(
+    scores: Scores,
+    joint: Scores,
+    *,
+    ids: NDArray[np.str_],
+    groups: NDArray[np.str_],
+    unused: NDArray[np.str_],
+    rule: Pooling,
+    weights: Scores | None = None,
+) -> Exposure:
+    """p and q of images and patients.
+
+    Args:
+        scores: `(d, n + m)` by d detectors, candidates first.
+        joint: `(n + m,)` joined score, for the order.
+        ids: `(n,)` names of the candidate images.
+        groups: `(n,)` their patients.
+        unused: `(m,)` patients of the reference; none: no p.
+        rule: How a patient's score is made, in each detector.
+        weights: `(d,)` weights of the detectors; `None`: equal.
+    """
+    count, single = len(groups), np.arange(len(groups) + len(unused)).astype(str)
+    names, sizes, own = pooled(joint[:count], groups, rule)
+    by_patient = [
+        np.array([pooled(row[part], who, rule)[2] for row in scores])
+        for part, who in ((slice(count), groups), (slice(count, None), unused))
+    ]
+    others = np.unique(unused)
+
+    def p(found: Scores, asked: NDArray[np.str_], beside: Scores, of: NDArray[np.str_]) -> Scores | None:
+        return (
+            joint_p(found, asked, compared_with=beside, compared_groups=of, weights=weights)
+            if len(of)
+            else None
+        )
+
+    each, reference, ones = scores[:, :count], scores[:, count:], np.ones(count, int)
+    honest, alone = p(each, groups, reference, unused), p(each, single[:count], reference, single[count:])
+    return Exposure(
+        images=judged(ids, ones, joint[:count], honest, compared_with=len(others)),
+        standing=judged(ids, ones, joint[:count], alone, compared_with=len(unused)),
+        patients=judged(
+            names, sizes, own, p(by_patient[0], names, by_patient[1], others), compared_with=len(others)
+        ),
+    )
 
 
 def _pool(scores: Scores, k: int | None) -> float:

@@ -24,7 +24,7 @@ def render(done: Audit, document: dict[str, Any]) -> str:
 
 def _pictures(done: Audit) -> PicturePanel:
     found, real, made = done.findings, done.inputs.real, done.inputs.generated
-    patients = found.patients
+    patients = found.exposure.patients
     rows = []
     for at in order(patients)[: done.settings.shown]:
         row = most_exposed(found, real.groups == patients.names[at])

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.auditing.battery import Pixels, combined, score
-from fingerprints.auditing.exposure import Pooling, fewest_found, pooled
+from fingerprints.auditing.battery import Pixels, score
+from fingerprints.auditing.exposure import Pooling, expose, fewest_found
 from fingerprints.core.progress import Progress
 from fingerprints.decisions.settings import DecisionSettings
 from fingerprints.evidence.multiplicity import benjamini_hochberg
-from fingerprints.evidence.patients import conformal_p
 from fingerprints.evidence.power import POWER
 from fingerprints.generators.planted import BLEND, plant
 from fingerprints.generators.settings import PlantedKind
@@ -84,6 +83,7 @@ def power(
     reference: Slices,
     generated: Pixels,
     rule: Pooling,
+    weights: NDArray[np.float64] | None,
     error: float,
     most: int | None,
     seed: int,
@@ -101,14 +101,16 @@ def power(
         reference: Those that did not train the generator.
         generated: `(g, side, side)`.
         rule: How a patient's score is made.
+        weights: `(d,)` weights of the detectors; `None`: equal.
         error: Accepted share of false findings.
         most: Images to plant of each kind, at most; 0: none; `None`: by the size of the reference.
         seed: Seed of what is planted and how it is changed.
         progress: Called after each detector.
 
     Returns:
-        `reason` (empty, or why there are no figures), what was held out and left, and for images and patients
-        of each kind the shares found (`_curve`).
+        `reason` (empty, or why there are no figures), what was held out and left, and for each kind the
+        shares found (`_curve`) of images, of images against those of the reference (`standing`), and of
+        patients.
     """
     reason = _impossible(reference.groups, most=most)
     if reason:
@@ -118,38 +120,53 @@ def power(
     chosen = choose(reference.groups, most=most, seed=seed)
     leaking = _planted(generated, reference.pixels, chosen, seed=seed)
     asked = np.concatenate([candidates.pixels, reference.pixels])
-    joint = combined(score(detectors, asked, leaking, seed=seed, progress=progress))[len(candidates.pixels) :]
-    family = {"images": len(candidates.groups), "patients": len(np.unique(candidates.groups))}
-    return _found(chosen, joint, reference.groups, rule=rule, family=family, error=error, seed=seed)
+    scores = score(detectors, asked, leaking, seed=seed, progress=progress)[:, len(candidates.pixels) :]
+    images, patients = len(candidates.groups), len(np.unique(candidates.groups))
+    family = {"images": images, "standing": images, "patients": patients}
+    p, held = _p_of_planted(chosen, scores, reference.groups, rule=rule, weights=weights)
+    found: dict[str, Any] = {
+        "reason": "",
+        "held_out_patients": len(np.unique(reference.groups[held])),
+        "reference_left": {
+            "images": int((~held).sum()),
+            "patients": len(np.unique(reference.groups[~held])),
+        },
+    }
+    for one, values in zip(chosen, p, strict=True):
+        found[one.kind] = {
+            unit: _curve(values[unit], family=family[unit], error=error, seed=seed) for unit in family
+        }
+    return found
 
 
-def _found(
+def _p_of_planted(
     chosen: Sequence[Planted],
-    joint: NDArray[np.float64],
+    scores: NDArray[np.float64],
     groups: Groups,
     *,
     rule: Pooling,
-    family: dict[str, int],
-    error: float,
-    seed: int,
-) -> dict[str, Any]:
-    """What `power` returns, from the joint scores of the reference."""
+    weights: NDArray[np.float64] | None,
+) -> tuple[list[dict[str, NDArray[np.float64]]], NDArray[np.bool_]]:
+    """p-values of the planted images and their patients by kind, and a mask `(m,)` of what is held out."""
     held = np.isin(groups, np.concatenate([one.patients for one in chosen]))
-    names, _, of_patients = pooled(joint, groups, rule)
-    held_patients = np.isin(names, groups[held])
-    found: dict[str, Any] = {
-        "reason": "",
-        "held_out_patients": int(held_patients.sum()),
-        "reference_left": {"images": int((~held).sum()), "patients": int((~held_patients).sum())},
-    }
+    rows = np.concatenate([np.flatnonzero(held), np.flatnonzero(~held)])
+    found = expose(
+        scores[:, rows],
+        np.zeros(len(rows)),
+        ids=np.flatnonzero(held).astype(str),
+        groups=groups[held],
+        unused=groups[~held],
+        rule=rule,
+        weights=weights,
+    )
+    place = np.cumsum(held) - 1
+    of = {"images": found.images.p, "standing": found.standing.p}
+    p = []
     for one in chosen:
-        own = np.isin(names, one.patients)
-        p = {
-            "images": conformal_p(joint[one.images], compared_with=joint[~held]),
-            "patients": conformal_p(of_patients[own], compared_with=of_patients[~held_patients]),
-        }
-        found[one.kind] = {unit: _curve(p[unit], family=family[unit], error=error, seed=seed) for unit in p}
-    return found
+        by = {unit: values[place[one.images]] for unit, values in of.items() if values is not None}
+        assert found.patients.p is not None
+        p.append(by | {"patients": found.patients.p[np.isin(found.patients.names, one.patients)]})
+    return p, held
 
 
 def _planted(generated: Pixels, reference: Pixels, chosen: Sequence[Planted], *, seed: int) -> Pixels:

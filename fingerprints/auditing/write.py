@@ -42,13 +42,15 @@ def write(done: Audit) -> dict[str, Any]:
 
 def images_csv(found: dict[str, Any]) -> str:
     """One row for each candidate image, the most exposed first."""
-    header = ["id", "group", "score", "p", "q", "nearest", "rms"]
+    header = ["id", "group", "score", "p", "q", "p_images", "q_images", "nearest", "rms"]
     header += [f"{name}: {what}" for name in found["detectors"] for what in ("score", "p")]
     rows = [
         [
             safe(one["id"]),
             safe(one["group"]),
             *_figures(one),
+            one["p_images"],
+            one["q_images"],
             safe(one["nearest"][0]["generated"]),
             one["nearest"][0]["rms"],
             *(own[what] for own in one["detectors"].values() for what in ("score", "p")),
@@ -66,13 +68,14 @@ def patients_csv(found: dict[str, Any]) -> str:
             one["images"],
             *_figures(one),
             one["found_images"],
+            one["standing_images"],
             one["identical_images"],
             safe(one["most_exposed"]),
         ]
         for one in found["groups"]
     ]
-    header = ["group", "images", "score", "p", "q", "found_images", "identical_images", "most_exposed"]
-    return _table(header, rows)
+    header = ["group", "images", "score", "p", "q", "found_images", "standing_images", "identical_images"]
+    return _table([*header, "most_exposed"], rows)
 
 
 def safe(name: str) -> str:

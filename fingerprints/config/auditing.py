@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import chosen, option
 from fingerprints.decisions.settings import DecisionSettings
 
@@ -23,6 +24,22 @@ class BatterySettings:
         help="decisions of task usage that need no labels: names, or mappings such as {name: similarity, "
         "metric: ssim}; only their scores count, not their cuts",
     )
+    weights: tuple[float, ...] = option(
+        (), above=0, help="one weight of each detector in their joint p-value; none: all are equal"
+    )
+
+    def __post_init__(self) -> None:
+        """Check that each detector has a weight, or none has.
+
+        Raises:
+            FingerprintsError: If not.
+        """
+        if self.weights and len(self.weights) != len(self.detectors):
+            raise FingerprintsError(
+                f"There are {len(self.weights)} weights for {len(self.detectors)} detectors.",
+                where="battery.weights",
+                fix="give one weight of each detector, or none",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +93,11 @@ class AuditSettings:
     against: Path | None = option(
         None, help="folder of an earlier audit of the same patients, to compare with"
     )
-    fail_on: Literal["nothing", "exposed"] = option("nothing", help="exposed: exit code 3 if somebody is")
+    fail_on: Literal["nothing", "exposed", "standing_out"] = option(
+        "nothing",
+        help="exposed: exit code 3 if somebody is; standing_out: also if images stand out, though the "
+        "reference has too few patients to be sure",
+    )
     force: bool = option(False, help="go on although sizes or file formats differ")
     on_bad_image: Literal["error", "skip"] = option("error", help="skip: continue without unusable files")
     seed: int = option(0, least=0, most=2**32 - 1, help="seed of detectors and planted copies")

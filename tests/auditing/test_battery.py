@@ -5,7 +5,6 @@ import pytest
 
 from fingerprints.auditing.battery import check_battery, combined, names_of, score
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.evidence.patients import conformal_p
 from tests.decisions.parts import settings
 
 
@@ -30,23 +29,6 @@ def test_a_detector_that_says_nothing_changes_no_order() -> None:
     own = np.random.default_rng(1).normal(size=(1, 30))
     with_constant = combined(np.concatenate([own, np.zeros((1, 30))]))
     assert (np.argsort(with_constant) == np.argsort(own[0])).all()
-
-
-@pytest.mark.parametrize("detectors", [1, 5])
-def test_p_values_of_the_joint_score_are_uniform_for_unused_candidates(detectors: int) -> None:
-    """However many detectors there are, and however they depend on one another."""
-    rng, m, p = np.random.default_rng(2), 19, []
-    for _ in range(700):
-        # Detectors share half of what they see; candidates 1 to 10 are exposed, and 0 is asked about.
-        scores = rng.normal(size=(1, 30)) + rng.normal(size=(detectors, 30))
-        scores[:, 1:11] += 4
-        joint = combined(scores)
-        p.append(float(conformal_p(joint[:1], compared_with=joint[11:])[0]))
-    assert min(p) == pytest.approx(1 / (m + 1))
-    for share in (0.05, 0.25, 0.5, 0.75):
-        assert np.mean(np.array(p) <= share + 1e-9) == pytest.approx(
-            share, abs=4 * (share * (1 - share) / 700) ** 0.5
-        )
 
 
 def test_candidates_and_reference_are_scored_alike() -> None:

@@ -6,42 +6,79 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
-from fingerprints.auditing.exposure import Pooling, judged, pooled, pooling_for
+from fingerprints.auditing.exposure import Judged, Pooling, expose, judged, pooled, pooling_for
+from fingerprints.evidence.patients import conformal_p
 
 
-def test_p_and_q_by_hand() -> None:
-    found = judged(
-        np.array(["a", "b"]), np.array([1, 1]), np.array([0.9, 0.2]), np.array([0.1, 0.2, 0.3, 0.4])
-    )
+def against(scores: np.ndarray, reference: np.ndarray) -> Judged:
+    """Candidates of one image each, by one detector."""
+    p = conformal_p(scores, compared_with=reference)
+    names = np.arange(len(scores)).astype(str)
+    return judged(names, np.ones(len(scores), int), scores, p, compared_with=len(reference))
+
+
+def test_q_by_hand() -> None:
+    found = against(np.array([0.9, 0.2]), np.array([0.1, 0.2, 0.3, 0.4]))
     assert found.p.tolist() == [1 / 5, 4 / 5]
     assert found.q.tolist() == false_discovery_control([0.2, 0.8]).tolist()
     assert found.found(0.4).tolist() == [True, False]
 
 
-@pytest.mark.parametrize("reference", [None, np.empty(0)])
-def test_without_a_reference_there_is_no_p(reference) -> None:
-    found = judged(np.array(["a"]), np.array([1]), np.array([0.9]), reference)
-    assert (found.p, found.q, found.found(0.5).any()) == (None, None, False)
+def exposure(scores: np.ndarray, groups: list[str], unused: list[str], **options):
+    ids = np.arange(len(groups)).astype(str)
+    given = {"rule": Pooling(), **options}
+    return expose(
+        scores, scores.mean(axis=0), ids=ids, groups=np.array(groups), unused=np.array(unused), **given
+    )
+
+
+def test_without_a_reference_there_is_no_p() -> None:
+    found = exposure(np.ones((2, 3)), [*"aab"], [])
+    for one in (found.images, found.standing, found.patients):
+        assert (one.p, one.q, one.found(0.5).any(), one.compared_with) == (None, None, False, 0)
+
+
+def test_an_image_is_compared_with_patients_and_with_images() -> None:
+    """The first image is above all of 3 patients with 12 images in one detector; the other image in none."""
+    scores = np.vstack([[9, 0, *range(1, 13)], [0.5, 0, *np.arange(12, 0, -1)]]).astype(float)
+    found = exposure(scores, ["a", "b"], [*"rrrrsssstttt"])
+    assert (found.images.compared_with, found.standing.compared_with) == (3, 12)
+    assert found.images.p[1] == found.standing.p[1] == found.patients.p[1] == 1
+    assert found.standing.p[0] < found.images.p[0]
+    only = exposure(scores[:1], ["a", "b"], [*"rrrrsssstttt"])
+    assert only.standing.p[0] == pytest.approx(conformal_p([9.0], compared_with=np.arange(1, 13))[0])
+    # Of the last patient 4 of 4 images are at least 9 (9 to 12); of the others none.
+    assert only.images.p[0] == pytest.approx((1 + 1) / 4)
+
+
+def test_a_detector_of_more_weight_counts_more() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random((2, 41))
+    scores[1, 0] = 2
+    groups, unused = ["a"], [f"r{at}" for at in range(40)]
+    p = [
+        exposure(scores, groups, unused, weights=weights).images.p[0]
+        for weights in (None, np.array([1.0, 1.0]), np.array([1.0, 5.0]), np.array([5.0, 1.0]))
+    ]
+    assert p[0] == p[1]
+    assert p[2] <= p[0] < p[3]
 
 
 @pytest.mark.parametrize(("count", "exposed"), [(13, 1), (13, 13), (200, 7)])
 def test_the_reference_that_is_needed_is_the_smallest_that_can_find_them(count: int, exposed: int) -> None:
-    names, sizes = np.arange(count).astype(str), np.ones(count, int)
     scores = np.where(np.arange(count) < exposed, 2.0, 0.0)
-    needed = judged(names, sizes, scores, np.ones(5)).needed(0.05, exposed=exposed)
-    assert judged(names, sizes, scores, np.ones(needed)).found(0.05).sum() == exposed
-    assert not judged(names, sizes, scores, np.ones(needed - 1)).found(0.05).any()
+    needed = against(scores, np.ones(5)).needed(0.05, exposed=exposed)
+    assert against(scores, np.ones(needed)).found(0.05).sum() == exposed
+    assert not against(scores, np.ones(needed - 1)).found(0.05).any()
 
 
 @pytest.mark.parametrize(("count", "reference"), [(40, 268), (13, 13), (200, 697), (5, 10_000)])
 def test_fewer_than_the_fewest_are_never_found(count: int, reference: int) -> None:
-    names, sizes = np.arange(count).astype(str), np.ones(count, int)
-
     def found(exposed: int) -> int:
         scores = np.where(np.arange(count) < exposed, 2.0, 0.0)
-        return int(judged(names, sizes, scores, np.ones(reference)).found(0.05).sum())
+        return int(against(scores, np.ones(reference)).found(0.05).sum())
 
-    fewest = judged(names, sizes, np.zeros(count), np.ones(reference)).fewest(0.05)
+    fewest = against(np.zeros(count), np.ones(reference)).fewest(0.05)
     if fewest is None:
         assert found(count) == 0
     else:
@@ -84,6 +121,6 @@ def test_more_images_give_no_smaller_p_by_chance() -> None:
             rule = pooling_for(sizes[:5], sizes[5:]) if fair else Pooling()
             names, _, found = pooled(scores, groups, rule)
             own = found[np.argsort(names.astype(int))]
-            p[fair] += judged(names[:5], sizes[:5], own[:5], own[5:]).p.tolist()
+            p[fair] += conformal_p(own[:5], compared_with=own[5:]).tolist()
     assert np.mean(np.array(p[True]) <= 0.05) <= 0.05
     assert np.mean(np.array(p[False]) <= 0.05) > 0.2

@@ -21,6 +21,7 @@ def run(*, reference: int, most: int | None = 8, candidates: int = 20) -> dict:
         reference=Slices(unused.reshape(-1, 16, 16), np.repeat(np.arange(reference).astype(str), 2)),
         generated=np.concatenate([patient(rng, 1) for _ in range(60)]),
         rule=Pooling(),
+        weights=None,
         error=0.05,
         most=most,
         seed=0,
@@ -44,14 +45,18 @@ def test_a_larger_reference_sees_smaller_leaks(monkeypatch) -> None:
     monkeypatch.setattr("fingerprints.auditing.power.DRAWS", 10)
     small, large = (run(reference=count) for count in (30, 150))
     assert large["reference_left"] == {"images": 268, "patients": 134}  # 16 images, each of its own patient
-    curve = large["blends"]["images"]
+    curve = large["blends"]["standing"]
     assert curve["planted"] == [1, 2, 4, 8]
     # With 268 images left, p can be 1 / 269: 2 of 40 candidates need at most 0.05 x 2 / 40, and 4 twice that.
     assert curve["found"][:2] == [0, 0]
     assert (curve["smallest"], curve["found"][-1], curve["alone_at_error"]) == (4, 1, 1)
+    # With the 134 patients of these images p of an image, or a patient, can be 1 / 135.
+    assert large["blends"]["images"]["smallest"] == 8
     assert large["blends"]["patients"]["smallest"] == 4
-    assert small["blends"]["images"] | {"found": 0} == curve | {"found": 0, "smallest": None}
-    assert not any(small["blends"]["images"]["found"])
+    for unit in ("images", "standing"):
+        own = small["blends"][unit]
+        assert own | {"found": 0} == large["blends"][unit] | {"found": 0, "smallest": None}
+        assert not any(own["found"])
 
 
 def test_without_a_number_many_are_planted_but_most_images_stay_generated() -> None:

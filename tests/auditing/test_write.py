@@ -26,19 +26,24 @@ NASTY = (
 def renamed(done: Audit, out: Path, **options) -> Audit:
     """The audit with nasty names of patients, files and generated images."""
     inputs, found = done.inputs, done.findings
-    new = dict(zip(found.patients.names.tolist(), NASTY, strict=True))
+    own = found.exposure
+    new = dict(zip(own.patients.names.tolist(), NASTY, strict=True))
     ids = tuple(f"{new[group]}/{at}" for at, group in enumerate(inputs.real.groups.tolist()))
     groups = np.array([new[group] for group in inputs.real.groups.tolist()])
     real = replace(inputs.real, ids=ids, groups=groups)
     made = replace(inputs.generated, ids=tuple(f"{NASTY[at % 6]}{at}" for at in range(len(inputs.generated))))
-    patients = replace(found.patients, names=np.array([new[name] for name in found.patients.names.tolist()]))
-    images = replace(found.images, names=np.array(ids))
+    exposure = replace(
+        own,
+        patients=replace(own.patients, names=np.array([new[name] for name in own.patients.names.tolist()])),
+        images=replace(own.images, names=np.array(ids)),
+        standing=replace(own.standing, names=np.array(ids)),
+    )
     copies = replace(found.copies, identical=((0, 0),), near=((1, 1, 0.99),))
     return replace(
         done,
         settings=replace(done.settings, out=out, **options),
         inputs=replace(inputs, real=real, generated=made),
-        findings=replace(found, patients=patients, images=images, copies=copies),
+        findings=replace(found, exposure=exposure, copies=copies),
     )
 
 
@@ -96,6 +101,9 @@ def test_the_tables_say_what_the_document_says(done: Audit, tmp_path: Path) -> N
     for name, key in ((IMAGES, "images"), (PATIENTS, "groups")):
         table = rows(tmp_path / "out" / name)
         assert [float(one["q"]) for one in table] == [one["q"] for one in found[key]]
+    assert [float(one["p_images"]) for one in rows(tmp_path / "out" / IMAGES)] == [
+        one["p_images"] for one in found["images"]
+    ]
     counts = [int(one["found_images"]) for one in rows(tmp_path / "out" / PATIENTS)]
     assert counts == [one["found_images"] for one in found["groups"]]
     assert rows(tmp_path / "out" / IMAGES)[0]["nearest"] == found["images"][0]["nearest"][0]["generated"]
