@@ -34,6 +34,7 @@ TINY = {
     "pseudolabel_models": ["encoder=resnet18", "encoder.weights=none", "encoder.input_size=32"],
     "gan_leaks": ["encoder.side=16", "decision.scaled_by=reference"],
     "monte_carlo": ["encoder.side=16", "decision.member=group"],
+    "calibrated_neighbour": ["encoder.side=16"],
     "domias": ["encoder.side=16", "decision.cut=reference"],
     "logan": ["encoder.side=16"],
     "similarity_usage": ["data=imageclef2025_usage", "encoder=pixels", "decision.metric=ssim"],

@@ -147,7 +147,14 @@ def find(settings: AuditSettings, inputs: Inputs, *, progress: Progress | None) 
     unused_groups = real.groups[:0] if reference is None else reference.groups
     neighbours, distances = nearest(own, made, count=NEIGHBOURS)
     detectors, count = settings.battery.detectors, len(own)
-    each = score(detectors, np.concatenate([own, unused]), made, seed=settings.seed, progress=progress)
+    each = score(
+        detectors,
+        np.concatenate([own, unused]),
+        made,
+        groups=np.concatenate([real.groups, unused_groups]),
+        seed=settings.seed,
+        progress=progress,
+    )
     sizes = [np.unique(groups, return_counts=True)[1] for groups in (real.groups, unused_groups)]
     rule = pooling_for(sizes[0], sizes[1])
     weights = np.array(settings.battery.weights) if settings.battery.weights else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ def check_battery(detectors: Sequence[DecisionSettings], *, side: int) -> None:
             )
     rng = np.random.default_rng(0)
     own, made = (rng.integers(0, 256, (TRIED, side, side), dtype=np.uint8) for _ in range(2))
-    score(detectors, own, made, seed=0, progress=None)
+    score(detectors, own, made, groups=np.arange(TRIED).astype(str), seed=0, progress=None)
 
 
 def score(
@@ -64,6 +65,7 @@ def score(
     real: Pixels,
     generated: Pixels,
     *,
+    groups: NDArray[np.str_],
     seed: int,
     progress: Progress | None,
 ) -> Scores:
@@ -76,13 +78,15 @@ def score(
         detectors: Settings of the d detectors.
         real: `(n, side, side)`, candidates and reference together.
         generated: `(m, side, side)`.
+        groups: `(n,)` patients of the real images.
         seed: Seed of the detectors.
         progress: Called after each detector.
 
     Raises:
         FingerprintsError: If a detector cannot score these images.
     """
-    part = Part.of(real=_images(real), generated=_images(generated), unit="real")
+    queries = replace(_images(real), groups=groups)
+    part = Part.of(real=queries, generated=_images(generated), unit="real")
     found = np.empty((len(detectors), len(real)))
     for row, settings in enumerate(detectors):
         decision = fit_decision(settings, Fitting(part=part, classes=(NOT_USED, USED), seed=seed))

@@ -21,8 +21,8 @@ NULL = (
 )
 OF_IMAGES = (
     "p of an image counts the patients of the reference, because slices of one patient are alike. p_images "
-    "counts its images as if they were independent: an image with a small p_images only stands out, and may do "
-    "so by chance."
+    "counts its images as if they were independent: an image with a small p_images only stands out, and may "
+    "do so by chance."
 )
 
 

@@ -120,7 +120,9 @@ def power(
     chosen = choose(reference.groups, most=most, seed=seed)
     leaking = _planted(generated, reference.pixels, chosen, seed=seed)
     asked = np.concatenate([candidates.pixels, reference.pixels])
-    scores = score(detectors, asked, leaking, seed=seed, progress=progress)[:, len(candidates.pixels) :]
+    groups = np.concatenate([candidates.groups, reference.groups])
+    scores = score(detectors, asked, leaking, groups=groups, seed=seed, progress=progress)
+    scores = scores[:, len(candidates.pixels) :]
     images, patients = len(candidates.groups), len(np.unique(candidates.groups))
     family = {"images": images, "standing": images, "patients": patients}
     p, held = _p_of_planted(chosen, scores, reference.groups, rule=rule, weights=weights)

@@ -38,12 +38,16 @@ def test_candidates_and_reference_are_scored_alike() -> None:
     battery = [
         settings("distance", cut="half"),
         settings("similarity_matrix", metric="mse", rule="retrieval"),
+        settings("calibrated_neighbour", cut="half"),
     ]
-    found = score(battery, real, generated, seed=0, progress=None)
+    groups = np.array([*"aabbccd"])
+    found = score(battery, real, generated, groups=groups, seed=0, progress=None)
     assert (found.argmax(axis=1) == 4).all()
     order = rng.permutation(7)
     np.testing.assert_allclose(
-        score(battery, real[order], generated, seed=0, progress=None), found[:, order], atol=1e-4
+        score(battery, real[order], generated, groups=groups[order], seed=0, progress=None),
+        found[:, order],
+        atol=1e-4,
     )
 
 

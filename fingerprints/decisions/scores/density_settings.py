@@ -77,3 +77,16 @@ class LoganSettings(ScoreSettings):
     def learns_reference(self) -> bool:
         """Always."""
         return True
+
+
+@register("decision", part="fingerprints.decisions.usage:UsageDecision")
+@dataclass(frozen=True, kw_only=True)
+class CalibratedNeighbourSettings(ScoreSettings):
+    """Nearest generated image against nearest real image of another patient (task usage)."""
+
+    name: ClassVar[str] = "calibrated_neighbour"
+    score: ClassVar[str] = "fingerprints.decisions.scores.calibrated_neighbour:score"
+    joint: ClassVar[bool] = True
+    by: Literal["difference", "ratio"] = option(
+        "difference", help="how both distances are compared: subtracted, or the log of their ratio"
+    )
