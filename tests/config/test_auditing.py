@@ -20,6 +20,8 @@ def test_the_command_line_gives_the_defaults_of_the_class_and_a_battery() -> Non
     assert found == own
     assert all("usage" in detector.tasks for detector in found.battery.detectors)
     assert [detector.name for detector in found.battery.detectors][:2] == ["copies", "window_em"]
+    weighted = settings(*WORDS, "battery.weights=[1,4,1,1]", root="audit").battery
+    assert weighted.weights == (1, 4, 1, 1)
 
 
 def test_detectors_are_names_or_mappings_with_the_defaults_of_their_decision() -> None:
@@ -34,6 +36,8 @@ def test_detectors_are_names_or_mappings_with_the_defaults_of_their_decision() -
     [
         ("battery.detectors=[distanc]", "decision=distance"),
         ("battery.detectors=[{name: distance, ruel: mean}]", "ruel"),
+        ("battery.weights=[1,2]", "2 weights for 4 detectors"),
+        ("battery.weights=[1,2,0,1]", "greater than 0"),
         ("size=8", "at least 16"),
         ("error=0", "greater than 0"),
         ("names=maybe", "hash, keep"),

@@ -27,8 +27,8 @@ def score(
     An image that is near everything is near the generated images, too. The calibrated attack of GAN-Leaks
     (Chen et al. 2020, arXiv 1909.03935, section 4.4) subtracts the distance to reference images
     (`by=difference`); `by=ratio` is minus the log of the ratio of both distances (compare Meehan et al.
-    2020). Here the images asked about are the reference of one another, so that all of them are treated alike.
-    Images without groups are all of different patients.
+    2020). Here the images asked about are the reference of one another, so that all of them are treated
+    alike. Images without groups are all of different patients.
 
     Raises:
         FingerprintsError: If there are no generated images, or all images are of one patient.
