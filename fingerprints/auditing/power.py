@@ -126,19 +126,17 @@ def power(
     images, patients = len(candidates.groups), len(np.unique(candidates.groups))
     family = {"images": images, "standing": images, "patients": patients}
     p, held = _p_of_planted(chosen, scores, reference.groups, rule=rule, weights=weights)
-    found: dict[str, Any] = {
-        "reason": "",
-        "held_out_patients": len(np.unique(reference.groups[held])),
-        "reference_left": {
-            "images": int((~held).sum()),
-            "patients": len(np.unique(reference.groups[~held])),
-        },
+    curves = {
+        one.kind: {unit: _curve(values[unit], family=family[unit], error=error, seed=seed) for unit in family}
+        for one, values in zip(chosen, p, strict=True)
     }
-    for one, values in zip(chosen, p, strict=True):
-        found[one.kind] = {
-            unit: _curve(values[unit], family=family[unit], error=error, seed=seed) for unit in family
-        }
-    return found
+    return {"reason": ""} | _left(reference.groups, held) | curves
+
+
+def _left(groups: Groups, held: NDArray[np.bool_]) -> dict[str, Any]:
+    """How many patients were held out, and what was left of the reference."""
+    left = {"images": int((~held).sum()), "patients": len(np.unique(groups[~held]))}
+    return {"held_out_patients": len(np.unique(groups[held])), "reference_left": left}
 
 
 def _p_of_planted(
