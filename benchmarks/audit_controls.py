@@ -25,7 +25,6 @@ from fingerprints.auditing.exposure import expose, pooling_for
 from fingerprints.core.options import build_option
 from fingerprints.evidence.bounds import clopper_pearson
 
-ERROR = 0.05
 BATTERY = (
     {"name": "copies", "cut": "half", "reference": "none"},
     {"name": "window_em", "cut": "half", "reference": "none"},
@@ -86,7 +85,9 @@ def scored(given: argparse.Namespace, root: Path, *, leaking: bool, seed: int) -
     return {"scores": found, "groups": of, "member": np.arange(len(of)) >= len(names)}
 
 
-def called(one: dict[str, np.ndarray], rows: list[int], candidates: np.ndarray) -> dict[str, float]:
+def called(
+    one: dict[str, np.ndarray], rows: list[int], candidates: np.ndarray, *, error: float
+) -> dict[str, float]:
     """Rates of one audit of these patients; members among them are left out of the false ones."""
     asked = np.isin(one["groups"], candidates)
     order = np.concatenate([np.flatnonzero(asked), np.flatnonzero(~asked)])
@@ -103,10 +104,12 @@ def called(one: dict[str, np.ndarray], rows: list[int], candidates: np.ndarray) 
     )
     out: dict[str, float] = {}
     for name, judged in (("images", found.images), ("standing", found.standing)):
-        hit = judged.found(ERROR)
-        out[f"{name}: p <= 0.05"] = float((judged.p[~member] <= ERROR).mean()) if (~member).any() else 0.0
-        out[f"{name}: q <= 0.05"] = float(hit[~member].mean()) if (~member).any() else 0.0
-        out[f"{name}: any q <= 0.05"] = float(hit[~member].any())
+        hit = judged.found(error)
+        out[f"{name}: p <= {error:g}"] = (
+            float((judged.p[~member] <= error).mean()) if (~member).any() else 0.0
+        )
+        out[f"{name}: q <= {error:g}"] = float(hit[~member].mean()) if (~member).any() else 0.0
+        out[f"{name}: any q <= {error:g}"] = float(hit[~member].any())
         if member.any():
             out[f"{name}: members found"] = float(hit[member].mean())
             out[f"{name}: false share"] = float(hit[~member].sum() / max(1, hit.sum()))
@@ -119,14 +122,14 @@ def called(one: dict[str, np.ndarray], rows: list[int], candidates: np.ndarray) 
             out[f"patients with members: p <= {level:.3f}"] = float(
                 (found.patients.p[leaky] <= level + 1e-9).mean()
             )
-    certain = bool(found.images.found(ERROR).any() or found.patients.found(ERROR).any())
+    certain = bool(found.images.found(error).any() or found.patients.found(error).any())
     out["audits: exposed"] = float(certain)
-    out["audits: standing out"] = float(not certain and found.standing.found(ERROR).any())
+    out["audits: standing out"] = float(not certain and found.standing.found(error).any())
     return out
 
 
 def controls(given: argparse.Namespace, root: Path, rows: list[int], *, leaking: bool) -> dict[str, list]:
-    """Mean and, for shares of audits, exact interval of each rate."""
+    """Mean and interval of each rate; an audit is one trial, also for shares of its images or patients."""
     found: dict[str, list[float]] = {}
     for number in range(given.drawings):
         kind = "leak" if leaking else "null"
@@ -141,7 +144,7 @@ def controls(given: argparse.Namespace, root: Path, rows: list[int], *, leaking:
         for _ in range(given.divisions):
             chosen = rng.choice(unused, given.candidates, replace=False)
             asked = np.concatenate([chosen, np.unique(one["groups"][one["member"]])])
-            for name, value in called(one, rows, asked).items():
+            for name, value in called(one, rows, asked, error=given.error).items():
                 found.setdefault(name, []).append(value)
     count = given.drawings * given.divisions
     return {
@@ -163,6 +166,7 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=10, help="of a patient")
     parser.add_argument("--generated", type=int, default=300)
     parser.add_argument("--candidates", type=int, default=5, help="patients; the others are the reference")
+    parser.add_argument("--error", type=float, default=0.05, help="accepted share of false findings")
     parser.add_argument("--drawings", type=int, default=10, help="of slices and generated images")
     parser.add_argument("--divisions", type=int, default=40, help="of patients, for each drawing")
     parser.add_argument("--detectors", type=int, nargs="+", default=list(range(4)), help="numbers in BATTERY")

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fingerprints.auditing.document import document, verdict
+from fingerprints.auditing.document import EXPOSED as EXPOSED_LEVEL
+from fingerprints.auditing.document import NOTHING, RANKS, STANDING, document, verdict
 from fingerprints.auditing.exposure import Exposure, judged
+from fingerprints.reporting.audit_page import WORDS
 from tests.auditing.folders import EXPOSED
 
 
@@ -104,3 +106,7 @@ def test_an_identical_image_needs_no_reference(done) -> None:
     found = verdict(replace(alone, findings=replace(alone.findings, copies=copies)))
     assert (found["level"], found["identical"]) == ("exposed", 1)
     assert found["sentences"][0].startswith("1 real image is among the generated ones, pixel for pixel")
+
+
+def test_the_page_has_a_word_for_every_level() -> None:
+    assert set(WORDS) == {EXPOSED_LEVEL, STANDING, NOTHING, RANKS}
