@@ -103,16 +103,16 @@ def called(
         rule=pooling_for(*sizes),
     )
     out: dict[str, float] = {}
+    others = ~member
     for name, judged in (("images", found.images), ("standing", found.standing)):
         hit = judged.found(error)
-        out[f"{name}: p <= {error:g}"] = (
-            float((judged.p[~member] <= error).mean()) if (~member).any() else 0.0
-        )
-        out[f"{name}: q <= {error:g}"] = float(hit[~member].mean()) if (~member).any() else 0.0
-        out[f"{name}: any q <= {error:g}"] = float(hit[~member].any())
+        if others.any():
+            out[f"{name}: p <= {error:g}"] = float((judged.p[others] <= error).mean())
+            out[f"{name}: q <= {error:g}"] = float(hit[others].mean())
+        out[f"{name}: any q <= {error:g}"] = float(hit[others].any())
         if member.any():
             out[f"{name}: members found"] = float(hit[member].mean())
-            out[f"{name}: false share"] = float(hit[~member].sum() / max(1, hit.sum()))
+            out[f"{name}: false share"] = float(hit[others].sum() / max(1, hit.sum()))
     leaky = np.isin(found.patients.names, groups[member])
     least = 1 / (found.patients.compared_with + 1)
     for level in (least, 2 * least, 3 * least):
@@ -129,7 +129,7 @@ def called(
 
 
 def controls(given: argparse.Namespace, root: Path, rows: list[int], *, leaking: bool) -> dict[str, list]:
-    """Mean and interval of each rate; an audit is one trial, also for shares of its images or patients."""
+    """Mean and interval of each rate; an audit is one trial, also for shares of its images."""
     found: dict[str, list[float]] = {}
     for number in range(given.drawings):
         kind = "leak" if leaking else "null"
