@@ -350,7 +350,7 @@ def detected(prepared: Callable[..., Any]) -> Callable[..., Any]:
     """`detected(root, layout)`: index, store, detections and `metrics.json` of a detector that guesses."""
     from dataclasses import replace
 
-    from fingerprints.detector.detector import Detection, Predictions
+    from fingerprints.detector.detection import Detection, Predictions
     from fingerprints.embeddings.sources import Encoder
     from fingerprints.evidence.settings import EvidenceSettings
     from fingerprints.evidence.verdict import Verdict

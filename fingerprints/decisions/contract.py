@@ -92,6 +92,10 @@ class Part:
         """The generated images of the part."""
         return self.references if self.unit == "real" else self.queries
 
+    def map(self, change: Callable[[Embeddings], Embeddings]) -> Part:
+        """The same part with changed embeddings."""
+        return replace(self, queries=self.queries.map(change), references=self.references.map(change))
+
     def swapped(self) -> Part:
         """The same part with queries and references exchanged."""
         return Part(self.references, self.queries, "generated" if self.unit == "real" else "real")

@@ -8,30 +8,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.progress import Progress
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.data.index import Index
 from fingerprints.data.settings import REFERENCE, SHADOW
-from fingerprints.data.splits import fewest_groups, k_folds
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import (
-    Answers,
-    Calibration,
     Decision,
     Fitting,
     Images,
     Part,
-    ScoredReference,
 )
 from fingerprints.decisions.distances import euclidean
+from fingerprints.detector.calibration import calibrated
+from fingerprints.detector.detection import Decider, Detection, Predictions
 from fingerprints.embeddings.check import warn_of_collapse
 from fingerprints.embeddings.sources import (
     Encoder,
@@ -41,14 +38,12 @@ from fingerprints.embeddings.sources import (
     TrainingRows,
     shortened,
 )
-from fingerprints.evidence.estimates import EPOCHS, THRESHOLD
+from fingerprints.evidence.estimates import EPOCHS
 from fingerprints.reductions.registry import Reduction
 from fingerprints.training.fit import FitResult
 from fingerprints.training.settings import StoppingSettings, TrainerSettings
 
 log = logging.getLogger(__name__)
-
-THRESHOLD_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -76,114 +71,6 @@ class Recipe:
     blind_to_labels: bool = False
     one_for_all_generators: bool = False
     test_clusters: int | None = None
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Labels and scores of some units.
-
-    Attributes:
-        rows: Their rows in the index.
-        labels: `(n,)` predicted labels, or clusters.
-        scores: `(n, C)`, or `(n,)` for `usage`: higher is more likely; `None` for clusters.
-        clusters: Whether labels are names of clusters and not classes.
-        real: As in `Answers`.
-        reference: As in `Answers`; filled in for images that a finished run labels.
-        chosen_on: What of the detector was chosen on these same images with their labels
-            (`evidence.estimates.THRESHOLD`, `EPOCHS`).
-    """
-
-    rows: pd.DataFrame
-    labels: NDArray[np.str_]
-    scores: NDArray[np.floating] | None
-    clusters: bool = False
-    real: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=str))
-    reference: ScoredReference = field(default_factory=ScoredReference)
-    chosen_on: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Decider:
-    """Turns embeddings into answers.
-
-    Attributes:
-        reduction: Applied to embeddings first.
-        decision: Applied to the reduced embeddings.
-    """
-
-    reduction: Reduction
-    decision: Decision
-
-    @property
-    def transductive(self) -> bool:
-        """Whether images are judged together, so that an answer depends on the other images."""
-        return self.decision.settings.transductive
-
-    def answer(self, part: Part) -> Answers:
-        """Answers for the part's queries."""
-        reduced = replace(part, queries=part.queries.map(self.reduction.apply))
-        if self.decision.settings.uses_references:
-            reduced = replace(reduced, references=part.references.map(self.reduction.apply))
-        return self.decision.predict(reduced)
-
-
-@dataclass(frozen=True)
-class Detection:
-    """A finished detector and its predictions.
-
-    Attributes:
-        generator: The generator that it belongs to (empty if there is only one).
-        encoder: The encoder.
-        decider: The fitted reduction and decision.
-        validation: Predictions of units unseen in training (held out, or out of fold). If the decision
-            clusters, the units of the whole training part, unless the encoder was trained on them. `None`
-            if there are none.
-        test: Predictions of the test part; `None` if there is none.
-        held_out_real: `subset` only, a control: held-out *real* images, judged by the same decision. Their
-            generator was trained on them. If the detector recognises the data, they should get their own
-            subset; if it recognises the generator, they need not.
-        fits: Trainings by title, folds included; empty for a frozen encoder.
-        train_part: Embedded training part.
-        test_part: Embedded test part, or `None`.
-        pair_distances: Distances of unseen real to unseen generated images: positive, negative; empty
-            unless the encoder was trained on pairs.
-    """
-
-    generator: str
-    encoder: Encoder
-    decider: Decider
-    validation: Predictions | None
-    test: Predictions | None
-    held_out_real: Predictions | None
-    fits: dict[str, FitResult]
-    train_part: Part
-    test_part: Part | None
-    pair_distances: tuple[NDArray[np.float32], NDArray[np.float32]]
-
-    @property
-    def decision(self) -> Decision:
-        """The fitted decision."""
-        return self.decider.decision
-
-    @property
-    def images_encoded(self) -> int:
-        """Encoder budget of all trainings, including folds."""
-        return sum(result.images_encoded for result in self.fits.values())
-
-    @property
-    def pair_accuracy(self) -> float | None:
-        """Accuracy on unseen pairs at the threshold, last epoch, mean over folds; `None` without them."""
-        last = [
-            float(result.history["val_pair_accuracy"].iloc[-1])
-            for result in self.fits.values()
-            if "val_pair_accuracy" in result.history
-        ]
-        return sum(last) / len(last) if last else None
-
-    @property
-    def training_seconds(self) -> float:
-        """Wall time of all trainings, including folds."""
-        return sum(result.seconds for result in self.fits.values())
 
 
 class Detector:
@@ -255,7 +142,7 @@ class Detector:
             unseen = _generated(against)["split"].to_numpy() == "validation"
             distances.append(self._pair_distances(part, unseen, encoder))
         source = "validation" if folds.predictions is None and not whole else "out_of_fold"
-        decider, validation = _calibrated(decider, validation, source=source)
+        decider, validation = calibrated(decider, validation, source=source)
         held_out_real = None if part is None else self._held_out_real(decider, held, part, chosen)
         decision = decider.decision.for_other_generator()
         if self.recipe.test_clusters is not None:
@@ -330,9 +217,7 @@ class Detector:
     def _reduced(self, part: Part) -> tuple[Reduction, Part]:
         """A reduction fitted on a training part, and the part reduced by it."""
         reduction = self.recipe.reduction(np.concatenate([part.real.embeddings, part.generated.embeddings]))
-        return reduction, replace(
-            part, queries=part.queries.map(reduction.apply), references=part.references.map(reduction.apply)
-        )
+        return reduction, part.map(reduction.apply)
 
     def _reference(self, encoder: Encoder, reduction: Reduction) -> Images | None:
         """The real images of the data that no generator was trained on; `None` if there are none."""
@@ -352,9 +237,7 @@ class Detector:
         for name in membership.columns:
             labels = np.where(membership.loc[candidates.index, name], USED, NOT_USED)
             part = self._embed(encoder, candidates.assign(label=labels), made[made["generator"] == name])
-            parts.append(
-                Part(part.queries.map(reduction.apply), part.references.map(reduction.apply), part.unit)
-            )
+            parts.append(part.map(reduction.apply))
         return tuple(parts)
 
     def _held_out_real(
@@ -409,63 +292,6 @@ class _Folds:
     fits: dict[str, FitResult]
     predictions: Predictions | None
     distances: list[tuple[NDArray, NDArray]]
-
-
-def _calibrated(
-    decider: Decider, validation: Predictions | None, *, source: str
-) -> tuple[Decider, Predictions | None]:
-    """Thresholds from scores of unseen images, and the predictions of these images with the thresholds."""
-    decision = decider.decision
-    if validation is not None and validation.scores is not None:
-        unseen = Calibration(validation.scores, validation.rows["label"].tolist(), source)
-        decision = decision.calibrate(unseen)
-        if decision is not decider.decision:
-            found = decision.decide(validation.scores)
-            labels, own = found.labels, True
-            if validation.scores.ndim == 1:
-                labels, own = _with_thresholds_of_others(decider.decision, validation, otherwise=labels)
-            chosen_on = (*([THRESHOLD] if own else []), *validation.chosen_on)
-            validation = replace(validation, labels=labels, scores=found.scores, chosen_on=chosen_on)
-    if not decision.calibrated:
-        raise FingerprintsError(
-            f"Decision '{decision.settings.name}' takes its threshold from labelled images that training does"
-            " not see, but no images are held out.",
-            where="data.validation, data.folds",
-            fix="hold images out (data.validation=0.1), or choose a cut that needs none (decision.cut=half)",
-        )
-    return replace(decider, decision=decision), validation
-
-
-def _with_thresholds_of_others(
-    decision: Decision, validation: Predictions, *, otherwise: NDArray[np.str_]
-) -> tuple[NDArray[np.str_], bool]:
-    """Labels of images, each by the threshold of images of other patients where there is one.
-
-    With one threshold for all, from these same images, kappa and its p-value would be too good: of detectors
-    that know nothing, up to a quarter would seem to.
-
-    Args:
-        decision: Before its threshold is known.
-        validation: Unseen images and their scores `(n,)`.
-        otherwise: The labels if a label has a single patient, so that no threshold can be found without it.
-
-    Returns:
-        The labels `(n,)`, and whether some of them are from `otherwise`.
-    """
-    truth, groups = validation.rows["label"].to_numpy(dtype=str), validation.rows["group"].to_numpy(dtype=str)
-    count = min(THRESHOLD_FOLDS, fewest_groups(truth.tolist(), groups.tolist()))
-    if count < 2 or validation.scores is None:
-        return otherwise, True
-    labels, some = otherwise.copy(), False
-    folds = k_folds(truth.tolist(), groups.tolist(), k=count, seed=0)
-    for fold in range(count):
-        own = folds == fold
-        if len(np.unique(truth[~own])) < 2:  # large groups can leave one label only
-            some = some or bool(own.any())
-            continue
-        others = Calibration(validation.scores[~own], truth[~own].tolist(), "out_of_fold")
-        labels[own] = decision.calibrate(others).decide(validation.scores[own]).labels
-    return labels, some
 
 
 def _images(embeddings: NDArray[np.float32], rows: pd.DataFrame) -> Images:

@@ -22,7 +22,7 @@ from fingerprints.data.leftovers import left_out
 from fingerprints.data.settings import Remedy, Source
 from fingerprints.data.store import ImageStore, open_store
 from fingerprints.decisions.contract import Images, Part
-from fingerprints.detector.detector import Predictions
+from fingerprints.detector.detection import Predictions
 from fingerprints.detector.saved import Run
 from fingerprints.embeddings.embed import embed
 from fingerprints.images.derived import derived_store

@@ -15,7 +15,7 @@ from fingerprints.core.options import build_option, settings_class
 from fingerprints.core.tasks import Task
 from fingerprints.core.weights import load_into, read_weights
 from fingerprints.decisions.registry import restore_decision
-from fingerprints.detector.detector import Decider
+from fingerprints.detector.detection import Decider
 from fingerprints.embeddings.sources import Encoder
 from fingerprints.encoders.build import build_network
 from fingerprints.encoders.identity import weights_digest

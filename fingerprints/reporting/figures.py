@@ -12,7 +12,7 @@ from sklearn.metrics import silhouette_score
 
 from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
-from fingerprints.detector.detector import Detection, Predictions
+from fingerprints.detector.detection import Detection, Predictions
 from fingerprints.evidence.estimates import Evaluation
 from fingerprints.evidence.intervals import estimate_metrics
 from fingerprints.evidence.mean import mean_evaluation

@@ -23,7 +23,7 @@ from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.clusters.labels import align
 from fingerprints.decisions.distances import euclidean
-from fingerprints.detector.detector import Detection, Predictions
+from fingerprints.detector.detection import Detection, Predictions
 from fingerprints.reporting.drawing import BLUE, VERMILLION
 from fingerprints.reporting.figures import judged_part
 from fingerprints.reporting.html import PicturePanel, PictureRow, PictureTile

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import fisher_exact
 
-from fingerprints.detector.detector import Predictions
+from fingerprints.detector.detection import Predictions
 from fingerprints.evidence.patients import PatientEvidence, evidence_beside_reference
 from fingerprints.evidence.verdict import Level
 from fingerprints.reporting.html import number, p_value

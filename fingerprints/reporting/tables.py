@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fingerprints.core.tasks import NONE, Task
-from fingerprints.detector.detector import Predictions
+from fingerprints.detector.detection import Predictions
 
 
 def score_names(classes: Sequence[str], scores: NDArray[np.floating]) -> tuple[str, ...]:

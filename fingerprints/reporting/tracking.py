@@ -17,11 +17,11 @@ from fingerprints.core.tasks import get_task
 from fingerprints.data.index import Index
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.clusters.labels import align
-from fingerprints.detector.detector import Detection, Predictions
+from fingerprints.detector.detection import Detection, Predictions
 from fingerprints.evidence.metrics import encode, roc_curve
 from fingerprints.reporting import plots
 from fingerprints.reporting.figures import judged_part, labels_asked
-from fingerprints.reporting.run_report import judged_confusion
+from fingerprints.reporting.panels import judged_confusion
 from fingerprints.reporting.tables import predictions_table, score_names
 from fingerprints.runs.figures import MEAN, by_generator
 from fingerprints.training.loggers import Tracker

@@ -5,7 +5,6 @@ import functools
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from fingerprints.core.errors import FingerprintsError
@@ -15,7 +14,7 @@ from fingerprints.decisions.cuts import best_threshold
 from fingerprints.decisions.registry import fit_decision
 from fingerprints.decisions.scores.settings import ClusterDistanceSettings, DistanceSettings
 from fingerprints.decisions.settings import CentroidSettings
-from fingerprints.detector.detector import Decider, Detector, Predictions, Recipe, _calibrated
+from fingerprints.detector.detector import Detector, Recipe
 from fingerprints.embeddings import sources as encoding
 from fingerprints.embeddings.sources import Frozen, OnPairs
 from fingerprints.evidence.estimates import EPOCHS, THRESHOLD
@@ -30,7 +29,6 @@ from fingerprints.training.settings import (
     TrainerSettings,
 )
 from fingerprints.training.siamese import SiameseModule
-from tests.decisions.parts import about_real, fitted, images
 from tests.networks import build_network
 from tests.training.stopping import stopping as stopping_of
 
@@ -219,18 +217,3 @@ def test_an_open_set_is_calibrated_on_held_out_images(recipe, subset_root, prepa
     assert (found.validation.labels == "none").tolist() == (best < found.decision.none_below).tolist()
     assert (found.validation.labels == "none").sum() == len(best) - math.ceil((len(best) + 1) / 2)
     assert found.validation.chosen_on == (THRESHOLD,)
-
-
-@pytest.mark.parametrize(
-    ("groups", "chosen_on"), [("abcd", ()), ("abcc", (THRESHOLD,)), ("abca", (THRESHOLD,))]
-)
-def test_a_threshold_of_these_images_is_told(groups, chosen_on):
-    """With a single patient of a label, or a fold of all its patients, others give no threshold."""
-    part = about_real(images(np.zeros((2, 1)), ["used", "not_used"]), images(np.zeros((2, 1))))
-    rows = pd.DataFrame({"label": ["used", "used", "not_used", "not_used"], "group": list(groups)})
-    scores = np.array([4.0, 3.0, 2.0, 1.0])
-    unseen = Predictions(rows, np.full(4, "used"), scores)
-    decider = Decider(None, fitted("distance", part, ("not_used", "used")))
-    _, found = _calibrated(decider, unseen, source="validation")
-    assert found.chosen_on == chosen_on
-    assert found.labels.tolist() == ["used", "used", "not_used", "not_used"]

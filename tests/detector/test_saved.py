@@ -12,7 +12,7 @@ from fingerprints.decisions.scores.settings import DistanceSettings
 from fingerprints.decisions.settings import CentroidSettings
 from fingerprints.decisions.usage import UsageDecision
 from fingerprints.detector import saved as runs
-from fingerprints.detector.detector import Decider
+from fingerprints.detector.detection import Decider
 from fingerprints.embeddings.sources import Encoder
 from fingerprints.reductions.registry import fit_reduction
 from fingerprints.reductions.settings import NoReductionSettings

@@ -13,7 +13,6 @@ import pytest
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.experiment import perform as module
-from fingerprints.reporting.figures import score
 from fingerprints.runs.folder import LOG
 from tests.compose import settings
 
@@ -77,20 +76,6 @@ def test_the_recipe_is_made_of_the_settings(config: Any) -> None:
     assert (made.trainer, made.stopping) == (given.trainer, given.callbacks)
     points = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
     assert made.reduction(points).apply(points).shape == (30, 3)
-
-
-def test_a_verdict_knows_groups_that_used_and_not_used_images_share(detected: Any, usage_root: Any) -> None:
-    root = usage_root()
-    index, store, detections, _ = detected(root, "usage")
-    given = settings("experiment=siamese_subtask1", f"data.root={root}", *FAST)
-    scores = score(index, store, detections, settings=given.evidence, seed=0)
-    apart = module.conclude(index, scores, clustered=False)
-    table = index.table.copy()
-    table.loc[table["label"] == "used", "group"] = table.loc[table["label"] == "not_used", "group"].iloc[0]
-    shared = module.conclude(replace(index, table=table), scores, clustered=False)
-    assert apart.level == shared.level
-    assert apart.headline == shared.headline
-    assert apart.notes != shared.notes
 
 
 def test_a_run_whose_data_have_changed_does_not_go_on(finished_run: Any) -> None:

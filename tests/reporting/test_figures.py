@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fingerprints.detector.detector import Predictions
+from fingerprints.detector.detection import Predictions
 from fingerprints.reporting.figures import judged_part, labels_asked, overall, silhouettes
 
 TRIVIAL = {"usage": {"all_used"}, "subset": set(), "model": set()}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fingerprints.detector.detector import Predictions
+from fingerprints.detector.detection import Predictions
 from fingerprints.reporting import pictures, run_report
 from fingerprints.reporting.pictures import kinds, may_show, nearest, picture_notes, picture_panels
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fingerprints.decisions.contract import ScoredReference
-from fingerprints.detector.detector import Predictions
+from fingerprints.detector.detection import Predictions
 from fingerprints.evidence.verdict import Level
 from fingerprints.reporting import predicted
 from fingerprints.runs.folder import RunRecord

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import html
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from fingerprints import train
 from fingerprints.config.roots import PrintedFigures, PublishedSettings
-from fingerprints.core.tasks import get_task
 from fingerprints.reporting import run_report
 
 FAST = ["data.size=48", "trainer=cpu", "evidence.permutations=19"]
@@ -91,15 +88,3 @@ def test_the_page_names_the_weights_that_encoders_start_from() -> None:
     several = [{"name": "resnet50", "weights": "v1"}, {"name": "lbp"}, {"name": "dinov2", "weights": "none"}]
     assert run_report._weights({"name": "concatenated", "encoders": several}) == "resnet50 v1, dinov2 random"
     assert run_report._weights({"name": "siamese_cnn", "weights": None}) == ""
-
-
-def test_curves_are_of_folds_if_trainings_have_unseen_images_else_of_the_training_part() -> None:
-    def history(*losses: dict[str, list[float]]) -> pd.DataFrame:
-        fits = {str(n): SimpleNamespace(history=pd.DataFrame(loss)) for n, loss in enumerate(losses)}
-        index = SimpleNamespace(task=get_task("usage"))
-        return run_report._history(index, SimpleNamespace(fits=fits))  # type: ignore[arg-type]
-
-    one, two = {"train_loss": [0.2]}, {"train_loss": [0.3]}
-    assert history(one, two).to_dict("list") == one  # an autoencoder of each part
-    folds = history(one | {"val_loss": [0.4]}, two | {"val_loss": [0.5]}, {"train_loss": [0.1]})
-    assert folds[["val_loss", "fold"]].to_numpy().tolist() == [[0.4, 1], [0.5, 2]]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from fingerprints.core.tasks import TASKS
-from fingerprints.detector.detector import Predictions
+from fingerprints.detector.detection import Predictions
 from fingerprints.reporting.tables import predictions_table, score_names
 
 

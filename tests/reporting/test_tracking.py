@@ -14,7 +14,7 @@ from benchmarks.wandb_offline import charts, describe, offline_runs
 from fingerprints import train
 from fingerprints.evidence.metrics import auc
 from fingerprints.reporting import tracking
-from fingerprints.reporting.run_report import judged_confusion
+from fingerprints.reporting.panels import judged_confusion
 from fingerprints.reporting.tracking import (
     MAX_IMAGES,
     ROC_POINTS,
