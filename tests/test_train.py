@@ -37,6 +37,9 @@ TINY = {
     "calibrated_neighbour": ["encoder.side=16"],
     "domias": ["encoder.side=16", "decision.cut=reference"],
     "logan": ["encoder.side=16"],
+    "window_em_usage": ["encoder.side=16", "decision.window=null"],
+    "copies": ["encoder.side=16", "decision.patch=8"],
+    "shadow": ["encoder.side=16"],
     "similarity_usage": ["data=imageclef2025_usage", "encoder=pixels", "decision.metric=ssim"],
     "multiformer_usage": ["data=imageclef2025_usage", "encoder.encoders=[lbp,spectrum]"],
     "vcmi_usage": ["data=imageclef2025_usage", "encoder.side=16", "decision.rule=ensemble"],
@@ -240,11 +243,15 @@ def test_without_data_it_runs_on_the_embedded_phantoms_and_says_so(command, embe
     assert (tmp_path / "run.csv").read_bytes() == (tmp_path / "run" / "run.csv").read_bytes()
 
 
-def test_data_of_ones_own_are_not_called_embedded(command, embedded, subset_root, tmp_path):
-    words = ["experiment=siamese_subtask2", f"data.root={subset_root(name='own')}", *FAST]
-    code, printed = command(train, *words, "trainer.max_epochs=1", f"run_dir={tmp_path / 'run'}")
+def test_data_of_ones_own_are_not_called_embedded_and_curves_are_written(
+    command, embedded, subset_root, tmp_path
+):
+    words = ["experiment=siamese_subtask2", f"data.root={subset_root(name='own')}", *FAST, "logger=csv"]
+    code, printed = command(train, *words, "trainer.max_epochs=2", f"run_dir={tmp_path / 'run'}")
     assert code == 0, printed
     assert f"data: {tmp_path / 'own'}" in printed
+    curves = pd.read_csv(tmp_path / "run" / "curves" / "metrics.csv")
+    assert curves["train_loss"].notna().sum() == 2
     texts = [(tmp_path / "run" / name).read_text() for name in ("metrics.json", "report.html")]
     assert not any("embedded benchmark" in text for text in [printed, *texts])
 
@@ -284,7 +291,7 @@ def test_reference_images_elsewhere_calibrate_and_are_named(command, usage_root,
     poor = {"quality": {"collapsed": False, "below_floor": ["coverage"]}}
     (root / "benchmark.json").write_text(json.dumps({"generators": {"poor": poor}}))
     elsewhere = usage_root(name="elsewhere", seed=1) / "real_not_used"
-    words = ["experiment=window_em_usage", f"data.root={root}", *FAST]
+    words = ["experiment=window_em_usage", f"data.root={root}", *FAST, *TINY["window_em_usage"]]
     code, printed = command(train, *words, f"data.reference={elsewhere}", f"run_dir={folder}")
     assert code == 0, printed
     assert "reference real 16" in printed
@@ -386,20 +393,6 @@ def test_early_stopping_and_best_weights_take_effect(command, subset_root, tmp_p
     assert code == 0, printed
     assert "epoch 12/12" not in printed
     assert (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()
-
-
-def test_csv_logger_writes_curves(command, subset_root, tmp_path):
-    words = [
-        "experiment=siamese_subtask2",
-        f"data.root={subset_root()}",
-        *FAST,
-        "trainer.max_epochs=2",
-        "logger=csv",
-    ]
-    code, printed = command(train, *words, f"run_dir={tmp_path / 'run'}")
-    assert code == 0, printed
-    curves = pd.read_csv(tmp_path / "run" / "curves" / "metrics.csv")
-    assert curves["train_loss"].notna().sum() == 2
 
 
 def test_encoder_weights_of_another_architecture_are_refused(command, finished_run, tmp_path):

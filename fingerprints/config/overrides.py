@@ -130,8 +130,18 @@ def _check_sibling(key: str, chosen: Mapping[str, Sequence[str] | None]) -> None
     raise FingerprintsError(
         f"{group.capitalize()} '{', '.join(chosen[group] or ())}' has no key '{key}'; {_listed(having)}.",
         where="command line",
-        fix=f"leave it out, or choose {group}={having[0]}",
+        fix=f"leave it out, or choose {group}={_alike(group, having, chosen[group] or ())}",
     )
+
+
+def _alike(group: str, having: Sequence[str], chosen: Sequence[str]) -> str:
+    """The first of some options that answers a task of the chosen ones; the first of all if none does."""
+
+    def tasks(name: str) -> set[str]:
+        return set(getattr(option_class(group, name), "tasks", ()))
+
+    asked = set().union(*map(tasks, chosen))
+    return next((name for name in having if tasks(name) & asked), having[0])
 
 
 def _of_chosen(key: str, chosen: Mapping[str, Sequence[str] | None]) -> bool:

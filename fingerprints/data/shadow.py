@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.core.errors import FingerprintsError, command, listing
 from fingerprints.data.layout import ImageFile, scan
 from fingerprints.data.settings import SHADOW, DataSettings, Source
 from fingerprints.data.store import ImageStore
@@ -109,5 +109,6 @@ def check_shadow_pool(
             f"The shadow generators are of another pool: {len(missing)} of {len(real)} real image(s) are not "
             f"among their candidates:\n{listing(missing)}",
             where=settings.shadow,
-            fix="train shadow generators on these images: simulate task=shadow images=DIR out=DIR",
+            fix="train shadow generators on these images: "
+            + command("simulate", "task=shadow", "images=DIR", "out=SHADOW"),
         )

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.fitted_state import FittedState
 from fingerprints.core.memory import require_memory
 from fingerprints.core.tasks import Domain, Task
@@ -188,20 +187,6 @@ class Explanation:
     source: str = ""
     note: str = ""
     prototypes: Embeddings | None = None
-
-
-def require_generated(made: Embeddings) -> None:
-    """Refuse a part without generated images, for scores that compare with them.
-
-    Raises:
-        FingerprintsError: If there are none.
-    """
-    if not len(made):
-        raise FingerprintsError(
-            "There are no generated images to compare with.",
-            where="generated images of the part",
-            fix="add images of this generator",
-        )
 
 
 class Decision(Protocol):

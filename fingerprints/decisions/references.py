@@ -16,6 +16,7 @@ from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.decisions.contract import Fitting, Images, Labels
 from fingerprints.decisions.scores.settings import ScoreSettings, no_reference
+from fingerprints.decisions.settings import DecisionSettings
 
 
 def nobody() -> Images:
@@ -80,12 +81,12 @@ def _chosen(settings: ScoreSettings, fitting: Fitting) -> tuple[Images, Images]:
     return _numbered(unused), members
 
 
-def no_unused(settings: ScoreSettings) -> FingerprintsError:
+def no_unused(settings: DecisionSettings) -> FingerprintsError:
     """The error if unused training images are to be the reference, and there are none."""
     other = "another decision" if settings.learns_reference else "decision.cut=half decision.reference=none"
     return FingerprintsError(
         "The training part has no unused real images to serve as reference.",
-        where=f"decision.reference={settings.reference}",
+        where=f"decision.reference={settings.reference_from}",
         fix="give a folder of real images that no generator was trained on: data.reference=DIR, add images "
         f"labelled not_used, or use {other}",
     )

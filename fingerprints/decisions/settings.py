@@ -1,6 +1,6 @@
 """Settings of every decision: the tasks it answers, what it needs, and its options.
 
-Those of `usage` are in `scores/settings.py`.
+Those of `usage` are in `scores/`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ Covariance = Literal["diag", "spherical", "tied", "full"]
 Linkage = Literal["ward", "average", "complete", "single"]
 MixtureInit = Literal["kmeans", "k-means++", "random", "random_from_data"]
 Need = Literal["errors", "head", "unreduced"]
+Reference = Literal["auto", "none", "given", "not_used", "real"]
 Speed = Literal["auto", "on", "off"]
 
 
@@ -46,6 +47,21 @@ class DecisionSettings:
     @property
     def needs_pixels(self) -> bool:
         """Whether embeddings must be the pixels themselves."""
+        return False
+
+    @property
+    def reference_from(self) -> Reference:
+        """Where reference images come from, real images that are known to be unused."""
+        return "none"
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether there is no answer without reference images."""
+        return False
+
+    @property
+    def learns_reference(self) -> bool:
+        """Whether something is learnt from reference images."""
         return False
 
     @property

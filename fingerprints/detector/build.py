@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.core.errors import FingerprintsError, command, listing
 from fingerprints.core.memory import require_memory
 from fingerprints.core.options import part_of, registered
 from fingerprints.core.tasks import NOT_USED, Task
@@ -15,7 +15,7 @@ from fingerprints.data.settings import REFERENCE, DataSettings, PairingSettings
 from fingerprints.data.store import ImageStore
 from fingerprints.decisions.contract import check_memory
 from fingerprints.decisions.references import no_unused
-from fingerprints.decisions.scores.settings import ScoreSettings, no_reference
+from fingerprints.decisions.scores.settings import no_reference
 from fingerprints.decisions.settings import DecisionSettings, Need
 from fingerprints.embeddings.sources import EncoderSource, Frozen, OnGenerated, OnLabels, OnPairs
 from fingerprints.encoders.build import build_network
@@ -199,7 +199,7 @@ def check_reference(*, task: Task, decision: DecisionSettings, data: DataSetting
             where="data.reference",
             fix="leave it out, or task=usage",
         )
-    if not data.has_reference and isinstance(decision, ScoreSettings) and decision.reference == "given":
+    if not data.has_reference and decision.reference_from == "given":
         raise no_reference()
 
 
@@ -213,8 +213,8 @@ def check_shadow(*, task: Task, decision: DecisionSettings, data: DataSettings) 
         raise FingerprintsError(
             f"Decision '{decision.name}' needs shadow generators.",
             where="data.shadow",
-            fix="train some on the same real images: simulate task=shadow images=DIR out=SHADOW, then "
-            "data.shadow=SHADOW",
+            fix="train some on the same real images, then give data.shadow=SHADOW: "
+            + command("simulate", "task=shadow", "images=DIR", "out=SHADOW"),
         )
     if data.shadow is not None and not (decision.uses_shadow and task.unit == "real"):
         raise FingerprintsError(
@@ -239,14 +239,12 @@ def check_training_reference(decision: DecisionSettings, index: Index) -> None:
             images of a generator; or with `decision.reference=real`, if training and test part share
             patients, since the training part's members may then be members of the test part's generator.
     """
-    if not isinstance(decision, ScoreSettings):
-        return
     real = index.select(domain="real")
     unused = real[(real["split"] == "train") & (real["label"] == NOT_USED)]
-    given = decision.reference == "given" or len(index.select(split=REFERENCE)) > 0
+    given = decision.reference_from == "given" or len(index.select(split=REFERENCE)) > 0
     if decision.needs_reference and not given and set(index.generators) - set(unused["generator"]):
         raise no_unused(decision)
-    if decision.reference != "real":
+    if decision.reference_from != "real":
         return
     tested = real["split"] == "test"
     both = sorted(set(real.loc[tested, "group"]) & set(real.loc[~tested, "group"]))

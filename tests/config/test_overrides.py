@@ -116,6 +116,21 @@ def test_a_key_of_a_sibling_option_does_not_pass(words, said):
     assert caught.value.fix.startswith("leave it out, or ")
 
 
+@pytest.mark.parametrize(
+    ("chosen", "key", "advice"),
+    [
+        ("decision=knn", "decision.C", "decision=logistic"),  # logan, of another task, comes first
+        ("decision=distance", "decision.C", "decision=logan"),
+        ("decision=kmeans", "decision.C", "decision=logistic"),
+        ("training=frozen", "training.rounds", "training=classifier"),
+    ],
+)
+def test_the_option_that_is_advised_answers_the_same_task(chosen, key, advice):
+    with pytest.raises(FingerprintsError) as caught:
+        check_overrides([chosen, f"{key}=1"], "train")
+    assert caught.value.fix == f"leave it out, or choose {advice}"
+
+
 @pytest.mark.parametrize("word", ["decision=null", "sweep=null", "trainer=null", "decision=svm,null"])
 def test_a_group_is_not_null(word):
     with pytest.raises(FingerprintsError, match="'null'"):

@@ -69,17 +69,18 @@ def test_every_decision_answers_one_of_its_tasks_and_says_what_it_needs(name: st
     found = registered("decision")[name]
     assert found.name == name
     assert set(found.tasks) <= {"usage", "subset", "model"}
-    part = PART
+    part, shadow = PART, ()
     if found.tasks == ("usage",):
-        part = about_real(images(PICTURES[:40], ["used", "not_used"] * 20), images(PICTURES[40:]))
+        labels = (["used", "not_used"] * 20, ["not_used", "used"] * 20)
+        shadow = tuple(about_real(images(PICTURES[:40], own), images(PICTURES[40:])) for own in labels)
+        part = shadow[0]
     head = (
         HEAD
         if "usage" not in found.tasks
         else Head(RNG.normal(size=(2, 64)).astype(np.float32), np.zeros(2, np.float32), USAGE)
     )
-    decision = fit_decision(settings(name), Fitting(part=part, classes=head.classes, head=head))
-    labels = decision.predict(part).labels
-    assert len(labels) == len(part.queries)
+    fitting = Fitting(part=part, classes=head.classes, head=head, generators=shadow)
+    assert len(fit_decision(settings(name), fitting).predict(part).labels) == len(part.queries)
 
 
 def test_unknown_names_are_refused() -> None:

@@ -21,8 +21,9 @@ from sklearn.metrics.pairwise import euclidean_distances
 from fingerprints.core.memory import require_memory
 from fingerprints.core.tasks import USED
 from fingerprints.decisions.clusters.hierarchical import Hierarchical, cut_tree, merge_tree
-from fingerprints.decisions.contract import Embeddings, Fitting, Part, require_generated
+from fingerprints.decisions.contract import Embeddings, Fitting, Part
 from fingerprints.decisions.cuts import threshold_of
+from fingerprints.decisions.scores.needed import needed
 from fingerprints.decisions.scores.settings import ClusterDistanceSettings
 
 DISTANCES = ("min", "avg")
@@ -120,7 +121,7 @@ def _training_f1(
 
 def _clusters(settings: ClusterDistanceSettings, made: Embeddings, *, seed: int) -> Callable[[int], Codes]:
     """Function from a number of clusters to `(n,)` codes of the generated images `(n, d)`."""
-    require_generated(made)
+    needed(made, least=1, kind="generated")
     if settings.clustering == "kmeans":
         return lambda k: KMeans(min(k, len(made)), random_state=seed).fit_predict(made)
     require_memory(

@@ -10,10 +10,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerprints.core.errors import FingerprintsError
 from fingerprints.decisions.contract import Embeddings, Fitting, Part
 from fingerprints.decisions.distances import distance_to_set
-from fingerprints.decisions.scores.needed import needed_reference
+from fingerprints.decisions.scores.needed import needed, needed_reference
 from fingerprints.decisions.scores.settings import DistanceSettings
 
 REFERENCES = "references"
@@ -51,12 +50,7 @@ def score(settings: DistanceSettings, part: Part, learned: Mapping[str, Embeddin
         FingerprintsError: If there are fewer than 2 generated images.
     """
     generated, references = part.references.embeddings, learned[REFERENCES]
-    if len(generated) < 2:
-        raise FingerprintsError(
-            f"Distance scores need at least 2 generated images; there are {len(generated)}.",
-            where="generated images of the part",
-            fix="give more images of this generator",
-        )
+    needed(generated, least=2, kind="generated")
     raw = _closeness(settings, part.queries.embeddings, generated, references, leave_one_out=False)
     if not settings.standardise:
         return raw

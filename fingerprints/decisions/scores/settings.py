@@ -7,10 +7,9 @@ from typing import ClassVar, Literal
 
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.options import option, register
-from fingerprints.decisions.settings import DecisionSettings, Need
+from fingerprints.decisions.settings import DecisionSettings, Need, Reference
 
 Cut = Literal["out_of_fold", "reference", "zero", "half", "mode", "mean", "fixed"]
-Reference = Literal["auto", "none", "given", "not_used", "real"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +54,13 @@ class ScoreSettings(DecisionSettings):
         return False
 
     @property
+    def reference_from(self) -> Reference:
+        """The value of `reference`."""
+        return self.reference
+
+    @property
     def needs_reference(self) -> bool:
-        """Whether there is no answer without reference images."""
+        """If `learn` needs some, or the cut."""
         return self.learns_reference or self.cut == "reference"
 
     @property

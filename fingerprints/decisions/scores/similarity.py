@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.utils import gen_batches
 
-from fingerprints.decisions.contract import Embeddings, Part, require_generated
+from fingerprints.decisions.contract import Embeddings, Part
 from fingerprints.decisions.distances import CELLS, euclidean
+from fingerprints.decisions.scores.needed import needed
 from fingerprints.decisions.scores.settings import SimilaritySettings
 from fingerprints.decisions.scores.structural import structural_similarities
 
@@ -31,7 +32,7 @@ def score(settings: SimilaritySettings, part: Part, learned: Mapping[str, Any]) 
         FingerprintsError: If there are no generated images.
     """
     own, made = part.queries.embeddings, part.references.embeddings
-    require_generated(made)
+    needed(made, least=1, kind="generated")
     if settings.metric == "ssim":
         return _structural(settings, own, made)
     offset = 1.0 if settings.metric == "cosine" else 0.0

@@ -16,9 +16,9 @@ from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
-from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.memory import require_memory
 from fingerprints.decisions.contract import Embeddings, Part
+from fingerprints.decisions.scores.needed import needed
 from fingerprints.decisions.scores.settings import WindowEMSettings
 
 Matrix = NDArray[np.float32]
@@ -43,16 +43,12 @@ def score(settings: WindowEMSettings, part: Part, learned: Mapping[str, Any]) ->
     high.
 
     Raises:
-        FingerprintsError: If there are no generated images, or there is not enough memory.
+        FingerprintsError: If there are fewer than 2 generated images, or there is not enough memory.
     """
     candidates, generated = part.queries.embeddings, part.references.embeddings
-    if len(generated) < 2 or not len(candidates):
-        raise FingerprintsError(
-            "The joint score needs candidates and at least 2 generated images; there are "
-            f"{len(candidates):,} and {len(generated):,}.",
-            where="generated images of the part",
-            fix="give more images of this generator",
-        )
+    needed(generated, least=2, kind="generated")
+    if not len(candidates):
+        return np.empty(0)
     require_memory(
         2 * 4 * len(candidates) * len(generated),
         purpose=f"decision=window_em on {len(candidates):,} x {len(generated):,} images",

@@ -132,7 +132,7 @@ def test_numbers_above_that_of_the_generated_images_are_no_choice() -> None:
 
 def test_without_generated_images_it_says_so() -> None:
     made = fitted("cluster_distance", part(2), CLASSES, k=3, distance="min")
-    with pytest.raises(FingerprintsError, match="no generated images"):
+    with pytest.raises(FingerprintsError, match="at least 1 generated"):
         made.scores(part(2, generated=0))
 
 
