@@ -10,18 +10,17 @@ import threading
 import time
 from typing import get_args
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from fingerprints import demo, train
+from fingerprints import demo
 from fingerprints.config import schema as config
 from fingerprints.config.overrides import check_overrides
 from fingerprints.detector.saved import load_run
 from fingerprints.evidence.verdict import Level
+from fingerprints.runs.status import read_status
 
 OFFICIAL = {"subset": "accuracy", "usage": "kappa"}
-FAST = ["trainer=cpu", "trainer.max_epochs=1", "evidence.permutations=19"]
+FAST = ["trainer=cpu", "trainer.max_epochs=1", "encoder.channels=[4,4,4,4]", "evidence.permutations=19"]
 
 
 def test_it_runs_both_tasks_and_ends_with_four_lines_and_the_reports(
@@ -51,14 +50,8 @@ def test_it_runs_both_tasks_and_ends_with_four_lines_and_the_reports(
         assert f"{experiments[-1]}: {demo.MEANINGS[level]}" in lines[-2]
         assert f"demo/{experiments[-1]}/report.html" in lines[-1]
 
-    # The command that it shows, in this process: the fresh one's run was the same.
-    words = [word for word in shown[0][3:] if not word.startswith("run_dir=")]
-    code, printed = command(train, *words, f"run_dir={tmp_path / 'here'}")
-    assert code == 0, printed
-    folders = tmp_path / "here", tmp_path / "demo" / next(iter(demo.SHORT))
-    here, there = (pd.read_csv(folder / "predictions.csv") for folder in folders)
-    assert (here["label"] == there["label"]).all()
-    np.testing.assert_allclose(here.filter(like="score"), there.filter(like="score"), atol=1e-4)
+    for words, experiment in zip(shown, demo.SHORT, strict=True):  # the command that it shows is what ran
+        assert read_status(tmp_path / "demo" / experiment)["overrides"] == words[3:]
 
 
 def test_its_settings_exist_and_the_users_win(tmp_path):

@@ -25,7 +25,11 @@ FAST = ["data.size=48", "trainer=cpu", "evidence.permutations=49"]
 DRAWN = ("siamese_subtask1", "siamese_subtask2", "features_models", "classifier_models")
 TINY_CLASSIFIER = ["data=imageclef2025_usage", "encoder=custom_cnn", "encoder.channels=[4,8]"]
 # What an experiment needs beside tiny images, so that nothing is downloaded and nothing takes long.
+SMALL_SIAMESE = ["encoder.channels=[4,4,4,4]"]
 TINY = {
+    "siamese_subtask1": SMALL_SIAMESE,
+    "metric_subtask1": SMALL_SIAMESE,
+    "metric_subtask2": SMALL_SIAMESE,
     "features_subtask2": ["encoder.input_size=32"],
     "features_models": ["encoder=lbp"],
     "tsne_models": ["encoder=lbp", "reduction.perplexity=5", "reduction.iterations=250"],
@@ -345,6 +349,7 @@ def test_several_generators_give_one_level_more(command, usage_root, tmp_path):
         "data=imageclef2024_usage",
         f"data.root={root}",
         *FAST,
+        *SMALL_SIAMESE,
         "trainer.max_epochs=1",
         "data.folds=2",
     ]

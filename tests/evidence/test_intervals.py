@@ -243,15 +243,6 @@ def test_a_cluster_too_many_leaves_precision_without_a_bound() -> None:
     assert "the same without any" in str(precision.reason)
 
 
-def figures_of(rows: Any, given: dict[str, Any]) -> dict[str, float]:
-    """The figures of these images by the point functions."""
-    truth, predicted, scores = (given[name][rows] for name in ("truth", "predicted", "scores"))
-    table = metrics.confusion(truth=truth, predicted=predicted, classes=TWO)
-    named = metrics.from_confusion(table, classes=TWO, positive="used")
-    found = {name: float(value) for name, value in named.items()}
-    return {**found, "auc": metrics.auc(positive=truth == "used", scores=scores)}
-
-
 @pytest.mark.parametrize("icc", [0.0, 0.7])
 def test_intervals_cover_with_few_groups(icc: float) -> None:
     """120 samples of 13 groups; 95 % would be 114, and 106 or fewer has a chance below 1 in 200.
