@@ -50,8 +50,9 @@ def test_it_runs_both_tasks_and_ends_with_four_lines_and_the_reports(
         assert f"{experiments[-1]}: {demo.MEANINGS[level]}" in lines[-2]
         assert f"demo/{experiments[-1]}/report.html" in lines[-1]
 
-    for words, experiment in zip(shown, demo.SHORT, strict=True):  # the command that it shows is what ran
-        assert read_status(tmp_path / "demo" / experiment)["overrides"] == words[3:]
+    for words, (task, (experiment,)) in zip(shown, tasks.items(), strict=True):  # what it shows is what ran
+        ran = read_status(tmp_path / "demo" / experiment)["overrides"]
+        assert ran == [word.replace("${task}", task) for word in words[3:]]
 
 
 def test_its_settings_exist_and_the_users_win(tmp_path):
