@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Path:
     """A copy of package and configuration with the page's score in it."""
     folder = tmp_path / "project"
     for name in ("fingerprints", "conf"):
-        shutil.copytree(ROOT / name, folder / name)
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     module, settings = blocks("python")
     (experiment,) = blocks("yaml")
     (folder / "fingerprints/decisions/scores/ratio.py").write_text(module)
