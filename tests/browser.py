@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,11 @@ SECONDS = 60
 # forbids scripts of its own. Folded parts are opened: they must fit as well.
 FRAMES = """<!DOCTYPE html><meta charset="utf-8"><body>%s<pre id="found"></pre><script>
 const start = (element) => element.outerHTML.slice(0, 100);
+const sorted = (table) => [...table.tHead.rows[0].cells].map((head, at) => {
+  head.querySelector("button").click();
+  const texts = [...table.tBodies[0].rows].map((row) => row.cells[at].textContent);
+  return {way: head.getAttribute("aria-sort"), number: head.matches(".num"), texts};
+});
 addEventListener("load", () => {
   const found = [...document.querySelectorAll("iframe")].map((frame) => {
     const inside = frame.contentDocument, width = frame.clientWidth;
@@ -41,7 +47,9 @@ addEventListener("load", () => {
     const scrolled = all.filter((element) => scrolls(element) && !element.matches(".hidden, pre, svg")
       && element.scrollWidth > element.clientWidth + 1);
     const page = inside.documentElement.scrollWidth;
-    return {width, page, wide: wide.map(start), scrolled: scrolled.map(start)};
+    const empty = [...inside.images].filter((image) => !image.naturalWidth);
+    return {width, page, wide: wide.map(start), scrolled: scrolled.map(start), empty: empty.map(start),
+      sorted: [...inside.querySelectorAll("table.sortable")].map(sorted)};
   });
   document.getElementById("found").textContent = JSON.stringify(found);
 });
@@ -58,12 +66,17 @@ class Layout:
         wide: Elements that end right of the window, and are in no part of the page that scrolls by itself.
         scrolled: Parts of the page whose content is wider than they are, so that they scroll by themselves:
             usual for a table on a phone. Listings (`pre`) are left out.
+        empty: Images that the browser does not show.
+        sorted: For each table that sorts, for each column: `way`, `number` (whether it holds figures) and the
+            `texts` of the column after its title was clicked once.
     """
 
     width: int
     page: int
     wide: list[str]
     scrolled: list[str]
+    empty: list[str]
+    sorted: list[list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)

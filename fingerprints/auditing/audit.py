@@ -14,10 +14,11 @@ from fingerprints.auditing import checks, earlier
 from fingerprints.auditing.battery import Scores, check_battery, combined, names_of, score
 from fingerprints.auditing.exposure import Exposure, Pooling, expose, pooling_for
 from fingerprints.auditing.images import GENERATED, REAL, REFERENCE, Folder, named, read_folder, split_unused
-from fingerprints.auditing.neighbours import Copies, find_copies, nearest
+from fingerprints.auditing.neighbours import Copies, copies_among, nearest, unit
 from fingerprints.auditing.power import Slices, power
 from fingerprints.config.auditing import AUTO, AuditSettings
 from fingerprints.core.progress import Progress
+from fingerprints.evidence.copying import Copying, copying
 from fingerprints.evidence.patients import conformal_p
 from fingerprints.ingestion.anonymise import read_salt
 from fingerprints.ingestion.dicom import parse_window
@@ -57,7 +58,8 @@ class Findings:
         detector_p: `(d, n)` their conformal p-values; `None` without a reference.
         exposure: Candidate images and patients with scores, p and q.
         rule: How a patient's score was made.
-        copies: Identical images and near copies.
+        copies: Identical images and changed copies.
+        as_a_set: Figures of the generated images as a whole; `None` without a reference.
         neighbours: `(n, 3)` rows of the nearest generated images, nearest first.
         distances: `(n, 3)` root mean square differences to them, in grey levels.
         power: What an audit of this size could have seen.
@@ -69,6 +71,7 @@ class Findings:
     exposure: Exposure
     rule: Pooling
     copies: Copies
+    as_a_set: Copying | None
     neighbours: NDArray[np.int64]
     distances: NDArray[np.float32]
     power: dict[str, Any]
@@ -141,7 +144,7 @@ def read_inputs(
 def find(settings: AuditSettings, inputs: Inputs, *, progress: Progress | None) -> Findings:
     """Copies first, then the battery, p and q, and the power."""
     real, generated, reference = inputs.real, inputs.generated, inputs.reference
-    copies = find_copies(real, generated, reference, threshold=settings.near_copy)
+    copies = copies_among(real, generated, reference)
     own, made = real.pixels, generated.pixels
     unused = own[:0] if reference is None else reference.pixels
     unused_groups = real.groups[:0] if reference is None else reference.groups
@@ -175,6 +178,7 @@ def find(settings: AuditSettings, inputs: Inputs, *, progress: Progress | None) 
         ),
         rule=rule,
         copies=copies,
+        as_a_set=copying(unit(made), unit(own), unit(unused), seed=settings.seed) if len(unused) else None,
         neighbours=neighbours,
         distances=distances,
         power=power(

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from fingerprints.auditing.images import GENERATED, REAL, REFERENCE, Folder
-from fingerprints.auditing.neighbours import across_folders
 from fingerprints.config.auditing import AUTO, AuditSettings
 from fingerprints.core.errors import FingerprintsError, listing
+from fingerprints.data.groups import near_pairs
 from fingerprints.ingestion.groups import ALONE, CLUSTER
 from fingerprints.ingestion.settings import IntakeSettings
 from fingerprints.ingestion.write import check_places
@@ -254,8 +254,14 @@ def _brightness(real: Folder, reference: Folder) -> float:
 
 def _near_copies(real: Folder, reference: Folder, *, threshold: float) -> list[str]:
     """A remark that names reference images that are almost real ones: the same image in another file?"""
-    rows, others, _ = across_folders(real, reference, threshold=threshold)
-    pairs = [f"{reference.ids[j]} and {real.ids[i]}" for i, j in zip(rows, others, strict=True)]
+    vectors = np.array([picture.thumbnail for one in (real, reference) for picture in one.pictures])
+    border = len(real)
+    pairs = [
+        f"{reference.ids[j - border]} and {real.ids[i]}"
+        for rows, others, _ in near_pairs(vectors, threshold=threshold)
+        for i, j in zip(rows, others, strict=True)
+        if i < border <= j
+    ]
     if not pairs:
         return []
     more = f" and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""

@@ -35,7 +35,8 @@ def document(done: Audit) -> dict[str, Any]:
         "verdict": verdict(done),
         "images": images,
         "groups": groups,
-        "copies": found.copies.to_json(inputs.real, inputs.generated, threshold=settings.near_copy),
+        "copies": found.copies.to_json(inputs.real, inputs.generated),
+        "set": None if found.as_a_set is None else found.as_a_set.describe(),
         "screen": inputs.screen.to_json() | {"forced": bool(inputs.screen.problems)},
         "null": {
             "error": settings.error,

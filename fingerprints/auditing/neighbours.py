@@ -1,4 +1,4 @@
-"""What is identical, nearly a copy, or nearest: looked for before any detector runs."""
+"""What is identical, a changed copy, or nearest: looked for before any detector runs."""
 
 from __future__ import annotations
 
@@ -10,83 +10,96 @@ from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
 from fingerprints.auditing.images import Folder
-from fingerprints.data.groups import near_pairs
+from fingerprints.decisions.contract import Embeddings
+from fingerprints.decisions.cuts import above_reference, allowed_alarms
 from fingerprints.decisions.distances import euclidean
+from fingerprints.decisions.scores.attack_settings import CopiesSettings
+from fingerprints.decisions.scores.copies import Copies as Matches
+from fingerprints.decisions.scores.copies import copy_level, find_copies
 
-KEPT = 1000  # pairs that are listed, the most similar ones
+LEAST_LISTED, MOST_LISTED = 20, 1000  # matches that are listed, the most similar ones
+RATE = 0.01  # share of images that may match above the level by chance
 BLOCK = 2048  # generated images at a time
+SETTINGS = CopiesSettings()
 
 
 @dataclass(frozen=True)
 class Copies:
-    """Generated images that are, or nearly are, real ones.
+    """Generated images that are, or look like changed copies of, real ones.
 
     Attributes:
         identical: Rows of a real and a generated image with the same pixels.
-        near: Rows of a real and a generated image, and the correlation of their thumbnails, highest first.
-        near_count: Number of all such pairs.
-        near_real: Number of real images in such a pair.
-        near_reference: Number of reference images in such a pair; `None` without a reference.
+        matches: The generated image that each of the n real images matches best.
+        level: The similarity from which a match is listed as a copy.
+        chance: Number of real images expected at the level if none was copied; `None` without a reference.
     """
 
     identical: tuple[tuple[int, int], ...]
-    near: tuple[tuple[int, int, float], ...]
-    near_count: int
-    near_real: int
-    near_reference: int | None
+    matches: Matches
+    level: float
+    chance: float | None
 
-    def to_json(self, real: Folder, generated: Folder, *, threshold: float) -> dict[str, Any]:
+    @property
+    def above(self) -> NDArray[np.bool_]:
+        """`(n,)` whether a real image's best match reaches the level."""
+        return self.matches.similarity >= self.level
+
+    def listed(self) -> list[int]:
+        """Rows of the real images whose matches are listed, the most similar first."""
+        count = min(max(int(self.above.sum()), LEAST_LISTED), MOST_LISTED)
+        return np.argsort(-self.matches.similarity, kind="stable")[:count].tolist()
+
+    def to_json(self, real: Folder, generated: Folder) -> dict[str, Any]:
         """With names of images."""
+        found = self.matches
         return {
             "identical": [{"real": real.ids[i], "generated": generated.ids[j]} for i, j in self.identical],
-            "near": {
-                "correlation": threshold,
-                "pairs": self.near_count,
-                "real_images": self.near_real,
-                "reference_images": self.near_reference,
+            "matches": {
+                "level": round(self.level, 4),
+                "level_from": "real images of other patients" if self.chance is None else "reference",
+                "real_images": int(self.above.sum()),
+                "by_chance": None if self.chance is None else round(self.chance, 1),
                 "listed": [
-                    {"real": real.ids[i], "generated": generated.ids[j], "correlation": round(r, 4)}
-                    for i, j, r in self.near
+                    {
+                        "real": real.ids[row],
+                        "group": str(real.groups[row]),
+                        "generated": generated.ids[found.nearest[row]],
+                        "similarity": round(float(found.similarity[row]), 4),
+                        "change": found.change(row),
+                        "above": bool(self.above[row]),
+                    }
+                    for row in self.listed()
                 ],
             },
         }
 
 
-def find_copies(real: Folder, generated: Folder, reference: Folder | None, *, threshold: float) -> Copies:
-    """Generated images with the pixels of a real one, or with a thumbnail that correlates with its own.
+def copies_among(real: Folder, generated: Folder, reference: Folder | None) -> Copies:
+    """Generated images with the pixels of a real one, and the best match of each real image.
 
     Args:
         real: The candidates.
         generated: The generated images.
-        reference: The reference; how many of its images have near copies says how much that means.
-        threshold: Correlation of thumbnails.
+        reference: Its best matches give the level. Without one, real images of different patients do
+            (`copy_level`), which is too low if there are many more generated images than real ones.
     """
-    made: dict[bytes, list[int]] = {}
+    rows: dict[bytes, list[int]] = {}
     for row, picture in enumerate(generated.pictures):
-        made.setdefault(picture.digest, []).append(row)
-    identical = [(row, at) for row, one in enumerate(real.pictures) for at in made.get(one.digest, ())]
-    pairs = across_folders(real, generated, threshold=threshold)
-    order = np.lexsort((pairs[1], pairs[0], -pairs[2]))[:KEPT]
-    near = [(int(pairs[0][at]), int(pairs[1][at]), min(float(pairs[2][at]), 1.0)) for at in order]
-    elsewhere = None if reference is None else across_folders(reference, generated, threshold=threshold)[0]
-    return Copies(
-        identical=tuple(identical),
-        near=tuple(near),
-        near_count=len(pairs[0]),
-        near_real=len(np.unique(pairs[0])),
-        near_reference=None if elsewhere is None else len(np.unique(elsewhere)),
-    )
+        rows.setdefault(picture.digest, []).append(row)
+    identical = [(row, at) for row, one in enumerate(real.pictures) for at in rows.get(one.digest, ())]
+    own, made = unit(real.pixels), unit(generated.pixels)
+    matches = find_copies(own, made, SETTINGS)
+    if reference is None:
+        return Copies(tuple(identical), matches, copy_level(own, real.groups, SETTINGS, rate=RATE), None)
+    unused = find_copies(unit(reference.pixels), made, SETTINGS).similarity
+    alarms = allowed_alarms(len(unused), rate=RATE)
+    chance = alarms * len(own) / (len(unused) + 1)
+    return Copies(tuple(identical), matches, above_reference(unused, rate=RATE), chance)
 
 
-def across_folders(left: Folder, right: Folder, *, threshold: float) -> tuple[NDArray, NDArray, NDArray]:
-    """Pairs whose thumbnails correlate by at least this: rows of the left, of the right, and correlations."""
-    vectors = np.array([picture.thumbnail for one in (left, right) for picture in one.pictures])
-    border, found = len(left), [(np.empty(0, int), np.empty(0, int), np.empty(0, np.float32))]
-    for i, j, r in near_pairs(vectors, threshold=threshold):
-        across = (i < border) & (j >= border)
-        found.append((i[across], j[across] - border, r[across]))
-    i, j, r = (np.concatenate(column) for column in zip(*found, strict=True))
-    return i, j, r
+def unit(pixels: NDArray[np.uint8]) -> Embeddings:
+    """`(n, side^2)` grey levels in [0, 1] of images `(n, side, side)`."""
+    return pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255)
 
 
 def nearest(

@@ -73,7 +73,7 @@ class AuditSettings:
         0.99,
         above=0,
         most=1,
-        help="thumbnail correlation from which a generated image is listed as near copy",
+        help="thumbnail correlation from which a reference image is named as near copy of a real one",
     )
     error: float = option(0.05, above=0, most=0.5, help="accepted share of false findings, for q")
     planted: int | None = option(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any
 
-from fingerprints.reporting.comparison_page import environment, look
+from fingerprints.reporting.comparison_page import environment, look, source
 from fingerprints.reporting.html import PicturePanel, number
 
 WORDS = {
@@ -16,17 +18,28 @@ WORDS = {
 """Level of an audit -> its label, and the class that gives the banner's colour."""
 
 SHOWN = 50
-"""Rows of a table that are not folded."""
+"""Rows up to which a table does not scroll by itself."""
 
 
-def render_audit(document: dict[str, Any], pictures: PicturePanel | None, *, how: str) -> str:
+def render_audit(
+    document: dict[str, Any],
+    pictures: PicturePanel | None,
+    *,
+    how: str,
+    copies: PicturePanel | None = None,
+) -> str:
     """The page as text; equal content gives equal text.
+
+    Its policy allows one script, which sorts tables, by its digest.
 
     Args:
         document: The content of `audit.json`.
         pictures: Images of the most exposed patients beside generated ones; `None`: not on the page.
         how: How to get images, if there are none.
+        copies: Images that match generated ones, and their differences after alignment; `None`: not on the
+            page.
     """
+    script = source("sort.js")
     word, colour = WORDS[document["verdict"]["level"]]
     return (
         environment()
@@ -36,11 +49,15 @@ def render_audit(document: dict[str, Any], pictures: PicturePanel | None, *, how
             word=word,
             colour=colour,
             pictures=pictures,
+            copies=copies,
             how=how,
             look=look(),
+            script=script,
+            script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             shown=SHOWN,
             score=lambda value: number(value, places=4),
             chance=chance,
+            share=lambda value: f"{value:.0%}",
         )
     )
 

@@ -164,10 +164,14 @@ def environment() -> Environment:
 @cache
 def look() -> str:
     """The style sheet of a run's report, so that both pages look the same."""
+    return source("report.html.j2").split("<style>", 1)[1].split("</style>", 1)[0]
+
+
+def source(name: str) -> str:
+    """A file of this room as text."""
     loader = environment().loader
     assert loader is not None
-    source, _, _ = loader.get_source(environment(), "report.html.j2")
-    return source.split("<style>", 1)[1].split("</style>", 1)[0]
+    return loader.get_source(environment(), name)[0]
 
 
 def column(values: Sequence[str]) -> tuple[ShownCell, ...]:

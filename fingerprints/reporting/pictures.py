@@ -46,11 +46,14 @@ SHOWN = 128
 FULL = 128
 """Difference in grey levels (of 255) that has the full colour."""
 
+COLOURS = (
+    "Differences: {first} minus {second} image; white is equal, orange brighter, blue darker, full colour "
+    f"from {FULL} levels."
+)
 DIFFERENCES = (
     f"Nearest: smallest Euclidean distance of the pixels at {SIDE} x {SIDE} at most, which need not be what "
-    "the detector compares; “rms” is that distance for one pixel, in grey levels of 255. Differences: "
-    "{first} minus {second} image; white is equal, orange brighter, blue darker, full colour from "
-    f"{FULL} levels. Some image is always the nearest: that alone is no sign of a copy."
+    f"the detector compares; “rms” is that distance for one pixel, in grey levels of 255. {COLOURS} "
+    "Some image is always the nearest: that alone is no sign of a copy."
 )
 
 _SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "#FFFFFF", VERMILLION], N=257)

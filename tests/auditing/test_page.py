@@ -3,8 +3,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
+import pytest
+
 from fingerprints.auditing.document import document
-from fingerprints.auditing.page import render
+from fingerprints.auditing.page import like, render
 from tests.browser import needs_browser, open_page
 
 
@@ -22,7 +25,7 @@ def test_every_row_shows_the_most_exposed_image_and_the_nearest_ones(done) -> No
     titles = re.findall("<h4>(.*?): score (.*?), p (.*?), q (.*?)</h4>", page)
     assert [title[0] for title in titles] == [row["group"] for row in found["groups"][:2]]
     nearest = {row["id"]: row["nearest"] for row in found["images"]}[found["groups"][0]["most_exposed"]]
-    first = page.split("<h4>")[1]
+    first = page.split("of the most exposed patients")[1].split("<h4>")[1]
     assert [first.index(f"{near['generated']}, rms {near['rms']:.1f}") for near in nearest] == sorted(
         first.index(near["generated"] + ", rms") for near in nearest
     )
@@ -34,4 +37,19 @@ def test_a_browser_has_no_complaint_and_nothing_is_too_wide(done, tmp_path) -> N
     page.write_text(render(done, document(done)), encoding="utf-8")
     opened = open_page(page, tmp_path)
     assert opened.console == []
-    assert [(layout.page <= layout.width, layout.wide) for layout in opened.layouts] == [(True, [])] * 2
+    for layout in opened.layouts:
+        assert (layout.page <= layout.width, layout.wide, layout.empty) == (True, [], [])
+    copies, patients = opened.layouts[0].sorted
+    assert [len(column["texts"]) for column in (copies[0], patients[0])] == [20, 6]
+    for column in [*copies, *patients]:
+        assert column["way"] == "ascending"
+        values = [float(text) if column["number"] else text for text in column["texts"]]
+        assert values == sorted(values)
+
+
+@pytest.mark.parametrize("contrast", [1.0, 0.6])
+def test_contrast_is_fitted_before_images_are_subtracted(contrast: float) -> None:
+    image = np.random.default_rng(0).integers(0, 200, (8, 8)).astype(np.uint8)
+    other = (contrast * image + 20).astype(np.uint8)
+    assert np.abs(like(image.astype(np.float32), other) - other.astype(float)).max() <= 1
+    assert like(np.zeros((8, 8), np.float32), other).std() == 0

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
+import re
 
 import pytest
 
@@ -41,7 +44,21 @@ DOCUMENT = {
     ],
     "copies": {
         "identical": [],
-        "near": {"correlation": 0.99, "real_images": 0, "reference_images": 2, "listed": []},
+        "matches": {
+            "level": 0.9,
+            "level_from": "reference",
+            "real_images": 1,
+            "by_chance": 0.6,
+            "listed": [],
+        },
+    },
+    "set": {
+        "z": None,
+        "cells": 0,
+        "authenticity": 0.4,
+        "authenticity_held_out": 0.5,
+        "ratio": 0.91,
+        "ratio_held_out": 0.87,
     },
     "screen": {"problems": [], "remarks": ["a remark"]},
     "null": {
@@ -80,10 +97,13 @@ def page(*changes: tuple[str, object]) -> str:
     return render_audit(document, None, how="ask for images")
 
 
-def test_it_is_one_file_without_scripts_and_loads_nothing() -> None:
+def test_it_is_one_file_with_one_script_and_loads_nothing() -> None:
     text = page()
     assert "default-src 'none'" in text
-    assert not any(word in text for word in ("<script", "http:", "https:", "src=", "<note>", "<x>"))
+    (script,) = re.findall("<script>(.*?)</script>", text, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+    assert not any(word in text for word in ("<script ", "http:", "https:", "src=", "<note>", "<x>"))
     assert text.index("One.") < text.index("Two.") < text.index('id="copies"') < text.index('id="patients"')
     assert "ask for images" in text
 
@@ -98,13 +118,39 @@ def test_what_could_not_be_seen_is_said_with_figures_or_a_reason() -> None:
     assert "no <i>p</i> and no <i>q</i>" in page(("null.patients", LIMIT | {"reference": 0, "least_p": None}))
 
 
-def test_long_tables_are_folded_and_found_patients_are_marked() -> None:
+def test_long_tables_scroll_and_found_patients_are_marked() -> None:
     row = DOCUMENT["groups"][0]
     many = [row | {"group": f"patient {n}"} for n in range(SHOWN + 5)]
     text = page(("groups", [row | {"q": 0.01}, *many[1:]]))
-    assert "5 further patients" in text
+    assert text.count('<th scope="row">patient ') == SHOWN + 4
+    assert [one.count('class="scroll long"') for one in (text, page())] == [1, 0]
     assert text.count('class="found"') == 1
     assert 'class="found"' not in page(("groups", [row | {"p": None, "q": None}]))
+
+
+def test_copies_are_compared_with_chance_if_there_is_a_reference() -> None:
+    matches = DOCUMENT["copies"]["matches"]
+    pair = {
+        "real": "a",
+        "group": "p1",
+        "generated": "g",
+        "similarity": 0.95,
+        "change": "turned",
+        "above": True,
+    }
+    text = page(("copies.matches", matches | {"listed": [pair, pair | {"above": False}]}))
+    assert "about 0.6 of your images would. There are not many more" in text
+    assert text.count('class="found"') == 1
+    assert "There are more: look" in page(("copies.matches", matches | {"real_images": 4}))
+    assert "without a reference this proves nothing" in page(
+        ("copies.matches", matches | {"by_chance": None})
+    )
+
+
+def test_figures_of_the_set_stand_beside_those_of_the_reference() -> None:
+    text = page().split("They are no verdict")[1]
+    assert text.index("40%") < text.index("50%") < text.index("0.9100") < text.index("0.8700")
+    assert "That needs a reference" in page(("set", None))
 
 
 def test_forced_differences_stand_above_everything() -> None:

@@ -35,6 +35,7 @@ from fingerprints.decisions.scores.attack_settings import CopiesSettings
 
 CELLS = 4_000_000  # coarse similarities held at a time
 MOST_SHIFT = 1 / 8  # of the side
+DOWN, RIGHT = ("up", "down"), ("left", "right")
 LEAST = 4  # pixels that must be left between the borders
 
 
@@ -67,8 +68,14 @@ class Copies:
         if orientation % 4:
             words.append(f"turned by {90 * (orientation % 4)} degrees")
         if down or right:
-            words.append(f"shifted by {down} pixels down and {right} right")
-        return ", then ".join(words) or "unchanged"
+            steps = [f"{word[by > 0]} by {abs(by)}" for by, word in ((down, DOWN), (right, RIGHT)) if by]
+            words.append(f"shifted {' and '.join(steps)} pixels")
+        return ", then ".join(words) or "not moved"
+
+    def aligned(self, image: NDArray[Any], row: int) -> Pictures:
+        """A real image `(side, side)`, changed in this way, as floats."""
+        (turned,) = small_turns(image.astype(np.float32), self.angle[row : row + 1])
+        return moved(oriented(turned, int(self.orientation[row])), *self.shift[row].tolist())
 
 
 def score(settings: CopiesSettings, part: Part, learned: Mapping[str, Any]) -> NDArray[np.float64]:

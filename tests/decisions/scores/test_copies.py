@@ -66,15 +66,18 @@ def test_the_copy_and_its_change_are_named() -> None:
     found = find_copies(flat(REAL[:7]), flat(MADE), settings("copies"))
     np.testing.assert_array_equal(found.nearest, 30 + np.arange(7))
     words = dict(zip(CHANGES, (found.change(row) for row in range(7)), strict=True))
-    assert words["shift"] == "shifted by 3 pixels down and -3 right"
+    assert words["shift"] == "shifted down by 3 and left by 3 pixels"
     assert words["mirror"] == "mirrored left-right"
     assert words["small turn"] in ("turned by 5 degrees", "turned by 2.5 degrees")
     assert words["turn"] == "turned by 270 degrees"
-    assert words["contrast"] == words["jpeg"] == "unchanged"
+    assert words["contrast"] == words["jpeg"] == "not moved"
     assert (
         words["all"]
-        == "mirrored left-right, then turned by 180 degrees, then shifted by -2 pixels down and 3 right"
+        == "mirrored left-right, then turned by 180 degrees, then shifted up by 2 and right by 3 pixels"
     )
+    for row, image in enumerate(REAL[:7]):
+        inside = [some[8:-8, 8:-8].ravel() for some in (found.aligned(image, row), CHANGED[row])]
+        assert np.corrcoef(inside)[0, 1] > 0.9, list(CHANGES)[row]
     plain = find_copies(flat(REAL[:7]), flat(MADE), settings("copies", mirrored=False))
     assert plain.similarity[1] < 0.6 < found.similarity[1]
 
