@@ -20,6 +20,9 @@ HOW = (
 )
 
 
+ALIGNED = "“Real, changed” is moved onto the generated image, with its brightness and contrast."
+
+
 def render(done: Audit, document: dict[str, Any]) -> str:
     """The page as text."""
     shown = done.settings.embed_images
@@ -32,34 +35,20 @@ def render(done: Audit, document: dict[str, Any]) -> str:
 
 
 def _copies(done: Audit) -> PicturePanel:
-    found, real, made = done.findings.copies, done.inputs.real, done.inputs.generated
-    rows = []
-    for row in found.listed()[: done.settings.shown]:
-        other = int(found.matches.nearest[row])
-        own, beside = real.pictures[row].pixels, made.pictures[other].pixels
-        moved = like(found.matches.aligned(own, row), beside)
-        change, listed = found.matches.change(row), "" if found.above[row] else " (not listed as copy)"
-        title = f"{real.groups[row]}: similarity {found.matches.similarity[row]:.4f}{listed}, {change}"
-        tiles = [
-            PictureTile(png(own), f"real\n{real.ids[row]}", f"Real image {real.ids[row]}."),
-            PictureTile(png(beside), f"generated\n{made.ids[other]}", f"Generated {made.ids[other]}."),
-            PictureTile(png(moved), f"real, changed\n{change}", f"Real image {real.ids[row]}, {change}."),
-            PictureTile(png(difference(moved, beside)), "difference", f"Difference to {made.ids[other]}."),
-        ]
-        rows.append(PictureRow(title, tiles))
+    found, groups = done.findings.copies, done.inputs.real.groups
+    rows = [
+        PictureRow(
+            f"{groups[row]}: similarity {found.matches.similarity[row]:.4f}, {found.matches.change(row)}"
+            f"{'' if found.above[row] else ' (not listed as copy)'}",
+            [_real(done, row), *_match(done, row)],
+        )
+        for row in found.listed()[: done.settings.shown]
+    ]
     return PicturePanel(
         title="Images of the most similar pairs",
-        caption="The real image is moved onto the generated one, and its brightness and contrast are fitted. "
-        + COLOURS.format(first="changed real", second="generated"),
+        caption=f"{ALIGNED} {COLOURS.format(first='changed real', second='generated')}",
         rows=rows,
     )
-
-
-def like(image: NDArray[np.float32], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An image `(side, side)` with the contrast and brightness that bring it nearest to the other one."""
-    centred, mean = image - image.mean(), other.mean(dtype=np.float64)
-    contrast = (centred * (other - mean)).sum() / max(float((centred**2).sum()), 1.0)
-    return np.clip(np.rint(contrast * centred + mean), 0, 255).astype(np.uint8)
 
 
 def _pictures(done: Audit) -> PicturePanel:
@@ -68,22 +57,47 @@ def _pictures(done: Audit) -> PicturePanel:
     rows = []
     for at in order(patients)[: done.settings.shown]:
         row = most_exposed(found, real.groups == patients.names[at])
-        own = real.pictures[row].pixels
         said = f"score {patients.scores[at]:.4f}"
         if patients.p is not None and patients.q is not None:
             said += f", p {chance(patients.p[at])}, q {chance(patients.q[at])}"
-        tiles = [PictureTile(png(own), f"real\n{real.ids[row]}", f"Real image {real.ids[row]}.")]
-        for rank, (other, rms) in enumerate(
-            zip(found.neighbours[row], found.distances[row], strict=True), start=1
-        ):
-            beside, name = made.pictures[other].pixels, made.ids[other]
-            tiles += [
-                PictureTile(png(beside), f"generated {rank}\n{name}, rms {rms:.1f}", f"Generated {name}."),
-                PictureTile(png(difference(own, beside)), "difference", f"Difference to {name}."),
-            ]
+        other, rms = int(found.neighbours[row, 0]), found.distances[row, 0]
+        name, beside = made.ids[other], made.pictures[other].pixels
+        apart = difference(real.pictures[row].pixels, beside)
+        tiles = [
+            _real(done, row),
+            *_match(done, row),
+            PictureTile(png(beside), f"nearest by pixels\n{name}, rms {rms:.1f}", f"Generated {name}."),
+            PictureTile(png(apart), "difference", f"Difference to {name}."),
+        ]
         rows.append(PictureRow(f"{patients.names[at]}: {said}", tiles))
     return PicturePanel(
-        title="Images of the most exposed patients, and the generated images nearest to them",
-        caption=DIFFERENCES.format(first="real", second="generated"),
+        title="The most exposed image of each of the most exposed patients",
+        caption="Beside it are the generated image that it matches best if it is moved, and the one that is "
+        f"nearest as it is. {ALIGNED} {DIFFERENCES.format(first='real', second='generated')}",
         rows=rows,
     )
+
+
+def _real(done: Audit, row: int) -> PictureTile:
+    one = done.inputs.real
+    return PictureTile(png(one.pictures[row].pixels), f"real\n{one.ids[row]}", f"Real image {one.ids[row]}.")
+
+
+def _match(done: Audit, row: int) -> list[PictureTile]:
+    """The generated image that a real one matches best, the real one moved onto it, and their difference."""
+    found, made = done.findings.copies.matches, done.inputs.generated
+    other = int(found.nearest[row])
+    name, change, beside = made.ids[other], found.change(row), made.pictures[other].pixels
+    changed = like(found.aligned(done.inputs.real.pictures[row].pixels, row), beside)
+    return [
+        PictureTile(png(beside), f"best match\n{name}", f"Generated {name}."),
+        PictureTile(png(changed), f"real, changed\n{change}", f"The real image, {change}."),
+        PictureTile(png(difference(changed, beside)), "difference after change", f"Difference to {name}."),
+    ]
+
+
+def like(image: NDArray[np.float32], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image `(side, side)` with the contrast and brightness that bring it nearest to the other one."""
+    centred, mean = image - image.mean(), other.mean(dtype=np.float64)
+    contrast = (centred * (other - mean)).sum() / max(float((centred**2).sum()), 1.0)
+    return np.clip(np.rint(contrast * centred + mean), 0, 255).astype(np.uint8)

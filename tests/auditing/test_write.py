@@ -82,9 +82,9 @@ def test_names_stay_names_in_every_file(done: Audit, tmp_path: Path) -> None:
         assert " ".join(name.split()) in " ".join(page.text.split())
     assert page.tags.count("script") == 1  # it sorts tables
     assert not {name for name in page.attributes if name.startswith("on")}
-    # For 10 pairs: a real image, before and after its change, a generated one, and the difference.
-    # For 6 patients: a real image, three generated ones and three differences.
-    assert page.tags.count("img") == 10 * 4 + 6 * 7
+    # For 10 pairs and 6 patients: a real image, before and after its change, a generated one, and the
+    # difference; for patients also the nearest one, and the difference to it.
+    assert page.tags.count("img") == 10 * 4 + 6 * 6
 
 
 def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
