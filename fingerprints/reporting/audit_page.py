@@ -56,6 +56,7 @@ def render_audit(
             script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             shown=SHOWN,
             score=lambda value: number(value, places=4),
+            short=lambda value: number(value, places=2),
             chance=chance,
             share=lambda value: f"{value:.0%}",
         )

@@ -149,7 +149,7 @@ def test_copies_are_compared_with_chance_if_there_is_a_reference() -> None:
 
 def test_figures_of_the_set_stand_beside_those_of_the_reference() -> None:
     text = page().split("They are no verdict")[1]
-    assert text.index("40%") < text.index("50%") < text.index("0.9100") < text.index("0.8700")
+    assert text.index("40%") < text.index("50%") < text.index("0.91") < text.index("0.87")
     assert "That needs a reference" in page(("set", None))
 
 

@@ -35,7 +35,8 @@ from fingerprints.decisions.scores.attack_settings import CopiesSettings
 
 CELLS = 4_000_000  # coarse similarities held at a time
 MOST_SHIFT = 1 / 8  # of the side
-DOWN, RIGHT = ("up", "down"), ("left", "right")
+UPRIGHT, SIDEWAYS = ("up", "down"), ("left", "right")
+TURNS = ("turned left by 90 degrees", "turned by 180 degrees", "turned right by 90 degrees")
 LEAST = 4  # pixels that must be left between the borders
 
 
@@ -62,14 +63,14 @@ class Copies:
         orientation, (down, right) = int(self.orientation[row]), self.shift[row].tolist()
         words = []
         if self.angle[row]:
-            words.append(f"turned by {self.angle[row]:g} degrees")
+            words.append(f"turned {SIDEWAYS[int(self.angle[row] < 0)]} by {abs(self.angle[row]):g} degrees")
         if orientation >= 4:
             words.append("mirrored left-right")
         if orientation % 4:
-            words.append(f"turned by {90 * (orientation % 4)} degrees")
+            words.append(TURNS[orientation % 4 - 1])
         if down or right:
-            steps = [f"{word[by > 0]} by {abs(by)}" for by, word in ((down, DOWN), (right, RIGHT)) if by]
-            words.append(f"shifted {' and '.join(steps)} pixels")
+            steps = [f"{way[by > 0]} by {abs(by)}" for by, way in ((down, UPRIGHT), (right, SIDEWAYS)) if by]
+            words.append(f"shifted {' and '.join(steps)} pixel{'s' * (max(abs(down), abs(right)) > 1)}")
         return ", then ".join(words) or "not moved"
 
     def aligned(self, image: NDArray[Any], row: int) -> Pictures:

@@ -68,8 +68,8 @@ def test_the_copy_and_its_change_are_named() -> None:
     words = dict(zip(CHANGES, (found.change(row) for row in range(7)), strict=True))
     assert words["shift"] == "shifted down by 3 and left by 3 pixels"
     assert words["mirror"] == "mirrored left-right"
-    assert words["small turn"] in ("turned by 5 degrees", "turned by 2.5 degrees")
-    assert words["turn"] == "turned by 270 degrees"
+    assert words["small turn"] in ("turned left by 5 degrees", "turned left by 2.5 degrees")
+    assert words["turn"] == "turned right by 90 degrees"
     assert words["contrast"] == words["jpeg"] == "not moved"
     assert (
         words["all"]
