@@ -46,7 +46,8 @@ def _copies(done: Audit) -> PicturePanel:
     ]
     return PicturePanel(
         title="Images of the most similar pairs",
-        caption=f"{ALIGNED} {COLOURS.format(first='changed real', second='generated')}",
+        caption=f"{ALIGNED} “rms” is the root mean square difference, in grey levels of 255. "
+        + COLOURS.format(first="changed real", second="generated"),
         rows=rows,
     )
 
@@ -89,10 +90,15 @@ def _match(done: Audit, row: int) -> list[PictureTile]:
     other = int(found.nearest[row])
     name, change, beside = made.ids[other], found.change(row), made.pictures[other].pixels
     changed = like(found.aligned(done.inputs.real.pictures[row].pixels, row), beside)
+    rms = np.sqrt(np.mean((changed.astype(np.float32) - beside) ** 2))
     return [
         PictureTile(png(beside), f"best match\n{name}", f"Generated {name}."),
         PictureTile(png(changed), f"real, changed\n{change}", f"The real image, {change}."),
-        PictureTile(png(difference(changed, beside)), "difference after change", f"Difference to {name}."),
+        PictureTile(
+            png(difference(changed, beside)),
+            f"difference after change\nrms {rms:.1f}",
+            f"Difference to {name}.",
+        ),
     ]
 
 
