@@ -38,6 +38,7 @@ DOCUMENT = {
             "p": 0.5,
             "q": 1.0,
             "found_images": 2,
+            "standing_images": 3,
             "most_exposed": "a",
         }
         for n in range(3)
@@ -67,14 +68,15 @@ DOCUMENT = {
         "of_images": "Rely on patients.",
         "pooling": "highest",
         "images": LIMIT,
+        "standing": LIMIT,
         "patients": LIMIT,
     },
     "power": {
         "reason": "",
         "held_out_patients": 4,
         "reference_left": {"images": 9, "patients": 8},
-        "copies": {"images": CURVE, "patients": CURVE},
-        "blends": {"images": CURVE | {"smallest": 2}, "patients": CURVE},
+        "copies": {"images": CURVE, "standing": CURVE, "patients": CURVE},
+        "blends": {"images": CURVE | {"smallest": 2}, "standing": CURVE, "patients": CURVE},
     },
     "against": None,
     "detectors": ["distance"],
@@ -112,7 +114,7 @@ def test_what_could_not_be_seen_is_said_with_figures_or_a_reason() -> None:
     text = page()
     assert "none up to 2" in text
     assert "1: 0 %, 2: 50 %" in text
-    assert text.count("Fewer than 2 exposed ones cannot be found") == 2
+    assert text.count("Fewer than 2 exposed ones cannot be found") == 3
     assert "Not even all of them" in page(("null.patients", LIMIT | {"fewest_found": None}))
     assert "no reference to plant" in page(("power", {"reason": "no reference to plant"}))
     assert "no <i>p</i> and no <i>q</i>" in page(("null.patients", LIMIT | {"reference": 0, "least_p": None}))
