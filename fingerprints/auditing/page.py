@@ -39,7 +39,7 @@ def _copies(done: Audit) -> PicturePanel:
     rows = [
         PictureRow(
             f"{groups[row]}: similarity {found.matches.similarity[row]:.4f}, {found.matches.change(row)}"
-            f"{'' if found.above[row] else ' (not listed as copy)'}",
+            f"{'' if found.above[row] else ' (below the level)'}",
             [_real(done, row), *_match(done, row)],
         )
         for row in found.listed()[: done.settings.shown]

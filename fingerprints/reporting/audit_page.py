@@ -11,7 +11,7 @@ from fingerprints.reporting.html import PicturePanel, number
 
 WORDS = {
     "exposed": ("Exposed", "clear"),
-    "standing_out": ("Some stand out, not shown to be exposed", "unscored"),
+    "standing_out": ("Some stand out, not shown to be exposed", "weak"),
     "nothing_shown": ("Nobody shown to be exposed", "nothing_found"),
     "ranks_only": ("Ranks only", "unscored"),
 }

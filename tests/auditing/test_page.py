@@ -36,7 +36,7 @@ def test_copies_are_shown_as_they_were_changed(done) -> None:
     for pair, row in zip(found["copies"]["matches"]["listed"][:10], panel.split("<h4>")[1:], strict=True):
         title, tiles = row.split("</h4>")
         assert title.startswith(f"{pair['group']}: similarity {pair['similarity']:.4f}, {pair['change']}")
-        assert ("not listed" in title) == (not pair["above"])
+        assert ("below the level" in title) == (not pair["above"])
         assert all(name in tiles for name in (pair["real"], pair["generated"], pair["change"]))
 
 

@@ -127,6 +127,7 @@ def test_long_tables_scroll_and_found_patients_are_marked() -> None:
     assert text.count('<th scope="row">patient ') == SHOWN + 4
     assert [one.count('class="scroll long"') for one in (text, page())] == [1, 0]
     assert text.count('class="found"') == 1
+    assert text.count('class="standing"') == SHOWN + 4
     assert 'class="found"' not in page(("groups", [row | {"p": None, "q": None}]))
 
 
@@ -143,6 +144,7 @@ def test_copies_are_compared_with_chance_if_there_is_a_reference() -> None:
     text = page(("copies.matches", matches | {"listed": [pair, pair | {"above": False}]}))
     assert "about 0.6 of your images would. There are not many more" in text
     assert text.count('class="found"') == 1
+    assert "none of your images" in page(("copies.matches", matches | {"real_images": 0}))
     assert "There are more: look" in page(("copies.matches", matches | {"real_images": 4}))
     assert "without a reference this proves nothing" in page(
         ("copies.matches", matches | {"by_chance": None})
