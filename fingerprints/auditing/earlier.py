@@ -9,7 +9,8 @@ from typing import Any
 
 from fingerprints.core.errors import FingerprintsError
 
-DOCUMENT, FORMAT = "audit.json", 1
+DOCUMENT, FORMAT = "audit.json", 2
+KEYS = ("score", "p", "q", "standing_images")
 NAMES, RANDOM = "names", ""
 
 
@@ -63,15 +64,15 @@ def changes(before: dict[str, Any], groups: list[dict[str, Any]], *, error: floa
         error: Accepted share of false findings.
 
     Returns:
-        `groups` (score, p and q before and now, `change` in words), and names of `new` and `gone` patients.
+        `groups` (`KEYS` before and now, `change` in words), and names of `new` and `gone` patients.
     """
     old = {one["group"]: one for one in before["groups"]}
     now = {one["group"]: one for one in groups}
     both = [
         {
             "group": name,
-            "before": {key: old[name][key] for key in ("score", "p", "q")},
-            "now": {key: now[name][key] for key in ("score", "p", "q")},
+            "before": {key: old[name][key] for key in KEYS},
+            "now": {key: now[name][key] for key in KEYS},
             "change": _change(old[name]["q"], now[name]["q"], error=error),
         }
         for name in now
@@ -90,8 +91,8 @@ def _change(before: float | None, now: float | None, *, error: float) -> str:
     if before is None or now is None:
         return "ranks only"
     return {
-        (False, False): "exposed in neither",
-        (True, True): "exposed in both",
-        (False, True): "newly exposed",
-        (True, False): "no longer exposed",
+        (False, False): "not shown in either",
+        (True, True): "shown in both",
+        (False, True): "newly shown",
+        (True, False): "no longer shown",
     }[before <= error, now <= error]

@@ -11,7 +11,7 @@ from fingerprints.core.errors import FingerprintsError
 
 
 def one(name: str, score: float, q: float | None) -> dict:
-    return {"group": name, "score": score, "p": q, "q": q}
+    return {"group": name, "score": score, "p": q, "q": q, "standing_images": 3}
 
 
 def test_who_became_more_or_less_exposed() -> None:
@@ -22,11 +22,11 @@ def test_who_became_more_or_less_exposed() -> None:
     now = [one("a", 0.9, 0.05), one("b", 0.3, 0.4), one("c", 0.8, 0.01), one("new", 0.1, 1.0)]
     found = changes(before, now, error=0.05)
     assert [(row["group"], row["change"]) for row in found["groups"]] == [
-        ("a", "newly exposed"),
-        ("c", "exposed in both"),
-        ("b", "no longer exposed"),
+        ("a", "newly shown"),
+        ("c", "shown in both"),
+        ("b", "no longer shown"),
     ]
-    assert found["groups"][0]["before"] == {"score": 0.2, "p": 0.6, "q": 0.6}
+    assert found["groups"][0]["before"] == {"score": 0.2, "p": 0.6, "q": 0.6, "standing_images": 3}
     assert (found["new"], found["gone"]) == (["new"], ["gone"])
     ranks = changes(before, [one("a", 0.1, None)], error=0.05)
     assert [row["change"] for row in ranks["groups"]] == ["ranks only"]
@@ -35,7 +35,7 @@ def test_who_became_more_or_less_exposed() -> None:
 def test_an_audit_compared_with_itself_has_no_change(done) -> None:
     found = document(done)
     same = changes(json.loads(json.dumps(found)), found["groups"], error=0.05)
-    assert {row["change"] for row in same["groups"]} == {"exposed in both", "exposed in neither"}
+    assert {row["change"] for row in same["groups"]} == {"shown in both", "not shown in either"}
     assert all(row["before"] == row["now"] for row in same["groups"])
 
 

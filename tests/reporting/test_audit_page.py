@@ -165,12 +165,12 @@ def test_forced_differences_stand_above_everything() -> None:
 def test_changes_since_an_earlier_audit_have_their_section() -> None:
     row = {
         "group": "p1",
-        "change": "newly exposed",
-        "before": {"score": 0.1, "q": 0.9},
-        "now": {"score": 0.9, "q": 0.01},
+        "change": "newly shown",
+        "before": {"score": 0.1, "q": 0.9, "standing_images": 7},
+        "now": {"score": 0.9, "q": 0.01, "standing_images": 9},
     }
     text = page(("against", {"groups": [row], "new": [], "gone": ["x"]}))
-    assert "newly exposed" in text
+    assert "newly shown" in text
     assert "0 patients are new, 1 are gone" in text
     assert "Compared with the earlier audit" not in page()
 
