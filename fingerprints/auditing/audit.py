@@ -14,7 +14,7 @@ from fingerprints.auditing import checks, earlier
 from fingerprints.auditing.battery import Scores, check_battery, combined, names_of, score
 from fingerprints.auditing.exposure import Exposure, Pooling, expose, pooling_for
 from fingerprints.auditing.images import GENERATED, REAL, REFERENCE, Folder, named, read_folder, split_unused
-from fingerprints.auditing.neighbours import Copies, copies_among, nearest, unit
+from fingerprints.auditing.neighbours import CopiesFound, copies_among, nearest, unit
 from fingerprints.auditing.power import Slices, power
 from fingerprints.config.auditing import AUTO, AuditSettings
 from fingerprints.core.progress import Progress
@@ -70,7 +70,7 @@ class Findings:
     detector_p: Scores | None
     exposure: Exposure
     rule: Pooling
-    copies: Copies
+    copies: CopiesFound
     as_a_set: Copying | None
     neighbours: NDArray[np.int64]
     distances: NDArray[np.float32]

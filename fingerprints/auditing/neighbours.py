@@ -14,8 +14,7 @@ from fingerprints.decisions.contract import Embeddings
 from fingerprints.decisions.cuts import above_reference, allowed_alarms
 from fingerprints.decisions.distances import euclidean
 from fingerprints.decisions.scores.attack_settings import CopiesSettings
-from fingerprints.decisions.scores.copies import Copies as Matches
-from fingerprints.decisions.scores.copies import copy_level, find_copies
+from fingerprints.decisions.scores.copies import Copies, copy_level, find_copies
 
 LEAST_LISTED, MOST_LISTED = 20, 1000  # matches that are listed, the most similar ones
 RATE = 0.01  # share of images that may match above the level by chance
@@ -24,7 +23,7 @@ SETTINGS = CopiesSettings()
 
 
 @dataclass(frozen=True)
-class Copies:
+class CopiesFound:
     """Generated images that are, or look like changed copies of, real ones.
 
     Attributes:
@@ -35,7 +34,7 @@ class Copies:
     """
 
     identical: tuple[tuple[int, int], ...]
-    matches: Matches
+    matches: Copies
     level: float
     chance: float | None
 
@@ -74,7 +73,7 @@ class Copies:
         }
 
 
-def copies_among(real: Folder, generated: Folder, reference: Folder | None) -> Copies:
+def copies_among(real: Folder, generated: Folder, reference: Folder | None) -> CopiesFound:
     """Generated images with the pixels of a real one, and the best match of each real image.
 
     Args:
@@ -90,11 +89,11 @@ def copies_among(real: Folder, generated: Folder, reference: Folder | None) -> C
     own, made = unit(real.pixels), unit(generated.pixels)
     matches = find_copies(own, made, SETTINGS)
     if reference is None:
-        return Copies(tuple(identical), matches, copy_level(own, real.groups, SETTINGS, rate=RATE), None)
+        return CopiesFound(tuple(identical), matches, copy_level(own, real.groups, SETTINGS, rate=RATE), None)
     unused = find_copies(unit(reference.pixels), made, SETTINGS).similarity
     alarms = allowed_alarms(len(unused), rate=RATE)
     chance = alarms * len(own) / (len(unused) + 1)
-    return Copies(tuple(identical), matches, above_reference(unused, rate=RATE), chance)
+    return CopiesFound(tuple(identical), matches, above_reference(unused, rate=RATE), chance)
 
 
 def unit(pixels: NDArray[np.uint8]) -> Embeddings:

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
 from fingerprints.core.errors import FingerprintsError
-from fingerprints.core.memory import require_memory
 from fingerprints.decisions.contract import Images, Part
 from fingerprints.decisions.distances import euclidean
 from fingerprints.decisions.scores.density_settings import MonteCarloSettings
-from fingerprints.decisions.scores.needed import needed
+from fingerprints.decisions.scores.needed import needed, require_pairs
 
 BLOCK = 512  # images at a time
 CLOSEST = 1e-6  # smallest distance, as a share of the radius
@@ -42,12 +41,7 @@ def score(settings: MonteCarloSettings, part: Part, learned: Mapping[str, Any]) 
     needed(made, least=1, kind="generated")
     if not len(own):
         return np.empty(0)
-    require_memory(
-        2 * 4 * len(own) * len(made),
-        purpose=f"decision=monte_carlo on {len(own):,} x {len(made):,} images",
-        where="decision",
-        fix="use fewer generated images",
-    )
+    require_pairs(settings.name, len(own), len(made))
     away = np.concatenate([euclidean(own[rows], made) for rows in gen_batches(len(own), BLOCK)])
     radius = _radius(settings, away)
     found = np.concatenate([_counted(settings, away[rows], radius) for rows in gen_batches(len(own), BLOCK)])

@@ -1,10 +1,11 @@
-"""Images without which a score has no answer."""
+"""What a score needs before it answers: images, and memory."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from fingerprints.core.errors import FingerprintsError
+from fingerprints.core.memory import require_memory
 from fingerprints.decisions.contract import Embeddings, Fitting
 
 
@@ -33,4 +34,18 @@ def needed(images: Embeddings, *, least: int, kind: str) -> Embeddings:
         f"The score needs at least {least} {kind} image(s); there are {len(images)}.",
         where=f"{kind} images",
         fix=fix,
+    )
+
+
+def require_pairs(decision: str, real: int, generated: int) -> None:
+    """Refuse two numbers (float32) for each pair of images, if there is not enough memory for them.
+
+    Raises:
+        FingerprintsError: If there is not.
+    """
+    require_memory(
+        2 * 4 * real * generated,
+        purpose=f"decision={decision} on {real:,} x {generated:,} images",
+        where="decision",
+        fix="use fewer generated images",
     )

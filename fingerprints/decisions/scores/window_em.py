@@ -16,9 +16,8 @@ from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
-from fingerprints.core.memory import require_memory
 from fingerprints.decisions.contract import Embeddings, Part
-from fingerprints.decisions.scores.needed import needed
+from fingerprints.decisions.scores.needed import needed, require_pairs
 from fingerprints.decisions.scores.settings import WindowEMSettings
 
 Matrix = NDArray[np.float32]
@@ -49,12 +48,7 @@ def score(settings: WindowEMSettings, part: Part, learned: Mapping[str, Any]) ->
     needed(generated, least=2, kind="generated")
     if not len(candidates):
         return np.empty(0)
-    require_memory(
-        2 * 4 * len(candidates) * len(generated),
-        purpose=f"decision=window_em on {len(candidates):,} x {len(generated):,} images",
-        where="decision",
-        fix="use fewer generated images",
-    )
+    require_pairs(settings.name, len(candidates), len(generated))
     explained = similarity(settings, edges(candidates, settings.sigma), edges(generated, settings.sigma))
     return np.log(len(candidates) * weights(settings, explained) + LEAST_WEIGHT)
 

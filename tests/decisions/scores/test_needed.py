@@ -6,7 +6,7 @@ import pytest
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.tasks import NOT_USED, USED
 from fingerprints.decisions.contract import Fitting
-from fingerprints.decisions.scores.needed import needed, needed_reference
+from fingerprints.decisions.scores.needed import needed, needed_reference, require_pairs
 from tests.decisions.parts import about_real, images
 
 
@@ -21,3 +21,9 @@ def test_enough_images_pass_and_too_few_are_named_with_the_way_out() -> None:
     with pytest.raises(FingerprintsError, match="at least 3 reference") as error:
         needed_reference(fitting, least=3)
     assert "data.reference=DIR" in str(error.value.fix)
+
+
+def test_pairs_that_no_memory_holds_are_refused() -> None:
+    require_pairs("window_em", 100, 100)
+    with pytest.raises(FingerprintsError, match="decision=window_em on 10,000,000 x 10,000,000 images needs"):
+        require_pairs("window_em", 10**7, 10**7)
