@@ -21,7 +21,7 @@ from fingerprints.comparison.tables import (
     shown_metrics,
     system_cell,
 )
-from fingerprints.data.embedded import describe_data, embedded_notes
+from fingerprints.data.embedded import describe_data, embedded_notes, simulation_notes
 from fingerprints.evidence.estimates import Estimate
 from fingerprints.evidence.paired import PairedDifference
 from fingerprints.reporting.comparison_page import ComparisonPage, Section, ShownCell, ShownTable, column
@@ -82,7 +82,7 @@ def _section(data: DataSet, compared: Comparisons, *, place: int) -> Section:
         if system.kind == kind
     ]
     rival = None if blind is None else (blind.name, blind.cells[metric].value or 0.0)
-    notes = [*data.notes, *_phantoms(data)]
+    notes = [*data.notes, *_made_data(data)]
     if not compared.rows:
         notes += compared.notes
     figure = systems_plot(points, metric=metric_label(metric), chance=at_random, blind=rival)
@@ -96,9 +96,14 @@ def _section(data: DataSet, compared: Comparisons, *, place: int) -> Section:
     )
 
 
-def _phantoms(data: DataSet) -> list[str]:
-    first = data.records[0]
-    return embedded_notes(first.path(str(first.setting("data.root"))))
+def _made_data(data: DataSet) -> list[str]:
+    """What a reader must know of phantoms, and of simulated generators below the floor of quality."""
+    notes = embedded_notes(data.records[0].path(str(data.records[0].setting("data.root"))))
+    for run in (members[0] for members in data.benchmarks):
+        for key in ("data.root", "data.test_root"):
+            if run.setting(key) is not None:
+                notes += simulation_notes(run.path(str(run.setting(key))))
+    return list(dict.fromkeys(notes))
 
 
 def _name(data: DataSet) -> str:
@@ -162,7 +167,7 @@ def _system_table(data: DataSet, kind: Kind) -> ShownTable:
             for source, beside in printed_sources(data).items()
         ]
     known = dict.fromkeys(caveat for system in rows for caveat in system.caveats)
-    notes += [f"{c.label.capitalize()}: {c.reason}" for c in known if c.reason not in _phantoms(data)]
+    notes += [f"{c.label.capitalize()}: {c.reason}" for c in known if c.reason not in _made_data(data)]
     if any(len(system.records) > 1 for system in rows):
         notes.append(
             "Several runs: mean and standard deviation over runs, and the lowest to the highest end of their "

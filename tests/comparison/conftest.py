@@ -120,10 +120,13 @@ class Workshop:
         )
         return folder
 
-    def plan(self, name: str, *, seed: int, steps: int = 8, images: str = "real") -> None:
-        """Write into a data folder what `simulate` writes about its benchmark."""
+    def plan(
+        self, name: str, *, seed: int, steps: int = 8, images: str = "real", below: tuple[str, ...] = ()
+    ) -> None:
+        """Write into a data folder what `simulate` writes about its benchmark, and its generator's faults."""
         settings = {"seed": seed, "steps": steps}
         facts = {"format": 2, "settings": settings, "images": {"fingerprint": images}}
+        facts["generators"] = {"gan": {"quality": {"below_floor": list(below)}}}
         (self.folder / name / "benchmark.json").write_text(json.dumps(facts))
 
     def sets(self, pattern: str = "runs/*", **options: Any) -> list[DataSet]:

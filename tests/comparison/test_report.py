@@ -94,6 +94,15 @@ def test_generators_that_are_a_sample_widen_the_figures_of_their_own_table(plann
         assert (paired.columns[-1] == "Accuracy") == (generators == "random")
 
 
+def test_a_simulated_generator_below_the_floor_is_named(planned):
+    (section,) = page_of(planned).sections
+    assert not any("below the floor" in note for note in section.notes)
+    planned.plan("b2", seed=2, below=("diversity",))
+    (section,) = page_of(planned).sections
+    (note,) = [note for note in section.notes if "below the floor" in note]
+    assert "'gan' of this simulation is below the floor: diversity" in note
+
+
 def test_generators_have_a_table_and_clusters_a_note(workshop):
     labels = workshop.truth(task="usage")
     levels = {name: {"kappa": figure(value)} for name, value in (("m1", 0.1), ("m2", 0.5), ("mean", 0.3))}
