@@ -29,6 +29,7 @@ from fingerprints.training.hardware import make_trainer
 from fingerprints.training.settings import TrainerSettings
 
 WORKER = "fingerprints.experiment.worker"
+_STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGINT)  # exit codes of a process that stopped when asked to
 
 
 def started_world_size() -> int:
@@ -124,7 +125,7 @@ def run_workers(work: str, folder: Path, settings: TrainerSettings) -> None:
         raise Interrupted(error.sigval.value) from None
     except ChildFailedError as error:
         rank, code, text = _first_failure(error)
-        if code in (128 + signal.SIGTERM, 128 + signal.SIGINT):
+        if code in _STOPPED:
             raise Interrupted(code - 128) from None
         raise FingerprintsError(
             f"Rank {rank} of {settings.devices} processes failed; the others were ended. Its error:\n{text}"
@@ -154,12 +155,17 @@ def report_failure(text: str) -> None:
 
 
 def _first_failure(error: ChildFailedError) -> tuple[int, int, str]:
-    """Rank, exit code and message of the process that failed first."""
+    """Rank, exit code and message of the process that failed first.
+
+    One that was killed without a message is the cause of the other failures; but after a failure, PyTorch's
+    agent ends the other processes by a signal, so that one that was asked to end comes last.
+    """
     found = []
     for rank, failure in error.failures.items():
         try:
             said = json.loads(failure.message)
             found.append((said["when"], rank, failure.exitcode, said["text"]))
-        except ValueError:  # killed without a message: the cause of the other failures
-            found.append((0, rank, failure.exitcode, failure.message))
+        except ValueError:
+            ended = failure.exitcode in (*_STOPPED, -signal.SIGTERM, -signal.SIGINT)
+            found.append((float("inf") if ended else 0, rank, failure.exitcode, failure.message))
     return min(found)[1:]

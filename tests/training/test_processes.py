@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -183,3 +184,24 @@ def test_the_started_world_size_is_that_of_torchrun_or_slurm(monkeypatch):
             processes.started_world_size()
         patch.setenv("SLURM_NTASKS_PER_NODE", "2")
         assert processes.started_world_size() == 4
+
+
+@pytest.mark.parametrize(
+    ("exits", "first"),
+    [
+        ({0: (-signal.SIGTERM, None), 1: (2, 7)}, 1),  # ended by the agent after the failure of rank 1
+        ({0: (128 + signal.SIGTERM, None), 1: (2, 7)}, 1),
+        ({0: (2, 7), 1: (-signal.SIGKILL, None)}, 1),  # such as out of memory: rank 0 then lost its peer
+        ({0: (2, 9), 1: (2, 7)}, 1),
+        ({0: (128 + signal.SIGINT, None), 1: (128 + signal.SIGINT, None)}, 0),
+    ],
+)
+def test_the_first_failure_is_the_cause_of_the_others(exits, first):
+    failures = {
+        rank: SimpleNamespace(
+            exitcode=code, message="Signal" if when is None else json.dumps({"text": "said", "when": when})
+        )
+        for rank, (code, when) in exits.items()
+    }
+    rank, code, _ = processes._first_failure(SimpleNamespace(failures=failures))
+    assert (rank, code) == (first, exits[first][0])
