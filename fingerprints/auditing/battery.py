@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from fingerprints.auditing.neighbours import unit
 from fingerprints.core.errors import FingerprintsError
 from fingerprints.core.progress import Progress
 from fingerprints.core.tasks import NOT_USED, USED
@@ -85,8 +85,8 @@ def score(
     Raises:
         FingerprintsError: If a detector cannot score these images.
     """
-    queries = replace(_images(real), groups=groups)
-    part = Part.of(real=queries, generated=_images(generated), unit="real")
+    own = _images(real, groups)
+    part = Part.of(real=own, generated=_images(generated, np.arange(len(generated)).astype(str)), unit="real")
     found = np.empty((len(detectors), len(real)))
     for row, settings in enumerate(detectors):
         decision = fit_decision(settings, Fitting(part=part, classes=(NOT_USED, USED), seed=seed))
@@ -116,6 +116,5 @@ def combined(scores: Scores) -> Scores:
     return (below.max(axis=0) + below.mean(axis=0) / count) / count
 
 
-def _images(pixels: Pixels) -> Images:
-    flat = pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255)
-    return Images(flat, np.full(len(flat), "", dtype=str), np.arange(len(flat)).astype(str))
+def _images(pixels: Pixels, groups: NDArray[np.str_]) -> Images:
+    return Images(unit(pixels), np.full(len(pixels), "", dtype=str), groups)

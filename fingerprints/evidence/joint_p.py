@@ -52,18 +52,16 @@ def joint_p(
     heavy = np.ones(len(scores)) if weights is None else np.asarray(weights, dtype=np.float64)
     ordered = [np.sort(row) for row in compared_with]
     at_least = [_from_the_top(row, share) for row in compared_with]
-    base = np.array(
-        [
-            total[np.searchsorted(row, own)]
-            for row, own, total in zip(ordered, compared_with, at_least, strict=True)
-        ]
-    )
+
+    def tails(own: FloatArray) -> FloatArray:
+        """`(d, k)` sum over the reference's groups of the share with at least each of the scores `(d, k)`."""
+        parts = zip(ordered, own, at_least, strict=True)
+        return np.array([total[np.searchsorted(row, asked)] for row, asked, total in parts])
+
+    base = tails(compared_with)
     for rows in _members(code):
         base[:, rows] -= _share_above(compared_with[:, rows], compared_with[:, rows])
-    tails = np.array(
-        [total[np.searchsorted(row, own)] for row, own, total in zip(ordered, scores, at_least, strict=True)]
-    )
-    strength = _strength(tails, heavy, count)
+    strength = _strength(tails(scores), heavy, count)
     found = np.empty(scores.shape[1])
     for rows in _members(_coded(groups)[1]):
         others = _strength(base + _share_above(scores[:, rows], compared_with), heavy, count)
